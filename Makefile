@@ -1,0 +1,45 @@
+# Every target sets up what it needs. PYTHON=/path/to/python3.12 chooses the interpreter, ARGS="-k spool" narrows pytest.
+
+VENV ?= .venv
+PYTHON ?=
+ARGS ?=
+BIN = $(VENV)/bin
+
+.DELETE_ON_ERROR:
+.PHONY: help venv test demo serve bench clean
+
+help:
+	@echo 'make demo    the example site behind a simulated gateway: traffic, then the statistics'
+	@echo 'make serve   the same site, kept running for your browser'
+	@echo 'make test    every check, on every Python 3.11 to 3.14 of this machine'
+	@echo 'make bench   time added per request, as ratios against the peers'
+	@echo 'make venv    set up $(VENV) only'
+	@echo 'make clean   remove the environments and what the tools left behind'
+	@echo
+	@echo 'Needs Python 3.11 or newer with venv. PYTHON=/path/to/python3 chooses which.'
+
+venv: $(VENV)/.installed
+
+$(VENV)/.installed: pyproject.toml .ci/venv .ci/pythons
+	@.ci/venv '$(VENV)' '$(PYTHON)'
+
+# The quick gates first, then the other Pythons, and last the run whose closing line is the verdict.
+test: venv
+	$(BIN)/ruff check --quiet
+	$(BIN)/ruff format --check --quiet
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	@.ci/test-every-python '$(BIN)/python' $(ARGS)
+	$(BIN)/python -m pytest --cov $(ARGS)
+
+demo: venv
+	@$(BIN)/python -m examples.demo
+
+serve: venv
+	@$(BIN)/python -m examples.demo --serve
+
+bench: venv
+	@$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf .venv .venv-3.* .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

@@ -1,0 +1,264 @@
+"""What is recorded about a visitor: the events and their coding, money, and what counts as a page view.
+
+An event carries its visitor key, its time and its local day; the service it belongs to stands once in the
+header of the spool segment that holds it. What a history of events adds up to is `history`'s business.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Literal
+
+import msgspec
+
+from alias_middleware.errors import EventError
+from alias_middleware.local_time import from_micros
+
+Channel = Literal["web", "sms"]
+
+PAGE_TYPES = frozenset({"text/html", "application/xhtml+xml", "application/vnd.wap.xhtml+xml", "text/vnd.wap.wml"})
+"""Media types that make an answer a page, unless the settings say otherwise."""
+
+PATH_LIMIT = 512
+TITLE_LIMIT = 256
+NAME_LIMIT = 64
+ORDER_ID_LIMIT = 128
+PROPERTIES_LIMIT = 32
+ITEMS_LIMIT = 1000
+
+_MILLIONTHS = Decimal(1_000_000)
+_LARGEST_AMOUNT = 10**15
+_LARGEST_INTEGER = 2**63 - 1
+_CURRENCY = re.compile(r"[A-Z]{3}", re.ASCII)
+_MOST_DIGITS = 18
+_CENT = Decimal("0.01")
+
+
+class Event(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """What every event has: whose it is, when it happened and when the request that caused it began.
+
+    Times are microseconds since the epoch (UTC); `day` is the ordinal of the local day of `time_us`.
+    """
+
+    key: str
+    time_us: int
+    begun_us: int
+    day: int
+    channel: Channel
+
+    @property
+    def time(self) -> datetime:
+        """The moment of the event, as an aware UTC datetime."""
+        return from_micros(self.time_us)
+
+
+class PageView(Event, frozen=True, tag="v"):
+    """One page shown to a visitor."""
+
+    path: str
+    title: str | None = None
+    category: str | None = None
+
+
+class TrackedEvent(Event, frozen=True, tag="t"):
+    """Something the app found worth telling, under a name of its own."""
+
+    name: str
+    category: str | None = None
+    properties: dict[str, Any] = {}
+
+
+class Item(msgspec.Struct, frozen=True, array_like=True):
+    """One line of an order.
+
+    `price` is the price of one unit in the order's currency, an exact `Decimal` (or `int`) of at most six
+    decimal places; a `float` is refused because it is not exact.
+
+    Raises:
+        EventError: a field can't be recorded; `.field` names it.
+    """
+
+    sku: str
+    name: str
+    category: str | None = None
+    price: Decimal = Decimal(0)
+    quantity: int = 1
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.sku, str) or not self.sku:
+            raise EventError("an item needs one: a non-empty str", field="sku")
+        if type(self.quantity) is not int or self.quantity < 1:
+            raise EventError("a whole number from 1 up", field="quantity")
+        to_millionths(self.price, field="price")
+
+    @property
+    def amount(self) -> int:
+        """The line's value in millionths of the currency's unit."""
+        return to_millionths(self.price, field="price") * self.quantity
+
+
+class Purchase(Event, frozen=True, tag="p"):
+    """An order, unique per (service, visitor) by its `order_id`."""
+
+    order_id: str
+    currency: str
+    items: tuple[Item, ...]
+
+    @property
+    def amount(self) -> int:
+        """The basket: the order's value in millionths of the currency's unit."""
+        return sum(item.amount for item in self.items)
+
+    @property
+    def total(self) -> Decimal:
+        """The basket as an exact Decimal of the currency's unit."""
+        return from_millionths(self.amount)
+
+    def same_order(self, other: Purchase) -> bool:
+        """Tell whether two copies of one order agree on what was bought."""
+        return self.currency == other.currency and self.items == other.items
+
+
+class Refund(Event, frozen=True, tag="r"):
+    """Money given back for an order: the whole of it, or `amount` millionths."""
+
+    order_id: str
+    amount: int | None = None
+
+
+def to_millionths(value: Decimal | int, *, field: str) -> int:
+    """Turn an exact amount of money into millionths of its unit.
+
+    Raises:
+        EventError: not a Decimal or int, not finite, finer than a millionth, or past a thousand million units.
+    """
+    if isinstance(value, bool) or not isinstance(value, Decimal | int):
+        raise EventError(f"an exact Decimal is needed, not {type(value).__name__}", field=field)
+    exact = Decimal(value)
+    if not exact.is_finite():
+        raise EventError("must be finite", field=field)
+    if exact.adjusted() > _MOST_DIGITS or (exact.adjusted() < -_MOST_DIGITS and exact):
+        raise EventError("too large or too small", field=field)
+    numerator, denominator = exact.as_integer_ratio()
+    millionths, rest = divmod(numerator * 1_000_000, denominator)
+    if rest:
+        raise EventError("finer than a millionth of the unit", field=field)
+    if abs(millionths) > _LARGEST_AMOUNT:
+        raise EventError("too large", field=field)
+    return millionths
+
+
+def from_millionths(amount: int) -> Decimal:
+    """Turn millionths into a Decimal of the unit, with two decimal places or as many as are needed."""
+    value = (Decimal(amount) / _MILLIONTHS).normalize()
+    return value.quantize(_CENT) if value == value.quantize(_CENT) else value
+
+
+def check_order(order_id: str, items: Iterable[Item], currency: str) -> tuple[Item, ...]:
+    """Check what the app says of an order and give its items.
+
+    Raises:
+        EventError: an argument can't be recorded; `.field` names it.
+    """
+    check_order_id(order_id)
+    if not isinstance(currency, str) or not _CURRENCY.fullmatch(currency):
+        raise EventError("a code of three capital letters (ISO 4217), as EUR", field="currency")
+    lines = tuple(items)
+    if not 1 <= len(lines) <= ITEMS_LIMIT or not all(isinstance(line, Item) for line in lines):
+        raise EventError(f"an order has 1 to {ITEMS_LIMIT} lines, each an Item", field="items")
+    total = sum(line.amount for line in lines)
+    if not 0 <= total <= _LARGEST_AMOUNT:
+        raise EventError(
+            "an order's total must not be negative nor exceed a thousand million units", field="items"
+        )
+    return lines
+
+
+def check_order_id(order_id: str) -> str:
+    """Give a usable order id back.
+
+    Raises:
+        EventError: empty, not text, or longer than 128 characters. An order id is never cut: two orders
+            could become one.
+    """
+    if not isinstance(order_id, str) or not order_id or len(order_id) > ORDER_ID_LIMIT:
+        raise EventError(f"a str of 1 to {ORDER_ID_LIMIT} characters", field="order_id")
+    if clean_text(order_id, ORDER_ID_LIMIT) != order_id:
+        raise EventError("cannot be written as UTF-8", field="order_id")
+    return order_id
+
+
+def clean_text(value: object, limit: int) -> str:
+    """Make any value a text of at most `limit` characters that can be written as UTF-8."""
+    text = value if isinstance(value, str) else str(value)
+    text = text[:limit]
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
+
+
+def clean_optional(value: object | None, limit: int) -> str | None:
+    """Clean a text that may be missing."""
+    return None if value is None else clean_text(value, limit)
+
+
+def clean_properties(properties: dict[str, object]) -> dict[str, Any]:
+    """Keep what an app says of a tracked event small and writable: at most 32 values, texts cut at 256."""
+    kept = list(properties.items())[:PROPERTIES_LIMIT]
+    return {clean_text(name, NAME_LIMIT): _clean_property(value) for name, value in kept}
+
+
+def _clean_property(value: object) -> object:
+    if value is None or isinstance(value, bool | float):
+        return value
+    if isinstance(value, int) and abs(value) <= _LARGEST_INTEGER:
+        return value
+    return clean_text(value, TITLE_LIMIT)
+
+
+def media_type(value: str) -> str:
+    """Give the media type of a Content-Type, in lower case and without its parameters."""
+    return value.partition(";")[0].strip().lower()
+
+
+def is_page_view(
+    *, method: str, status: int, content_type: str, accept: str, annotated: bool, page_types: frozenset[str]
+) -> bool:
+    """Tell whether an answer counts as a page view.
+
+    A GET answered 2xx with a page type. A 304 names no type: it counts when the app annotated the page, or
+    when the request's Accept names a page type explicitly.
+    """
+    if method != "GET":
+        return False
+    if status == 304:
+        return annotated or any(media_type(choice) in page_types for choice in accept.split(","))
+    return 200 <= status < 300 and media_type(content_type) in page_types
+
+
+def is_prefetch(value: bytes) -> bool:
+    """Tell whether a Purpose-like header says that nobody looks at the page yet."""
+    return b"prefetch" in value.lower()
+
+
+AnyEvent = PageView | TrackedEvent | Purchase | Refund
+_KINDS: dict[type[Event], str] = {PageView: "v", TrackedEvent: "t", Purchase: "p", Refund: "r"}
+
+
+def kind_of(event: Event) -> str:
+    """Give the one-letter tag of an event's type."""
+    return _KINDS[type(event)]
+
+
+def restore(kind: str, key: str, *, time_us: int, day: int, channel: Channel, body: bytes) -> AnyEvent:
+    """Rebuild an event from the columns of a storage and the body that `body_of` gave."""
+    common = [kind, key, time_us, time_us, day, channel]
+    event: AnyEvent = msgspec.convert(common + msgspec.json.decode(body), type=AnyEvent)
+    return event
+
+
+def body_of(event: Event) -> bytes:
+    """Encode what is particular to an event's type, for a storage that keeps the rest in columns."""
+    values = msgspec.structs.astuple(event)
+    return msgspec.json.encode(values[len(Event.__struct_fields__) :])

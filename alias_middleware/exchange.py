@@ -1,0 +1,146 @@
+"""One request between an edge and the tracker: recognised at its beginning, judged when its answer starts.
+
+An edge tells what it sees in plain values; what follows from it is decided here, once for WSGI and ASGI.
+Nothing here raises: an error of ours is reported to the keeper and the site goes on.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
+
+from alias_middleware.continuity import COOKIE, Continuity
+from alias_middleware.events import PATH_LIMIT, clean_text, is_page_view, is_prefetch
+from alias_middleware.visitor import Keeper, Visitor
+
+PURPOSE_HEADERS = frozenset({b"sec-purpose", b"purpose", b"x-purpose", b"x-moz"})
+"""The headers by which a browser says that it only prefetches."""
+
+_REISSUE_AFTER_US = 24 * 3600 * 1_000_000
+
+Pair = tuple[bytes, bytes]
+
+
+class Host(Keeper, Protocol):
+    """What an exchange asks of the tracker besides what a visitor does."""
+
+    def unidentified(self) -> None:
+        """Count a page view without an alias."""
+
+
+class Rules(NamedTuple):
+    """What the settings say about answers. `vary`: the request headers that a personal answer depends on."""
+
+    page_types: frozenset[str]
+    excluded: re.Pattern[str] | None
+    vary: tuple[str, ...]
+    continuity: Continuity | None
+
+
+class Request(NamedTuple):
+    """What an edge knows when a request arrives.
+
+    `noticed`: the request's headers among those the tracker watches, names in lower case. `peer`: the
+    address of the connection's other end, None or "" for a Unix socket. `path`: without the query string.
+    """
+
+    noticed: list[Pair]
+    peer: str | None
+    method: str
+    path: str
+    secure: bool
+
+
+class Exchange:
+    """A request and its answer, on its way through an edge."""
+
+    __slots__ = ("_cookie_at_us", "_host", "_request", "_rules", "visitor")
+
+    def __init__(
+        self, host: Host, rules: Rules, request: Request, visitor: Visitor, cookie_at_us: int | None
+    ) -> None:
+        """Accompany a request; `cookie_at_us`: the header time of a continuity cookie that names the visitor."""
+        self._host = host
+        self._rules = rules
+        self._request = request
+        self._cookie_at_us = cookie_at_us
+        self.visitor = visitor
+
+    def started(self, status: int, content_type: str, accept: Callable[[], str]) -> None:
+        """Record the page view, if the answer that starts now is one. `accept` gives the request's Accept."""
+        try:
+            if not self._is_page_view(status, content_type, accept):
+                return
+            if self.visitor.recognition.alias is None:
+                self._host.unidentified()
+            else:
+                self.visitor.show(clean_text(self._request.path, PATH_LIMIT))
+        except Exception as error:
+            self._host.problem(error)
+
+    def _is_page_view(self, status: int, content_type: str, accept: Callable[[], str]) -> bool:
+        request, rules = self._request, self._rules
+        return (
+            is_page_view(
+                method=request.method,
+                status=status,
+                content_type=content_type,
+                accept=accept() if status == 304 else "",
+                annotated=self.visitor.annotation is not None,
+                page_types=rules.page_types,
+            )
+            and not any(name in PURPOSE_HEADERS and is_prefetch(value) for name, value in request.noticed)
+            and not (rules.excluded is not None and rules.excluded.match(request.path))
+        )
+
+    def has_work(self) -> bool:
+        """Tell whether `commit` would take time."""
+        try:
+            return self.visitor.has_work()
+        except Exception as error:
+            self._host.problem(error)
+            return False
+
+    def commit(self) -> None:
+        """Commit what the app changed, so that the next request sees it wherever it is served."""
+        try:
+            self.visitor.commit()
+        except Exception as error:
+            self._host.problem(error)
+
+    def answer_headers(self, vary: str, *, has_cache_control: bool) -> list[tuple[str, str]]:
+        """Give the headers to add to the answer, given its Vary; a Vary among them replaces the answer's.
+
+        A personal answer says what it depends on, and is private unless the app set its own Cache-Control.
+        """
+        try:
+            cookie = self._continuity_cookie()
+        except Exception as error:
+            self._host.problem(error)
+            cookie = None
+        headers = [] if cookie is None else [("Set-Cookie", cookie)]
+        if self.visitor.touched or cookie is not None:
+            named = {name.strip().lower() for name in vary.split(",")}
+            missing = [name for name in self._rules.vary if name not in named]
+            if missing and "*" not in named:
+                headers.append(("Vary", ", ".join([vary, *missing] if vary else missing)))
+            if not has_cache_control:
+                headers.append(("Cache-Control", "private"))
+        return headers
+
+    def _continuity_cookie(self) -> str | None:
+        """A fresh cookie when the header named the visitor and the one he has is missing, old or another's."""
+        continuity, alias = self._rules.continuity, self.visitor.recognition.alias
+        if continuity is None or alias is None or self.visitor.by_continuity:
+            return None
+        now = self._host.now()
+        if self._cookie_at_us is not None and now - self._cookie_at_us < _REISSUE_AFTER_US:
+            return None
+        return continuity.set_cookie(continuity.issue(alias, now), self._request.secure)
+
+
+def presented_cookie(noticed: list[Pair]) -> str | None:
+    """Give the value of the continuity cookie that a request presents, None without one or with several."""
+    header = "; ".join(value.decode("latin-1") for name, value in noticed if name == b"cookie")
+    return Continuity.find(header) if COOKIE in header else None

@@ -1,0 +1,170 @@
+"""The Flask extension: configuration from the app, `current_visitor`, and views for recognised visitors only."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar, cast
+
+from flask import Flask, abort, current_app, request
+from flask.typing import ResponseReturnValue
+from werkzeug.local import LocalProxy
+
+from alias_middleware.errors import SettingsError
+from alias_middleware.exchange import Request
+from alias_middleware.settings import Settings
+from alias_middleware.tracker import Tracker
+from alias_middleware.visitor import Visitor
+from alias_middleware.wsgi import ENVIRON_KEY, AliasMiddleware
+
+EXTENSION = "alias_middleware"
+"""The name under which an app keeps its `Alias` extension."""
+
+_PREFIXES = ("ALIAS_", "FLASK_ALIAS_")
+_CLOSE = 0.8
+
+Arguments = ParamSpec("Arguments")
+Answer = TypeVar("Answer")
+View = TypeVar("View", bound=Callable[..., Any])
+
+
+class Alias:
+    """Login-free visitors for a Flask app: `Alias(app)`, or `alias = Alias()` and `alias.init_app(app)`.
+
+    Settings come from keyword arguments, else from the app's configuration as `ALIAS_SERVICE`,
+    `ALIAS_TRUSTED_GATEWAYS` and so on, else from environment variables as `FLASK_ALIAS_SERVICE`, whose
+    values are JSON or plain text.
+    """
+
+    def __init__(self, app: Flask | None = None, *, tracker: Tracker | None = None, **settings: Any) -> None:
+        """Take the settings for every app, or a tracker that is there already.
+
+        Raises:
+            SettingsError: a setting is missing or wrong.
+        """
+        self._given = tracker
+        self._settings = settings
+        self._unrecognised: Callable[[], ResponseReturnValue] | None = None
+        if app is not None:
+            self.init_app(app)
+
+    def init_app(self, app: Flask) -> None:
+        """Add the middleware to an app, `current_visitor` to its templates, `flask alias` to its commands.
+
+        Raises:
+            SettingsError: a setting is missing or wrong.
+        """
+        tracker = self._given if self._given is not None else Tracker(**self._settings_of(app))
+        app.extensions[EXTENSION] = _State(self, tracker)
+        app.wsgi_app = AliasMiddleware(app.wsgi_app, tracker=tracker)  # type: ignore[method-assign]
+        app.context_processor(lambda: {"current_visitor": current_visitor})
+
+    def _settings_of(self, app: Flask) -> dict[str, Any]:
+        settings = {"raise_errors": bool(app.debug or app.testing)}
+        for name in Settings.__struct_fields__:
+            found, value = _configured(app, name.upper())
+            if found:
+                settings[name] = value
+        _refuse_misspelt(app)
+        return {**settings, **self._settings}
+
+    @property
+    def tracker(self) -> Tracker:
+        """The tracker of the current app."""
+        return _state().tracker
+
+    def required(self, view: Callable[Arguments, Answer]) -> Callable[Arguments, Answer]:
+        """Serve a view to recognised visitors only; others get 403, or what `unrecognised` answers."""
+
+        @wraps(view)
+        def guarded(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Answer:
+            if not current_visitor:
+                if self._unrecognised is None:
+                    abort(403)
+                return cast(Answer, current_app.ensure_sync(self._unrecognised)())
+            return cast(Answer, current_app.ensure_sync(view)(*args, **kwargs))
+
+        return guarded
+
+    def unrecognised(self, view: View) -> View:
+        """Answer with this view where `required` meets somebody who is not recognised."""
+        self._unrecognised = view
+        return view
+
+    def page(
+        self, *, category: str | None = None, title: str | None = None
+    ) -> Callable[[Callable[Arguments, Answer]], Callable[Arguments, Answer]]:
+        """Say what a view's page shows, as `visitor.page` does."""
+
+        def decorate(view: Callable[Arguments, Answer]) -> Callable[Arguments, Answer]:
+            @wraps(view)
+            def annotated(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Answer:
+                current_visitor.page(category=category, title=title)
+                return cast(Answer, current_app.ensure_sync(view)(*args, **kwargs))
+
+            return annotated
+
+        return decorate
+
+
+class _State:
+    """What an app keeps of the extension."""
+
+    def __init__(self, extension: Alias, tracker: Tracker) -> None:
+        self.extension = extension
+        self.tracker = tracker
+
+
+def _state() -> _State:
+    state = current_app.extensions.get(EXTENSION)
+    if not isinstance(state, _State):
+        raise SettingsError("this app has no Alias extension: call Alias(app)", setting="app")
+    return state
+
+
+def _visitor() -> Visitor:
+    """The request's visitor; a stranger where a test made a request context without the middleware."""
+    visitor = request.environ.get(ENVIRON_KEY)
+    if visitor is None:
+        stranger = Request(noticed=[], peer=None, method=request.method, path=request.path, secure=False)
+        visitor = request.environ[ENVIRON_KEY] = _state().tracker.exchange(stranger).visitor
+    return cast(Visitor, visitor)
+
+
+current_visitor = cast(Visitor, LocalProxy(_visitor))
+"""The visitor of the request being served."""
+
+
+def _configured(app: Flask, name: str) -> tuple[bool, Any]:
+    """Look a setting up: in the app's configuration, then in the environment."""
+    for prefix in _PREFIXES:
+        if prefix + name in app.config:
+            return True, _plain(name, app.config[prefix + name])
+    text = os.environ.get(f"FLASK_ALIAS_{name}")
+    if text is None:
+        return False, None
+    try:
+        return True, _plain(name, json.loads(text))
+    except ValueError:
+        return True, _plain(name, text)
+
+
+def _plain(name: str, value: Any) -> Any:
+    """A list may be written as text with commas; a pair comes as a list from JSON."""
+    if isinstance(value, str) and name in ("TRUSTED_GATEWAYS", "SECRET_KEYS", "PSEUDONYM_KEYS", "EXCLUDED_PATHS"):
+        return [part.strip() for part in value.split(",") if part.strip()]
+    return tuple(value) if name == "GATEWAY_SECRET" and isinstance(value, list) else value
+
+
+def _refuse_misspelt(app: Flask) -> None:
+    """Refuse a configuration key that is nearly a setting: it would be overlooked in silence."""
+    known = [f"ALIAS_{name.upper()}" for name in Settings.__struct_fields__]
+    for key in app.config:
+        plain = key.removeprefix("FLASK_")
+        if plain.startswith("ALIAS_") and plain not in known:
+            close = difflib.get_close_matches(plain, known, n=1, cutoff=_CLOSE)
+            if close:
+                raise SettingsError(f"no such setting; did you mean {close[0]}?", setting=key)

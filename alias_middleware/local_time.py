@@ -1,0 +1,64 @@
+"""Instants and local days: integer microseconds since the epoch (UTC) and the service's local calendar.
+
+Storage keeps an instant as UTC microseconds plus the number of its local day
+(`datetime.date.toordinal`). Nothing here reads a clock.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from typing import NamedTuple
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+def to_micros(moment: datetime) -> int:
+    """Give the microseconds since the epoch of an aware `moment`.
+
+    Raises:
+        ValueError: the datetime is naive, so it names no instant.
+    """
+    if moment.tzinfo is None or moment.utcoffset() is None:
+        raise ValueError("a datetime without a time zone names no instant: pass an aware one")
+    return (moment - _EPOCH) // _MICROSECOND
+
+
+def from_micros(micros: int) -> datetime:
+    """Give the aware UTC datetime of `micros` microseconds since the epoch."""
+    return _EPOCH + timedelta(microseconds=micros)
+
+
+class _DayBounds(NamedTuple):
+    start: int
+    end: int
+    day: int
+
+
+class LocalDays:
+    """The local calendar of one time zone: which day an instant belongs to.
+
+    Days have 23, 24 or 25 hours. The bounds of the last day asked for are remembered, so that the usual
+    question costs two comparisons.
+    """
+
+    def __init__(self, zone: tzinfo) -> None:
+        """Follow the calendar of `zone`."""
+        self._zone = zone
+        self._last = _DayBounds(0, 0, 0)
+
+    def day(self, micros: int) -> int:
+        """Give the ordinal of the local day that holds the instant `micros` (microseconds, UTC)."""
+        bounds = self._last
+        if not bounds.start <= micros < bounds.end:
+            bounds = self._bounds(micros)
+            self._last = bounds
+        return bounds.day
+
+    def _bounds(self, micros: int) -> _DayBounds:
+        today = from_micros(micros).astimezone(self._zone).date()
+        return _DayBounds(self.start(today), self.start(today + timedelta(days=1)), today.toordinal())
+
+    def start(self, day: date) -> int:
+        """Give the instant at which the local `day` begins (microseconds, UTC)."""
+        return to_micros(datetime.combine(day, time.min, self._zone))

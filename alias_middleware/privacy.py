@@ -1,0 +1,49 @@
+"""The rights of the person: everything known of a visitor, and its erasure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from alias_middleware.storage.base import Storage, export_document
+
+_WHOLE_HISTORY = 2**62
+
+
+class Privacy:
+    """Export and erasure by alias."""
+
+    def __init__(
+        self, storage: Storage, namespace: str, *, key_of: Callable[[str], str], now: Callable[[], int]
+    ) -> None:
+        """Work on one namespace; `key_of` gives an alias's visitor key, `now` microseconds since the epoch."""
+        self._storage = storage
+        self._namespace = namespace
+        self._key_of = key_of
+        self._now = now
+
+    def export(self, alias: str) -> dict[str, Any]:
+        """Give everything stored of a visitor as plain JSON values; events still in the spool are not in it.
+
+        Raises:
+            ValueError: no alias.
+            StorageError: the storage does not answer.
+        """
+        key = self._key_of(alias)
+        return export_document(
+            self._storage.read_profile(self._namespace, key),
+            self._storage.history(self._namespace, key, _WHOLE_HISTORY),
+            self._storage.suppressions(self._namespace, key),
+        )
+
+    def erase(self, alias: str) -> dict[str, int]:
+        """Erase a visitor and give the number of rows gone by table.
+
+        Events of requests begun before now, those still in the spool included, are dropped; later ones start
+        a new profile. Suppressions stay, under a keyed hash.
+
+        Raises:
+            ValueError: no alias.
+            StorageError: the storage did not do it, or not yet: an erasure begun is finished by the writer.
+        """
+        return self._storage.erase(self._namespace, self._key_of(alias), self._now())

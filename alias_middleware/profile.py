@@ -1,0 +1,245 @@
+"""A visitor's profile as data: field operations, consents, and how a change is applied to what is stored.
+
+Writing a whole document back would lose what another request wrote meanwhile, so a change is a list of
+operations on fields, carried out by `apply_change` inside a storage's own transaction. What a request sees
+and edits is `draft`'s business.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, Literal, NamedTuple
+
+import msgspec
+
+from alias_middleware.errors import ProfileValueError
+from alias_middleware.history import Knowledge
+from alias_middleware.local_time import from_micros
+
+PROFILE_LIMIT = 64 * 1024
+"""Bytes of JSON that one profile's preferences and personal data may take together."""
+
+PURPOSES = {"measure": True, "personalise": True, "contact": False}
+"""What a visitor may consent to, and what holds until he says."""
+
+LARGEST_INTEGER = 2**63 - 1
+_DEEPEST = 32
+
+Area = Literal["preferences", "personal", "consents"]
+Verb = Literal["set", "remove", "increment", "append", "discard", "consent"]
+
+Json = Any
+"""None, bool, int of 64 bits, finite float, str, list of these, dict of these by str."""
+
+encode_json: Callable[[Json], bytes] = msgspec.json.Encoder().encode
+decode_json: Callable[[bytes], Json] = msgspec.json.Decoder().decode
+
+
+class Operation(msgspec.Struct, frozen=True, array_like=True):
+    """One change of one field. `limit` is the number of items an appended list keeps."""
+
+    verb: Verb
+    area: Area
+    field: str
+    value: Json = None
+    limit: int | None = None
+
+
+class ProfileChange(msgspec.Struct, frozen=True, array_like=True, tag="c"):
+    """Operations of one request on one profile; times in microseconds since the epoch (UTC)."""
+
+    key: str
+    time_us: int
+    begun_us: int
+    operations: tuple[Operation, ...]
+
+
+class Consent(NamedTuple):
+    """What a visitor said about one purpose, when, and where he said it."""
+
+    granted: bool
+    time_us: int
+    source: str | None
+
+    @property
+    def time(self) -> datetime:
+        """The moment of the answer, as an aware UTC datetime."""
+        return from_micros(self.time_us)
+
+
+class StoredProfile(NamedTuple):
+    """What one storage read gives: documents as JSON, knowledge as a record."""
+
+    preferences: bytes = b"{}"
+    personal: bytes = b"{}"
+    consents: bytes = b"{}"
+    knowledge: Knowledge = Knowledge()
+
+
+class ProfileDocument(msgspec.Struct):
+    """A stored profile opened for a change.
+
+    `stamps` keeps for each field the time of its last absolute change (set, remove) and of its last change
+    of any kind, so that a change which arrives late cannot overwrite a newer one.
+    """
+
+    preferences: dict[str, Json] = {}
+    personal: dict[str, Json] = {}
+    consents: dict[str, list[Consent]] = {}
+    stamps: dict[str, tuple[int, int]] = {}
+
+    def size(self) -> int:
+        """Give the bytes of JSON of preferences and personal data together."""
+        return len(encode_json(self.preferences)) + len(encode_json(self.personal))
+
+    def refuses(self, purpose: str) -> Consent | None:
+        """Give the visitor's refusal of a purpose, if that is his last word."""
+        said = self.consents.get(purpose)
+        last = max(said, key=lambda consent: consent.time_us) if said else None
+        return last if last is not None and not last.granted else None
+
+
+def latest_consents(consents: dict[str, list[Consent]]) -> dict[str, Consent]:
+    """Give the visitor's last word on each purpose he spoke of."""
+    return {purpose: max(said, key=lambda one: one.time_us) for purpose, said in consents.items() if said}
+
+
+def decode_consents(raw: bytes) -> dict[str, list[Consent]]:
+    """Decode a stored consents document."""
+    return msgspec.json.decode(raw, type=dict[str, list[Consent]])
+
+
+def check_value(field: str, value: Json, depth: int = 0) -> None:
+    """Check that a value can be kept as JSON and comes back equal.
+
+    Raises:
+        ProfileValueError: naming the field and the type found (never the value).
+    """
+    kind = type(value)
+    if value is None or kind is bool:
+        return
+    if kind is str:
+        _check_text(field, value)
+    elif kind is int:
+        if abs(value) > LARGEST_INTEGER:
+            raise ProfileValueError(field=field, found=int, why="integers are kept in 64 bits")
+    elif kind is float:
+        if not math.isfinite(value):
+            raise ProfileValueError(field=field, found=float, why="JSON has no infinity and no NaN")
+    elif kind is list or kind is dict:
+        _check_container(field, value, depth)
+    else:
+        raise ProfileValueError(field=field, found=kind)
+
+
+def _check_container(field: str, value: list[Json] | dict[str, Json], depth: int) -> None:
+    if depth >= _DEEPEST:
+        raise ProfileValueError(field=field, found=type(value), why=f"at most {_DEEPEST} levels are kept")
+    if isinstance(value, dict):
+        for name in value:
+            if type(name) is not str:
+                raise ProfileValueError(field=field, found=type(name), why="the keys of a dict must be str")
+            _check_text(field, name)
+    for part in value.values() if isinstance(value, dict) else value:
+        check_value(field, part, depth + 1)
+
+
+def _check_text(field: str, text: str) -> None:
+    if not text.isascii() and text.encode("utf-8", "replace").decode("utf-8") != text:
+        raise ProfileValueError(field=field, found=str, why="it cannot be written as UTF-8")
+
+
+def apply_change(
+    document: ProfileDocument, change: ProfileChange, *, late: bool, limit: int = PROFILE_LIMIT
+) -> int:
+    """Carry out a change and give the number of its operations that were refused.
+
+    Operations that do not fit their field any more (an increment of a text), or would take the profile past
+    `limit` bytes, are refused one by one. A `late` change comes out of the spool some time after it was
+    made: it never overwrites what is newer. Any other change happens now, so arrival is its order, even
+    when the clock was stepped back.
+    """
+    refused = 0
+    for operation in change.operations:
+        refused += not _apply(document, operation, change.time_us, late=late, limit=limit)
+    return refused
+
+
+def _apply(document: ProfileDocument, operation: Operation, time_us: int, *, late: bool, limit: int) -> bool:
+    if operation.verb == "consent":
+        granted, source = operation.value
+        document.consents.setdefault(operation.field, []).append(Consent(granted, time_us, source))
+        return True
+    stamp = f"{operation.area}/{operation.field}"
+    absolute, touched = document.stamps.get(stamp, (0, 0))
+    replaces = operation.verb in ("set", "remove")
+    if late and time_us < (touched if replaces else absolute):
+        return True
+    fields: dict[str, Json] = getattr(document, operation.area)
+    before = fields.get(operation.field, _MISSING)
+    if not _perform(fields, operation):
+        return False
+    if operation.verb != "remove" and document.size() > limit:
+        _restore(fields, operation.field, before)
+        return False
+    document.stamps[stamp] = (time_us if replaces else absolute, time_us)
+    return True
+
+
+class _Missing:
+    """Stands for a field that is not there."""
+
+
+_MISSING = _Missing()
+
+
+def _restore(fields: dict[str, Json], field: str, before: Json | _Missing) -> None:
+    if before is _MISSING:
+        del fields[field]
+    else:
+        fields[field] = before
+
+
+def _perform(fields: dict[str, Json], operation: Operation) -> bool:
+    """Change one field; False when its present value does not allow it. Lists are replaced, never altered."""
+    field, value = operation.field, operation.value
+    match operation.verb:
+        case "set":
+            fields[field] = value
+        case "remove":
+            fields.pop(field, None)
+        case "increment":
+            total = incremented(fields.get(field, 0), value)
+            if total is None:
+                return False
+            fields[field] = total
+        case "append" | "discard":
+            present = fields.get(field, [])
+            if not isinstance(present, list):
+                return False
+            fields[field] = changed_list(present, operation)
+    return True
+
+
+def incremented(present: Json, step: int | float) -> int | float | None:
+    """Add a step to a number; None when the field holds no number or the sum leaves 64 bits."""
+    if type(present) not in (int, float):
+        return None
+    total: int | float = present + step
+    usable = abs(total) <= LARGEST_INTEGER if isinstance(total, int) else math.isfinite(total)
+    return total if usable else None
+
+
+def changed_list(present: list[Json], operation: Operation) -> list[Json]:
+    """Give the list after an append (keeping the last `limit` items) or a discard of every equal item."""
+    if operation.verb == "discard":
+        return [item for item in present if not same_json(item, operation.value)]
+    longer = [*present, operation.value]
+    return longer if operation.limit is None else longer[-operation.limit :]
+
+
+def same_json(one: Json, other: Json) -> bool:
+    """Compare as JSON does: True is not 1, and 1 is not 1.0."""
+    return encode_json(one) == encode_json(other)

@@ -1,0 +1,261 @@
+"""What one process does for its visitors: read profiles, record events, change preferences, within budgets.
+
+A recorder owns what a fork must not share: counters, breakers, the spool's open segment and the writer's
+thread. The tracker makes a new one in each process.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import sys
+import tempfile
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from alias_middleware.breaker import Breaker
+from alias_middleware.counters import Counters
+from alias_middleware.errors import BlockingCallError, SettingsError, SpoolError, StorageError, describe
+from alias_middleware.events import AnyEvent, Event, Purchase, Refund
+from alias_middleware.local_time import LocalDays
+from alias_middleware.profile import Operation, ProfileChange, StoredProfile
+from alias_middleware.settings import Settings
+from alias_middleware.spool import Spool, Tally
+from alias_middleware.storage.base import Origin, Storage
+from alias_middleware.writer import Writer
+
+_HAND_ON_EVERY_US = 1_000_000
+_HOPS_AT_ONCE = 4
+
+logger = logging.getLogger("alias_middleware")
+
+
+class Recorder:
+    """One process's part of a tracker: what its visitors and exchanges ask for is done here."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        storage: Storage,
+        *,
+        now: Callable[[], int],
+        entropy: Callable[[int], bytes],
+    ) -> None:
+        """Record for the service that `settings` name; no file is opened and no thread started yet.
+
+        `now` gives microseconds since the epoch, `entropy(n)` n random bytes.
+        """
+        self.now = now
+        self.storage = storage
+        self.counters = Counters()
+        self.reads, self.changes = Breaker(), Breaker()
+        self._settings = settings
+        self._namespace = settings.namespace
+        self.day = LocalDays(settings.tzinfo).day
+        self._handed_on_us = 0
+        self._executor: ThreadPoolExecutor | None = None
+        self._executor_lock = threading.Lock()
+        self._scratch: Path | None = None
+        folder = self._spool_folder()
+        origin = Origin(settings.service, self._namespace, settings.visit_gap_us)
+        self.spool = Spool(folder, origin, limit=settings.spool_limit, entropy=entropy)
+        self.writer = Writer(folder, storage, interval=settings.writer_interval, tick=self.tick)
+
+    def _spool_folder(self) -> Path:
+        folder = self._settings.spool or self.storage.spool_folder
+        if folder is None and not self.storage.abilities.shared:
+            folder = self._scratch = Path(tempfile.mkdtemp(prefix="alias-spool-"))
+        if folder is None:
+            raise SettingsError("this storage needs a folder on a persistent volume", setting="spool")
+        return folder
+
+    def executor(self) -> ThreadPoolExecutor:
+        """Give the few threads on which an event loop's blocking work is done."""
+        with self._executor_lock:
+            if self._executor is None:
+                self._executor = ThreadPoolExecutor(_HOPS_AT_ONCE, thread_name_prefix="alias-middleware")
+            return self._executor
+
+    def load(self, key: str) -> StoredProfile:
+        """Read a profile; an empty one, and counted, when the storage cannot answer."""
+        if self.reads.allows(self.now()):
+            try:
+                stored = self.storage.read_profile(self._namespace, key)
+            except StorageError as error:
+                self.failed(self.reads, error)
+            else:
+                self._answered(self.reads)
+                return stored
+        self.counters.add("profile_unavailable")
+        return StoredProfile()
+
+    def was_erased(self, key: str, since_us: int) -> bool:
+        """Tell whether a visitor was erased since; True as well when the storage cannot say."""
+        if not self.reads.allows(self.now()):
+            return True
+        try:
+            erased_us = self.storage.erased_at(self._namespace, key)
+        except StorageError as error:
+            self.failed(self.reads, error)
+            return True
+        self._answered(self.reads)
+        return erased_us is not None and erased_us >= since_us
+
+    def record(self, event: AnyEvent) -> bool:
+        """Put an event in the spool; False, counted, when the spool cannot take it."""
+        try:
+            self.spool.append(event)
+        except SpoolError as error:
+            self._drop(f"spool_{error.reason}")
+            self.problem(error)
+            return False
+        self._appended()
+        return True
+
+    def _appended(self) -> None:
+        """See to it that what is in the spool gets on: the writer runs, the counts are handed on."""
+        if self._settings.writer == "thread":
+            self.writer.start()
+        if not 0 <= self.now() - self._handed_on_us < _HAND_ON_EVERY_US:
+            self.hand_on()
+
+    def must_survive_power_loss(self, event: Event) -> bool:
+        """Tell whether an event is to be made durable by `sync`."""
+        settings = self._settings
+        money = isinstance(event, Purchase | Refund)
+        return (settings.purchase_durability if money else settings.durability) == "power"
+
+    def sync(self) -> None:
+        """Make what was recorded survive the loss of power."""
+        try:
+            self.spool.sync()
+        except SpoolError as error:
+            self.counters.add("sync_failed")
+            self.problem(error)
+
+    def dropped(self, reason: str, event: str) -> None:
+        """Count an event that is not recorded; a purchase also gets one line in the log."""
+        self._drop(reason)
+        if event == "purchase":
+            logger.warning("a purchase was not recorded: %s", reason)
+
+    def _drop(self, reason: str) -> None:
+        self.counters.add("seen")
+        self.counters.add(f"dropped.{reason}")
+
+    def unidentified(self) -> None:
+        """Count a page view without an alias."""
+        now = self.now()
+        self.counters.add_unidentified(self.day(now))
+        if not 0 <= now - self._handed_on_us < _HAND_ON_EVERY_US:
+            self.hand_on()
+
+    def hand_on(self) -> None:
+        """Put the counts so far in the spool, so that they survive this process."""
+        self._handed_on_us = self.now()
+        counts, unidentified = self.counters.take()
+        if not counts and not unidentified:
+            return
+        try:
+            self.spool.append(Tally(counts, unidentified))
+        except SpoolError:
+            self.counters.give_back(counts, unidentified)
+        else:
+            if self._settings.writer == "thread":
+                self.writer.start()
+
+    def tick(self) -> None:
+        """Do what is due now and then: hand counts on, notice a deleted segment."""
+        self.hand_on()
+        self.spool.look()
+
+    def change(self, key: str, begun_us: int, operations: list[Operation]) -> None:
+        """Carry out field operations within the time budget, or by way of the spool."""
+        change = ProfileChange(key, self.now(), begun_us, tuple(operations))
+        if self.changes.allows(self.now()):
+            try:
+                refused = self.storage.change_profile(
+                    self._namespace, change, timeout=self._settings.storage_timeout
+                )
+            except StorageError as error:
+                self.failed(self.changes, error)
+            else:
+                self._answered(self.changes)
+                if refused:
+                    self.counters.add("preferences_refused", refused)
+                return
+        self._defer(change)
+
+    def _defer(self, change: ProfileChange) -> None:
+        """Send operations through the spool, one record each: together they might be too large for one."""
+        for operation in change.operations:
+            late = ProfileChange(change.key, change.time_us, change.begun_us, (operation,))
+            try:
+                self.spool.append(late)
+            except SpoolError as error:
+                self.counters.add("preferences_lost")
+                self.problem(error)
+            else:
+                self.counters.add("preferences_deferred")
+                self._appended()
+
+    def history(self, key: str, limit: int) -> list[Event]:
+        """Read a visitor's latest events; none, and reported, when the storage cannot answer."""
+        if _on_event_loop():
+            self.problem(BlockingCallError(call="history()"))
+        try:
+            return self.storage.history(self._namespace, key, limit)
+        except StorageError as error:
+            self.problem(error)
+            return []
+
+    def problem(self, error: Exception) -> None:
+        """Report an error of ours: raised where the settings say so, else counted and logged, never a value."""
+        if self._settings.raise_errors:
+            raise error
+        self.counters.add("errors")
+        logger.error("%s", describe(error))
+
+    def failed(self, breaker: Breaker, error: StorageError) -> None:
+        """Note that the storage failed a request; one line in the log when it is given up for a while."""
+        self.counters.add("storage_failures")
+        if breaker.failed(self.now()):
+            logger.error("the storage fails; requests go on without it: %s", describe(error))
+
+    def _answered(self, breaker: Breaker) -> None:
+        if breaker.succeeded():
+            logger.warning("the storage answers again")
+
+    def leave(self) -> None:
+        """In a forked child: let go of the parent's part, without a word to the parent's locks."""
+        self.spool.leave()
+        self.writer.abandon()
+
+    def close(self, timeout: float) -> None:
+        """Hand everything on, drain what can be drained, and let go of threads and files."""
+        self.hand_on()
+        self.writer.stop(timeout)
+        self.spool.close()
+        try:
+            self.writer.drain()
+        except (StorageError, OSError) as error:
+            logger.warning("what is in the spool stays there for the next writer: %s", describe(error))
+        self.writer.stand_down()
+        if self._executor is not None:
+            self._executor.shutdown()
+        if self._scratch is not None:
+            shutil.rmtree(self._scratch, ignore_errors=True)
+
+
+def _on_event_loop() -> bool:
+    """Tell whether an asyncio event loop runs in this thread, without importing asyncio for it."""
+    asyncio = sys.modules.get("asyncio")
+    if asyncio is None:
+        return False
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True

@@ -1,0 +1,192 @@
+"""Every setting, its default and its check. Nothing else in the library holds a default."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Sequence
+from datetime import tzinfo
+from pathlib import Path
+from typing import Any, Literal
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from alias_middleware.errors import SettingsError
+from alias_middleware.events import PAGE_TYPES
+from alias_middleware.history import VISIT_GAP_SECONDS
+from alias_middleware.identity import Source, WapNetworkInfo, secret_bytes
+from alias_middleware.storage.base import Storage
+from alias_middleware.trust import Trust, require_gateways
+
+Durability = Literal["process", "power"]
+"""What a recorded event survives: the death of its process, or also the loss of power (fdatasync)."""
+
+_NAME_LENGTH = 64
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """The settings of one tracker. Sizes in bytes, times in seconds."""
+
+    service: str
+    trusted_gateways: Sequence[str]
+    storage: str | Storage = "sqlite:///alias.db"
+    gateway_secret: tuple[str, str] | None = None
+    reference: str | None = None
+    source: Source = msgspec.field(default_factory=WapNetworkInfo)
+    secret_keys: Sequence[bytes] = ()
+    pseudonym_keys: Sequence[bytes] = ()
+    continuity: bool = False
+    zone: str = "Europe/Paris"
+    visit_gap: float = VISIT_GAP_SECONDS
+    page_types: frozenset[str] = PAGE_TYPES
+    excluded_paths: Sequence[str] = ()
+    spool: Path | None = None
+    spool_limit: int = 1024**3
+    durability: Durability = "process"
+    purchase_durability: Durability = "power"
+    writer: Literal["thread", "external"] = "thread"
+    writer_interval: float = 0.5
+    storage_timeout: float = 0.25
+    raise_errors: bool = False
+
+    @property
+    def namespace(self) -> str:
+        """The service whose aliases these are: the reference, or the service itself."""
+        return self.reference or self.service
+
+    @property
+    def tzinfo(self) -> tzinfo:
+        """The service's time zone."""
+        return ZoneInfo(self.zone)
+
+    @property
+    def visit_gap_us(self) -> int:
+        """The visit gap in microseconds."""
+        return round(self.visit_gap * 1_000_000)
+
+    def trust(self) -> Trust:
+        """Whom the header is believed from."""
+        return Trust(self.trusted_gateways, self.gateway_secret)
+
+
+def make_settings(given: dict[str, Any]) -> Settings:
+    """Check settings as a developer gives them, by name.
+
+    Raises:
+        SettingsError: a name is unknown, a required one is missing, or a value is no use; the message says
+            what to write.
+    """
+    names = Settings.__struct_fields__
+    for name in given:
+        if name not in names:
+            close = difflib.get_close_matches(name, names, n=1)
+            hint = f"; did you mean {close[0]}?" if close else f"; there are {', '.join(names)}"
+            raise SettingsError(f"no such setting{hint}", setting=name)
+    if not given.get("service"):
+        raise SettingsError("the name of your Gallery service is needed, as 'sonneries'", setting="service")
+    checked = {**given, "trusted_gateways": require_gateways(given.get("trusted_gateways"))}
+    for name, check in _CHECKS.items():
+        if name in checked:
+            checked[name] = check(name, checked[name])
+    settings = Settings(**checked)
+    settings.trust()
+    if settings.continuity and not settings.secret_keys:
+        raise SettingsError(
+            "continuity=True signs a cookie: give secret_keys=[...], made by `alias-middleware keys`",
+            setting="secret_keys",
+        )
+    return settings
+
+
+def _name(setting: str, value: object) -> str:
+    if not isinstance(value, str) or not 0 < len(value) <= _NAME_LENGTH or not value.isprintable():
+        raise SettingsError(f"a name of 1 to {_NAME_LENGTH} printable characters", setting=setting)
+    return value
+
+
+def _optional_name(setting: str, value: object) -> str | None:
+    return None if value is None else _name(setting, value)
+
+
+def _keys(setting: str, value: object) -> tuple[bytes, ...]:
+    if isinstance(value, str | bytes) or not isinstance(value, Sequence):
+        raise SettingsError("a list of keys, oldest first, made by `alias-middleware keys`", setting=setting)
+    return tuple(secret_bytes(key) for key in value)
+
+
+def _zone(setting: str, value: object) -> str:
+    try:
+        return ZoneInfo(str(value)).key
+    except (KeyError, ValueError, OSError) as error:
+        raise SettingsError("the name of a time zone, as Europe/Paris", setting=setting) from error
+
+
+def _positive(setting: str, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
+        raise SettingsError("a positive number", setting=setting)
+    return value
+
+
+def _positive_bytes(setting: str, value: object) -> int:
+    return int(_positive(setting, value))
+
+
+def _flag(setting: str, value: object) -> bool:
+    if not isinstance(value, bool):
+        raise SettingsError("True or False", setting=setting)
+    return value
+
+
+def _one_of(*choices: str) -> Callable[[str, object], str]:
+    def check(setting: str, value: object) -> str:
+        if value not in choices:
+            raise SettingsError(f"one of {', '.join(map(repr, choices))}", setting=setting)
+        return str(value)
+
+    return check
+
+
+def _texts(setting: str, value: object) -> tuple[str, ...]:
+    if isinstance(value, str) or not isinstance(value, Sequence | frozenset | set):
+        raise SettingsError("a list of texts", setting=setting)
+    if not all(isinstance(text, str) and text for text in value):
+        raise SettingsError("a list of texts", setting=setting)
+    return tuple(value)
+
+
+def _media_types(setting: str, value: object) -> frozenset[str]:
+    return frozenset(text.lower() for text in _texts(setting, value))
+
+
+def _path(setting: str, value: object) -> Path | None:
+    if value is None or isinstance(value, str | Path):
+        return Path(value) if value else None
+    raise SettingsError("a folder", setting=setting)
+
+
+def _source(setting: str, value: object) -> Source:
+    if not isinstance(value, Source):
+        raise SettingsError("a Source, as HeaderAlias('x-acr', '[0-9a-f]{32}')", setting=setting)
+    return value
+
+
+_CHECKS: dict[str, Callable[[str, Any], Any]] = {
+    "service": _name,
+    "reference": _optional_name,
+    "source": _source,
+    "secret_keys": _keys,
+    "pseudonym_keys": _keys,
+    "continuity": _flag,
+    "zone": _zone,
+    "visit_gap": _positive,
+    "page_types": _media_types,
+    "excluded_paths": _texts,
+    "spool": _path,
+    "spool_limit": _positive_bytes,
+    "durability": _one_of("process", "power"),
+    "purchase_durability": _one_of("process", "power"),
+    "writer": _one_of("thread", "external"),
+    "writer_interval": _positive,
+    "storage_timeout": _positive,
+    "raise_errors": _flag,
+}

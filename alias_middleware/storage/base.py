@@ -1,0 +1,206 @@
+"""The storage contract: few synchronous, thread-safe verbs; plain data in and out.
+
+Every verb speaks of one visitor, by (namespace, visitor key), or of totals over visitors. A storage wraps
+its driver's errors once, in `StorageUnavailable` (try again later) or `StorageCorrupt`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import Counter
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+
+from alias_middleware.events import Event
+from alias_middleware.profile import ProfileChange, StoredProfile
+from alias_middleware.statistics import Totals
+
+
+class Abilities(NamedTuple):
+    """What a storage declares of itself.
+
+    `reads_block`: a profile read may wait for a network, so an event loop must not make it inline.
+    `shared`: several processes see the same data.
+    """
+
+    reads_block: bool
+    shared: bool
+
+
+class Origin(msgspec.Struct, frozen=True):
+    """The service that events come from: its name, its namespace and the gap that ends its visits."""
+
+    service: str
+    namespace: str
+    visit_gap_us: int
+
+
+class Entry(NamedTuple):
+    """One event with where it comes from and the id that makes it count once."""
+
+    origin: Origin
+    event: Event
+    id: int
+
+
+class LateChange(NamedTuple):
+    """A profile change that waited in the spool, with the id that makes it apply once."""
+
+    namespace: str
+    change: ProfileChange
+    id: int
+
+
+class Span(NamedTuple):
+    """The bytes of one spool segment that a batch covers."""
+
+    start: int
+    end: int
+
+
+class Batch(msgspec.Struct, frozen=True, kw_only=True):
+    """What a writer hands over at once; all of it takes effect, or nothing.
+
+    Entries stand in the order they were read. `spans`: what of each segment the batch covers, from the
+    position the storage has committed. `finished`: segments gone since, whose positions can be forgotten.
+    `counts`: what to add to the counters. `unidentified`: page views without an alias by (origin, local day).
+    """
+
+    entries: list[Entry] = []
+    changes: list[LateChange] = []
+    spans: dict[str, Span] = {}
+    finished: list[str] = []
+    counts: dict[str, int] = {}
+    unidentified: dict[tuple[Origin, int], int] = {}
+
+
+class Outcome(msgspec.Struct):
+    """What became of a batch's events. Together the numbers equal the batch's entries.
+
+    `conflicts` counts, within `deduplicated`, copies of an order that disagreed on what was bought;
+    `refused` counts late profile operations that no longer fitted their field.
+    """
+
+    stored: int = 0
+    deduplicated: int = 0
+    dropped: Counter[str] = msgspec.field(default_factory=Counter)
+    conflicts: int = 0
+    refused: int = 0
+
+    def counts(self) -> dict[str, int]:
+        """Give the outcome as counters to add."""
+        named = {
+            "stored": self.stored,
+            "deduplicated": self.deduplicated,
+            "order_conflicts": self.conflicts,
+            "preferences_refused": self.refused,
+            **{f"dropped.{reason}": number for reason, number in self.dropped.items()},
+        }
+        return {name: number for name, number in named.items() if number}
+
+
+class Suppression(msgspec.Struct, frozen=True):
+    """What forbids a contact: kept under a keyed hash, so it survives the visitor's erasure."""
+
+    scope: str
+    reason: str
+    channel: str
+    time_us: int
+
+
+class Ledger(NamedTuple):
+    """The counters and the drained positions of spool segments, as of one moment."""
+
+    counts: dict[str, int]
+    positions: dict[str, int]
+
+
+class Storage(ABC):
+    """Where profiles and history live."""
+
+    abilities: Abilities
+
+    @property
+    def spool_folder(self) -> Path | None:
+        """Where the spool goes unless the settings say; None where there is no natural place."""
+        return None
+
+    @abstractmethod
+    def read_profile(self, namespace: str, key: str) -> StoredProfile:
+        """Give a visitor's profile, an empty one for a stranger."""
+
+    @abstractmethod
+    def change_profile(self, namespace: str, change: ProfileChange, *, timeout: float) -> int:
+        """Carry out operations on a profile and give how many were refused.
+
+        A change of a request begun at or before the visitor's erasure changes nothing. Never merges by
+        overwriting: concurrent changes all take effect.
+
+        Raises:
+            StorageUnavailable: nothing was changed within `timeout` seconds.
+        """
+
+    @abstractmethod
+    def apply(self, batch: Batch) -> Outcome:
+        """Take over a batch, exactly once.
+
+        Raises:
+            StorageUnavailable: nothing of it took effect. The reason `stale_position` says that a span
+                does not begin where the storage stands: read the positions again.
+        """
+
+    @abstractmethod
+    def ledger(self) -> Ledger:
+        """Give the counters and the drained positions, consistent with each other."""
+
+    @abstractmethod
+    def history(self, namespace: str, key: str, limit: int) -> list[Event]:
+        """Give a visitor's latest events, newest first; of an order's copies only the one that counts."""
+
+    @abstractmethod
+    def totals(self, service: str, since: int, until: int, *, erased_since_us: int) -> Totals:
+        """Count over the local days (ordinals) from `since` to the one before `until`.
+
+        Erasures are counted from the instant `erased_since_us` on.
+        """
+
+    @abstractmethod
+    def erase(self, namespace: str, key: str, time_us: int) -> dict[str, int]:
+        """Erase a visitor, leave a tombstone at `time_us`, and give the number of rows gone by table.
+
+        When it returns nothing of the visitor is left but keyed hashes; events of requests begun at or
+        before `time_us` are dropped from then on.
+        """
+
+    @abstractmethod
+    def erased_at(self, namespace: str, key: str) -> int | None:
+        """Give the time of a visitor's latest erasure (microseconds), None if there was none."""
+
+    @abstractmethod
+    def suppress(self, namespace: str, key: str, suppression: Suppression) -> None:
+        """Keep a suppression under the visitor's keyed hash; a scope holds one, the latest."""
+
+    @abstractmethod
+    def suppressions(self, namespace: str, key: str) -> list[Suppression]:
+        """Give the suppressions that forbid contacting a visitor, by scope."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of files and connections; a later call opens them again."""
+
+
+def export_document(stored: StoredProfile, events: list[Event], suppressions: list[Suppression]) -> dict[str, Any]:
+    """Lay out everything known of a visitor as plain JSON values."""
+    return {
+        "preferences": msgspec.json.decode(stored.preferences),
+        "personal": msgspec.json.decode(stored.personal),
+        "consents": msgspec.json.decode(stored.consents),
+        "knowledge": {name: getattr(stored.knowledge, name) for name in stored.knowledge.__struct_fields__},
+        "history": [
+            {"type": type(event).__name__, **msgspec.to_builtins(msgspec.structs.asdict(event))}
+            for event in events
+        ],
+        "suppressions": [msgspec.structs.asdict(suppression) for suppression in suppressions],
+    }

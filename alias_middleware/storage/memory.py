@@ -1,0 +1,289 @@
+"""`memory://`: the reference storage, for tests and trials. It keeps raw events and recounts on every question.
+
+It lives as long as its process and is not shared; it is right before it is fast.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from alias_middleware.errors import SettingsError, StorageUnavailable
+from alias_middleware.events import Event, PageView, Purchase
+from alias_middleware.history import (
+    Knowledge,
+    Settlement,
+    first_copies,
+    forms_visit,
+    knowledge_of,
+    needs_consent,
+    settled_orders,
+    visit_starts,
+)
+from alias_middleware.profile import ProfileChange, ProfileDocument, StoredProfile, apply_change, encode_json
+from alias_middleware.statistics import Baskets, Totals
+from alias_middleware.storage.base import (
+    Abilities,
+    Batch,
+    Entry,
+    Ledger,
+    Origin,
+    Outcome,
+    Storage,
+    Suppression,
+)
+
+Person = tuple[str, str]
+"""A visitor's namespace and key."""
+
+
+@dataclass
+class _Record:
+    """All there is of one visitor."""
+
+    document: ProfileDocument = field(default_factory=ProfileDocument)
+    entries: list[Entry] = field(default_factory=list)
+    erased_us: int | None = None
+
+    def counted(self) -> list[Entry]:
+        """The visitor's events, of an order's copies only the one that counts."""
+        purchases: dict[str, list[tuple[Purchase, int]]] = {}
+        for entry in self.entries:
+            if isinstance(entry.event, Purchase):
+                purchases.setdefault(entry.origin.service, []).append((entry.event, entry.id))
+        kept = {service: first_copies(copies) for service, copies in purchases.items()}
+        return [
+            entry
+            for entry in self.entries
+            if not isinstance(entry.event, Purchase)
+            or kept[entry.origin.service][entry.event.order_id] is entry.event
+        ]
+
+    def streams(self) -> dict[tuple[str, str], list[Event]]:
+        """The counted events of each (service, channel), in the order of their times."""
+        streams: dict[tuple[str, str], list[Event]] = {}
+        for entry in sorted(self.counted(), key=_when):
+            streams.setdefault((entry.origin.service, entry.event.channel), []).append(entry.event)
+        return streams
+
+
+class MemoryStorage(Storage):
+    """The reference storage: everything in this process, recounted from raw events."""
+
+    abilities = Abilities(reads_block=False, shared=False)
+
+    def __init__(self, url: str = "memory://", *, secret_keys: Sequence[bytes] = ()) -> None:
+        """Start empty. Keys are not needed: erasures are remembered as long as the process lives."""
+        parts = urlsplit(url)
+        if parts.netloc or parts.path or parts.query:
+            raise SettingsError("memory:// takes nothing after the slashes", setting="storage")
+        self._lock = threading.RLock()
+        self._records: dict[Person, _Record] = {}
+        self._suppressions: dict[Person, dict[str, Suppression]] = {}
+        self._unidentified: Counter[tuple[Origin, int]] = Counter()
+        self._counts: Counter[str] = Counter()
+        self._positions: dict[str, int] = {}
+        self._applied: set[int] = set()
+        self._gaps_us: dict[str, int] = {}
+
+    def read_profile(self, namespace: str, key: str) -> StoredProfile:
+        """Give a visitor's profile, its knowledge recounted."""
+        with self._lock:
+            record = self._records.get((namespace, key))
+            if record is None:
+                return StoredProfile()
+            return StoredProfile(
+                preferences=encode_json(record.document.preferences),
+                personal=encode_json(record.document.personal),
+                consents=encode_json(record.document.consents),
+                knowledge=self._knowledge(record),
+            )
+
+    def _knowledge(self, record: _Record) -> Knowledge:
+        return knowledge_of(record.streams(), self._gaps_us)
+
+    def change_profile(self, namespace: str, change: ProfileChange, *, timeout: float) -> int:
+        """Carry out operations under the storage's lock."""
+        if not self._lock.acquire(timeout=timeout):
+            raise StorageUnavailable("the memory storage is busy", reason="locked")
+        try:
+            return self._change(namespace, change, late=False)
+        finally:
+            self._lock.release()
+
+    def _change(self, namespace: str, change: ProfileChange, *, late: bool) -> int:
+        record = self._records.setdefault((namespace, change.key), _Record())
+        if _begun_before_erasure(record, change.begun_us):
+            return 0
+        return apply_change(record.document, change, late=late)
+
+    def apply(self, batch: Batch) -> Outcome:
+        """Take over a batch under the storage's lock."""
+        with self._lock:
+            for segment, span in batch.spans.items():
+                if self._positions.get(segment, 0) != span.start:
+                    raise StorageUnavailable("the batch was read from elsewhere", reason="stale_position")
+            outcome = Outcome()
+            for late in batch.changes:
+                if late.id not in self._applied:
+                    self._applied.add(late.id)
+                    outcome.refused += self._change(late.namespace, late.change, late=True)
+            for entry in batch.entries:
+                self._keep(entry, outcome)
+            self._positions.update({segment: span.end for segment, span in batch.spans.items()})
+            for segment in batch.finished:
+                self._positions.pop(segment, None)
+            self._unidentified.update(batch.unidentified)
+            self._counts.update(batch.counts)
+            self._counts.update(outcome.counts())
+            return outcome
+
+    def _keep(self, entry: Entry, outcome: Outcome) -> None:
+        self._gaps_us.setdefault(entry.origin.service, entry.origin.visit_gap_us)
+        record = self._records.setdefault((entry.origin.namespace, entry.event.key), _Record())
+        refusal = record.document.refuses("measure")
+        if _begun_before_erasure(record, entry.event.begun_us):
+            outcome.dropped["erased"] += 1
+        elif refusal and refusal.time_us <= entry.event.time_us and needs_consent(entry.event):
+            outcome.dropped["no_consent"] += 1
+        elif any(_when(entry) == _when(kept) for kept in record.entries):
+            outcome.deduplicated += 1
+        else:
+            copy = _copy_of_order(record, entry)
+            outcome.stored += copy is None
+            outcome.deduplicated += copy is not None
+            outcome.conflicts += copy is not None and not copy.same_order(entry.event)  # type: ignore[arg-type]
+            record.entries.append(entry)
+
+    def ledger(self) -> Ledger:
+        """Give the counters and positions."""
+        with self._lock:
+            return Ledger(dict(self._counts), dict(self._positions))
+
+    def history(self, namespace: str, key: str, limit: int) -> list[Event]:
+        """Give a visitor's latest counted events, newest first."""
+        with self._lock:
+            record = self._records.get((namespace, key), _Record())
+            latest = sorted(record.counted(), key=_when, reverse=True)
+            return [entry.event for entry in latest[:limit]]
+
+    def totals(self, service: str, since: int, until: int, *, erased_since_us: int) -> Totals:
+        """Recount everything over an interval of local days."""
+        with self._lock:
+            seen = [self._count(record, service, since, until) for record in self._records.values()]
+            orders = [person.orders for person in seen]
+            return Totals(
+                visitors=sum(person.page_views > 0 for person in seen),
+                new_visitors=sum(person.page_views > 0 and person.first_day >= since for person in seen),
+                visits=sum(person.visits for person in seen),
+                page_views=sum(person.page_views for person in seen),
+                unidentified_page_views=sum(
+                    number
+                    for (origin, day), number in self._unidentified.items()
+                    if origin.service == service and since <= day < until
+                ),
+                clients=sum(any(not settled.cancelled for _, settled in made) for made in orders),
+                cancelled_orders=sum(settled.cancelled for made in orders for _, settled in made),
+                baskets=_baskets(orders),
+                erased=sum(
+                    record.erased_us is not None and record.erased_us >= erased_since_us
+                    for record in self._records.values()
+                ),
+            )
+
+    def _count(self, record: _Record, service: str, since: int, until: int) -> _Seen:
+        events = [entry.event for entry in record.counted() if entry.origin.service == service]
+        days = [event.day for event in sorted(events, key=lambda event: event.time_us) if forms_visit(event)]
+        starts = [
+            start
+            for (name, _), stream in record.streams().items()
+            if name == service
+            for start in _start_days(stream, self._gaps_us[service])
+        ]
+        return _Seen(
+            page_views=sum(isinstance(event, PageView) and since <= event.day < until for event in events),
+            visits=sum(since <= day < until for day in starts),
+            first_day=min(days, default=0),
+            orders=[order for order in settled_orders(events) if since <= order[0].day < until],
+        )
+
+    def erase(self, namespace: str, key: str, time_us: int) -> dict[str, int]:
+        """Forget everything of a visitor but the time of his erasure."""
+        with self._lock:
+            record = self._records.get((namespace, key), _Record())
+            self._records[(namespace, key)] = _Record(erased_us=max(time_us, record.erased_us or 0))
+            known = record.document != ProfileDocument()
+            return {"events": len(record.counted()), "profiles": int(known)}
+
+    def erased_at(self, namespace: str, key: str) -> int | None:
+        """Give the time of a visitor's latest erasure."""
+        with self._lock:
+            return self._records.get((namespace, key), _Record()).erased_us
+
+    def suppress(self, namespace: str, key: str, suppression: Suppression) -> None:
+        """Keep a suppression apart from the visitor's record, so that it survives erasure."""
+        with self._lock:
+            self._suppressions.setdefault((namespace, key), {})[suppression.scope] = suppression
+
+    def suppressions(self, namespace: str, key: str) -> list[Suppression]:
+        """Give a visitor's suppressions by scope."""
+        with self._lock:
+            held = self._suppressions.get((namespace, key), {})
+            return [held[scope] for scope in sorted(held)]
+
+    def close(self) -> None:
+        """Nothing to let go of: the data lives as long as the process."""
+
+
+class _Seen(NamedTuple):
+    """What one visitor adds to an interval's totals."""
+
+    page_views: int
+    visits: int
+    first_day: int
+    orders: list[tuple[Purchase, Settlement]]
+
+
+def _when(entry: Entry) -> tuple[int, int]:
+    return entry.event.time_us, entry.id
+
+
+def _begun_before_erasure(record: _Record, begun_us: int) -> bool:
+    return record.erased_us is not None and begun_us <= record.erased_us
+
+
+def _copy_of_order(record: _Record, entry: Entry) -> Purchase | None:
+    """The copy of the same order that counts so far, if there is one."""
+    event = entry.event
+    if isinstance(event, Purchase):
+        for kept in record.counted():
+            if (
+                isinstance(kept.event, Purchase)
+                and kept.event.order_id == event.order_id
+                and kept.origin.service == entry.origin.service
+            ):
+                return kept.event
+    return None
+
+
+def _start_days(stream: Sequence[Event], gap_us: int) -> list[int]:
+    """The local day of each visit of a stream: that of its first event."""
+    day_of = {event.time_us: event.day for event in stream if forms_visit(event)}
+    return [day_of[start] for start in visit_starts(sorted(day_of), gap_us)]
+
+
+def _baskets(orders: list[list[tuple[Purchase, Settlement]]]) -> dict[str, dict[int, Baskets]]:
+    """Group the clients by currency and by their number of orders that were not cancelled."""
+    groups: dict[str, dict[int, Baskets]] = {}
+    for made in orders:
+        kept = [(purchase.currency, settled.net) for purchase, settled in made if not settled.cancelled]
+        for currency in {currency for currency, _ in kept}:
+            amounts = [net for of, net in kept if of == currency]
+            group = groups.setdefault(currency, {})
+            before = group.get(len(amounts), Baskets(0, 0))
+            group[len(amounts)] = Baskets(before.clients + 1, before.revenue + sum(amounts))
+    return groups

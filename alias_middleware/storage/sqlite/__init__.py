@@ -1,0 +1,228 @@
+"""`sqlite:///alias.db`: profiles and history in files of this machine, for any number of processes.
+
+History is in the named file and written by the elected writer; preferences are in a file beside it, so that
+a batch never holds up a request. Both are in WAL mode: reads wait for nobody.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import msgspec
+
+from alias_middleware.errors import SettingsError, StorageUnavailable
+from alias_middleware.events import Event
+from alias_middleware.history import Knowledge
+from alias_middleware.profile import ProfileChange, StoredProfile
+from alias_middleware.statistics import Totals
+from alias_middleware.storage.base import Abilities, Batch, Ledger, Outcome, Storage, Suppression
+from alias_middleware.storage.sqlite import erasure, preferences, questions
+from alias_middleware.storage.sqlite.files import Connection, Files
+from alias_middleware.storage.sqlite.fold import Fold
+from alias_middleware.storage.sqlite.keyring import Keyring
+
+_BATCH_TIMEOUT_SECONDS = 5.0
+_SUPPRESSION = "suppression"
+
+_READ = """
+    SELECT p.preferences, p.personal, p.consents, v.knowledge
+    FROM (SELECT 1)
+    LEFT JOIN preferences.profiles p ON p.namespace = ?1 AND p.key = ?2
+    LEFT JOIN visitors v ON v.namespace = ?1 AND v.key = ?2
+"""
+_decode_knowledge = msgspec.json.Decoder(Knowledge).decode
+
+
+class SQLiteStorage(Storage):
+    """Profiles and history in two SQLite files."""
+
+    abilities = Abilities(reads_block=False, shared=True)
+
+    def __init__(self, url: str, *, secret_keys: Sequence[bytes] = ()) -> None:
+        """Use the file of `url`: `sqlite:///relative.db` or `sqlite:////absolute.db`. Nothing is opened yet.
+
+        Raises:
+            SettingsError: the URL names no file.
+        """
+        self.path = _path_of(url)
+        self._files = Files(self.path)
+        self._keyring = Keyring(self.path.with_name(self.path.name + "-key"), secret_keys)
+        self._changing = threading.Lock()
+
+    @property
+    def spool_folder(self) -> Path:
+        """The spool's place beside the database."""
+        return self.path.with_name(self.path.name + "-spool")
+
+    def read_profile(self, namespace: str, key: str) -> StoredProfile:
+        """Give a visitor's profile in one query over both files."""
+        try:
+            row = self._files.reading().execute(_READ, (namespace, key)).fetchone()
+        except (sqlite3.Error, OSError) as error:
+            raise self._files.failure(error) from error
+        written, personal, consents, knowledge = row
+        return StoredProfile(
+            b"{}" if written is None else written,
+            b"{}" if personal is None else personal,
+            b"{}" if consents is None else consents,
+            Knowledge() if knowledge is None else _decode_knowledge(knowledge),
+        )
+
+    def change_profile(self, namespace: str, change: ProfileChange, *, timeout: float) -> int:
+        """Carry out operations in one short transaction on the preferences file."""
+        if not self._changing.acquire(timeout=timeout):
+            raise StorageUnavailable("another thread is changing profiles", reason="locked")
+        try:
+            with self._files.wrapped() as connection, connection.preferences_transaction(timeout) as sql:
+                return preferences.change(sql, namespace, change, self._preferences_tombstone(sql), late=False)
+        finally:
+            self._changing.release()
+
+    def apply(self, batch: Batch) -> Outcome:
+        """Take over a batch: late profile changes in one transaction, all the rest in another.
+
+        A crash between the two does no harm: a change applies once by its id.
+        """
+        with self._files.wrapped() as connection:
+            self._finish_erasures(connection)
+            refused = 0
+            if batch.changes:
+                with connection.preferences_transaction(_BATCH_TIMEOUT_SECONDS) as sql:
+                    tombstone = self._preferences_tombstone(sql)
+                    refused = preferences.change_late(sql, batch.changes, tombstone)
+            with connection.transaction(_BATCH_TIMEOUT_SECONDS) as sql:
+                outcome = self._fold(sql, batch)
+                outcome.refused = refused
+                _count(sql, outcome.counts())
+            if batch.changes:
+                with connection.preferences_transaction(_BATCH_TIMEOUT_SECONDS) as sql:
+                    preferences.forget_applied(sql, batch.changes)
+            connection.checkpoint()
+        return outcome
+
+    def _fold(self, sql: sqlite3.Connection, batch: Batch) -> Outcome:
+        _advance(sql, batch)
+
+        def refusals(namespace: str, keys: Iterable[str]) -> Mapping[str, int]:
+            return preferences.refusals(sql, namespace, keys)
+
+        fold = Fold(sql, self._history_tombstone(sql), refusals)
+        outcome = fold.fold(batch.entries)
+        for (origin, day), page_views in batch.unidentified.items():
+            sql.execute(
+                "INSERT INTO unidentified VALUES (?, ?, ?) "
+                "ON CONFLICT (service, day) DO UPDATE SET page_views = page_views + excluded.page_views",
+                (fold.service(origin)[0], day, page_views),
+            )
+        _count(sql, batch.counts)
+        return outcome
+
+    def ledger(self) -> Ledger:
+        """Give counters and positions of one moment."""
+        with self._files.wrapped() as connection, connection.snapshot() as sql:
+            return questions.ledger(sql)
+
+    def history(self, namespace: str, key: str, limit: int) -> list[Event]:
+        """Give a visitor's latest events, newest first."""
+        with self._files.wrapped() as connection:
+            return questions.history(connection.sql, namespace, key, limit)
+
+    def totals(self, service: str, since: int, until: int, *, erased_since_us: int) -> Totals:
+        """Count over an interval, as of one moment."""
+        with self._files.wrapped() as connection, connection.snapshot() as sql:
+            return questions.totals(sql, service, since, until, erased_since_us)
+
+    def erase(self, namespace: str, key: str, time_us: int) -> dict[str, int]:
+        """Erase a visitor from both files; an erasure cut short is finished by the next batch."""
+        with self._files.wrapped() as connection:
+            hashes = self._keyring.every(erasure.TOMBSTONE, namespace, key)
+            with connection.preferences_transaction(_BATCH_TIMEOUT_SECONDS) as sql:
+                gone = erasure.erase_preferences(sql, namespace, key, hashes, time_us)
+            with connection.transaction(_BATCH_TIMEOUT_SECONDS) as sql:
+                gone |= erasure.erase_history(sql, namespace, key, hashes, time_us)
+            with connection.preferences_transaction(_BATCH_TIMEOUT_SECONDS) as sql:
+                erasure.mark_finished(sql, namespace, hashes)
+            connection.checkpoint(truncate=True)
+        return gone
+
+    def _finish_erasures(self, connection: Connection) -> None:
+        for namespace, key, time_us in erasure.unfinished(connection.sql):
+            self.erase(namespace, key, time_us)
+
+    def erased_at(self, namespace: str, key: str) -> int | None:
+        """Give the time of a visitor's latest erasure."""
+        with self._files.wrapped() as connection:
+            return self._preferences_tombstone(connection.sql)(namespace, key)
+
+    def _preferences_tombstone(self, sql: sqlite3.Connection) -> preferences.Tombstone:
+        return self._tombstone(sql, "preferences")
+
+    def _history_tombstone(self, sql: sqlite3.Connection) -> preferences.Tombstone:
+        return self._tombstone(sql, "main")
+
+    def _tombstone(self, sql: sqlite3.Connection, schema: str) -> preferences.Tombstone:
+        def erased_at(namespace: str, key: str) -> int | None:
+            if sql.execute(f"SELECT 1 FROM {schema}.tombstones LIMIT 1").fetchone() is None:
+                return None
+            hashes = self._keyring.every(erasure.TOMBSTONE, namespace, key)
+            return erasure.erased_at(sql, schema, namespace, hashes)
+
+        return erased_at
+
+    def suppress(self, namespace: str, key: str, suppression: Suppression) -> None:
+        """Keep a suppression under the visitor's keyed hash."""
+        hash_ = self._keyring.newest(_SUPPRESSION, namespace, key)
+        with self._files.wrapped() as connection, connection.transaction(_BATCH_TIMEOUT_SECONDS) as sql:
+            sql.execute(
+                "INSERT OR REPLACE INTO suppressions VALUES (?, ?, ?, ?, ?, ?)",
+                (namespace, hash_, *msgspec.structs.astuple(suppression)),
+            )
+
+    def suppressions(self, namespace: str, key: str) -> list[Suppression]:
+        """Give a visitor's suppressions by scope, under whichever key they were written."""
+        found: dict[str, Suppression] = {}
+        with self._files.wrapped() as connection:
+            for hash_ in self._keyring.every(_SUPPRESSION, namespace, key):
+                rows = connection.sql.execute(
+                    "SELECT scope, reason, channel, time_us FROM suppressions WHERE namespace = ? AND hash = ?",
+                    (namespace, hash_),
+                )
+                for row in rows:
+                    found.setdefault(row[0], Suppression(*row))
+        return [found[scope] for scope in sorted(found)]
+
+    def close(self) -> None:
+        """Close every connection of this process."""
+        self._files.close()
+
+
+def _path_of(url: str) -> Path:
+    parts = urlsplit(url)
+    path = unquote(parts.path.removeprefix("/"))
+    if parts.netloc or parts.query or parts.fragment or not path or path.endswith("/") or path == ":memory:":
+        raise SettingsError(
+            "SQLite wants a file: sqlite:///alias.db (relative) or sqlite:////var/lib/site/alias.db (absolute)",
+            setting="storage",
+        )
+    return Path(path)
+
+
+def _advance(sql: sqlite3.Connection, batch: Batch) -> None:
+    """Move the drained positions on, refusing a batch that was read from elsewhere."""
+    for segment, span in batch.spans.items():
+        row = sql.execute("SELECT position FROM positions WHERE segment = ?", (segment,)).fetchone()
+        if (row[0] if row else 0) != span.start:
+            raise StorageUnavailable("the batch was read from elsewhere", reason="stale_position")
+        sql.execute("INSERT OR REPLACE INTO positions VALUES (?, ?)", (segment, span.end))
+    sql.executemany("DELETE FROM positions WHERE segment = ?", [(segment,) for segment in batch.finished])
+
+
+def _count(sql: sqlite3.Connection, counts: Mapping[str, int]) -> None:
+    sql.executemany(
+        "INSERT INTO counters VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = value + excluded.value",
+        list(counts.items()),
+    )

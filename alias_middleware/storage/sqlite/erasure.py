@@ -1,0 +1,92 @@
+"""Erasing a visitor from the two files, in steps that a crash can only delay.
+
+First the preferences go and their tombstone notes that history is still to be erased; then history goes,
+with a tombstone of its own; then the note is cleared. Whoever finds a note finishes the work.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+
+TOMBSTONE = "tombstone"
+"""The purpose under which erased visitors are hashed."""
+
+
+def erase_preferences(
+    sql: sqlite3.Connection, namespace: str, key: str, hashes: Sequence[bytes], time_us: int
+) -> dict[str, int]:
+    """Delete the profile and note that history is still to be erased. `hashes`: newest first."""
+    before = erased_at(sql, "preferences", namespace, hashes) or 0
+    _clear(sql, "preferences", namespace, hashes)
+    sql.execute(
+        "INSERT INTO preferences.tombstones VALUES (?, ?, ?, ?)",
+        (namespace, hashes[0], max(before, time_us), key),
+    )
+    cursor = sql.execute("DELETE FROM preferences.profiles WHERE namespace = ? AND key = ?", (namespace, key))
+    return {"profiles": cursor.rowcount}
+
+
+def erase_history(
+    sql: sqlite3.Connection, namespace: str, key: str, hashes: Sequence[bytes], time_us: int
+) -> dict[str, int]:
+    """Delete everything recorded of the visitor and leave a tombstone."""
+    before = erased_at(sql, "main", namespace, hashes) or 0
+    _clear(sql, "main", namespace, hashes)
+    sql.execute("INSERT INTO main.tombstones VALUES (?, ?, ?)", (namespace, hashes[0], max(before, time_us)))
+    row = sql.execute("SELECT id FROM visitors WHERE namespace = ? AND key = ?", (namespace, key)).fetchone()
+    if row is None:
+        return {"events": 0, "orders": 0, "refunds": 0, "visitor_days": 0, "visitors": 0}
+    days = sql.execute("SELECT DISTINCT service, day FROM visitor_days WHERE visitor = ?", row).fetchall()
+    gone = {
+        "events": sum(
+            sql.execute("DELETE FROM events WHERE day = ? AND visitor = ?", (day, *row)).rowcount
+            for day in {day for _, day in days}
+        )
+    }
+    for table in ("orders", "refunds"):
+        gone[table] = sql.execute(f"DELETE FROM {table} WHERE visitor = ?", row).rowcount
+    gone["visitor_days"] = sum(
+        sql.execute(
+            "DELETE FROM visitor_days WHERE service = ? AND day = ? AND visitor = ?", (service, day, *row)
+        ).rowcount
+        for service, day in days
+    )
+    gone["visitors"] = sql.execute("DELETE FROM visitors WHERE id = ?", row).rowcount
+    return gone
+
+
+def mark_finished(sql: sqlite3.Connection, namespace: str, hashes: Sequence[bytes]) -> None:
+    """Clear the note: nothing of the visitor's key is left."""
+    sql.execute(
+        "UPDATE preferences.tombstones SET unfinished_key = NULL WHERE namespace = ? AND hash = ?",
+        (namespace, hashes[0]),
+    )
+
+
+def unfinished(sql: sqlite3.Connection) -> list[tuple[str, str, int]]:
+    """Give the (namespace, key, time) of erasures that a crash cut short."""
+    rows: list[tuple[str, str, int]] = sql.execute(
+        "SELECT namespace, unfinished_key, erased_us FROM preferences.tombstones WHERE unfinished_key IS NOT NULL"
+    ).fetchall()
+    return rows
+
+
+def erased_at(sql: sqlite3.Connection, schema: str, namespace: str, hashes: Sequence[bytes]) -> int | None:
+    """Give the latest erasure that one file knows of, under whichever key."""
+    times = [
+        row[0]
+        for hash_ in hashes
+        for row in sql.execute(
+            f"SELECT erased_us FROM {schema}.tombstones WHERE namespace = ? AND hash = ?", (namespace, hash_)
+        )
+    ]
+    return max(times, default=None)
+
+
+def _clear(sql: sqlite3.Connection, schema: str, namespace: str, hashes: Sequence[bytes]) -> None:
+    """Make room for the tombstone under the newest key."""
+    sql.executemany(
+        f"DELETE FROM {schema}.tombstones WHERE namespace = ? AND hash = ?",
+        [(namespace, hash_) for hash_ in hashes],
+    )

@@ -1,0 +1,328 @@
+"""Folding a batch of events into the history file: raw events, days, knowledge; `orders` has the money.
+
+Everything here runs inside the writer's one transaction. Rows are gathered in memory and written sorted, many
+at a time. `presence` remembers where each visitor's streams end, so that events in order need no look-up;
+events that come late, or twice, look at the raw events around them.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+import msgspec
+
+from alias_middleware.events import PageView, body_of, kind_of
+from alias_middleware.history import Knowledge, forms_visit, needs_consent, visit_starts
+from alias_middleware.storage.base import Entry, Origin, Outcome
+from alias_middleware.storage.sqlite.orders import OrderBook
+from alias_middleware.storage.sqlite.rows import insert_rows, select_by_keys
+
+_VISITORS = "SELECT key, id, not_before, knowledge, presence FROM visitors WHERE namespace = ? AND key IN"
+_KEEP_VISITOR = "ON CONFLICT (id) DO UPDATE SET knowledge = excluded.knowledge, presence = excluded.presence"
+_ADD_DAY = """
+    ON CONFLICT (service, day, visitor, channel) DO UPDATE SET
+        page_views = page_views + excluded.page_views,
+        visits = visits + excluded.visits,
+        arrival = arrival + excluded.arrival
+"""
+_IS_STORED = "SELECT 1 FROM events WHERE day = ? AND visitor = ? AND time_us = ? AND id = ?"
+_AROUND = """
+    SELECT time_us, day FROM events
+    WHERE visitor = :visitor AND service = :service AND channel = :channel AND kind <> 'r'
+        AND time_us BETWEEN :since AND :until
+        AND day IN (SELECT day FROM visitor_days
+                    WHERE visitor = :visitor AND day BETWEEN :first_day AND :last_day)
+    ORDER BY time_us
+"""
+
+
+class Presence(msgspec.Struct, array_like=True):
+    """Where a visitor's events at one service begin, and where each channel's end.
+
+    The first moment, its day and its channel; the last moment by channel. Microseconds.
+    """
+
+    first_us: int
+    first_day: int
+    first_channel: str
+    last_us: dict[str, int]
+
+
+class Visitor(msgspec.Struct):
+    """A visitor's row while a batch is folded in; `presence` is by service id."""
+
+    id: int
+    namespace: str
+    key: str
+    not_before: int
+    knowledge: Knowledge
+    presence: dict[int, Presence]
+
+
+Day = tuple[int, int, int, str]
+"""Service id, local day, visitor id, channel."""
+
+_decode_knowledge = msgspec.json.Decoder(Knowledge).decode
+_decode_presence = msgspec.json.Decoder(dict[int, Presence]).decode
+_encode = msgspec.json.Encoder().encode
+
+
+class Fold:
+    """One batch on its way into the history file."""
+
+    def __init__(
+        self,
+        sql: sqlite3.Connection,
+        tombstone: Callable[[str, str], int | None],
+        refusals: Callable[[str, Iterable[str]], Mapping[str, int]],
+    ) -> None:
+        """Fold into `sql`'s open transaction.
+
+        `tombstone` gives the time of a visitor's erasure; `refusals`, of some visitors of a namespace,
+        those who refuse to be measured and since when.
+        """
+        self._sql = sql
+        self._tombstone = tombstone
+        self._refusals = refusals
+        self._orders = OrderBook(sql)
+        self._services: dict[Origin, tuple[int, int]] = {}
+        self._next_visitor: int = sql.execute("SELECT ifnull(max(id), 0) + 1 FROM visitors").fetchone()[0]
+        self._days: dict[Day, list[int]] = {}
+        self._events: list[tuple[object, ...]] = []
+        self.outcome = Outcome()
+
+    def fold(self, entries: Sequence[Entry]) -> Outcome:
+        """Take over the entries and give what became of them."""
+        people: dict[str, dict[str, list[Entry]]] = {}
+        for entry in entries:
+            people.setdefault(entry.origin.namespace, {}).setdefault(entry.event.key, []).append(entry)
+        rows: list[tuple[object, ...]] = []
+        for namespace, by_key in people.items():
+            refusals = self._refusals(namespace, by_key)
+            known = self._visitors(namespace, list(by_key))
+            for key, theirs in by_key.items():
+                visitor = known.get(key) or self._stranger(namespace, key)
+                if self._visitor(visitor, theirs, refusals.get(key)):
+                    rows.append(_visitor_row(visitor))
+        self._write(rows)
+        return self.outcome
+
+    def service(self, origin: Origin) -> tuple[int, int]:
+        """Give a service's id and its visit gap in microseconds; the gap it first came with holds."""
+        known = self._services.get(origin)
+        if known is None:
+            self._sql.execute(
+                "INSERT OR IGNORE INTO services (service, namespace, visit_gap_us) VALUES (?, ?, ?)",
+                (origin.service, origin.namespace, origin.visit_gap_us),
+            )
+            known = self._sql.execute(
+                "SELECT s.id, (SELECT visit_gap_us FROM services WHERE service = s.service ORDER BY id LIMIT 1) "
+                "FROM services s WHERE service = ? AND namespace = ?",
+                (origin.service, origin.namespace),
+            ).fetchone()
+            self._services[origin] = known
+        return known
+
+    def _visitors(self, namespace: str, keys: Sequence[str]) -> dict[str, Visitor]:
+        return {
+            key: Visitor(id_, namespace, key, not_before, _decode_knowledge(knowledge), _decode_presence(presence))
+            for key, id_, not_before, knowledge, presence in select_by_keys(
+                self._sql, _VISITORS, (namespace,), keys
+            )
+        }
+
+    def _stranger(self, namespace: str, key: str) -> Visitor:
+        return Visitor(0, namespace, key, self._tombstone(namespace, key) or 0, Knowledge(), {})
+
+    def _visitor(self, visitor: Visitor, entries: list[Entry], refused_us: int | None) -> bool:
+        """Fold one visitor's entries; False when nothing of them is kept and his row stays as it is."""
+        welcome = [entry for entry in entries if self._is_welcome(visitor, entry, refused_us)]
+        fresh = self._fresh(visitor, welcome)
+        if not fresh:
+            return False
+        if not visitor.id:
+            visitor.id = self._next_visitor
+            self._next_visitor += 1
+        added, removed = self._orders.settle(visitor.id, visitor.knowledge, fresh, self.service, self.outcome)
+        streams: dict[tuple[Origin, str], tuple[list[Entry], list[Entry]]] = {}
+        for side, those in enumerate((added, removed)):
+            for entry in those:
+                streams.setdefault((entry.origin, entry.event.channel), ([], []))[side].append(entry)
+        for (origin, channel), (new, gone) in streams.items():
+            self._stream(visitor, origin, channel, new, gone)
+        return True
+
+    def _is_welcome(self, visitor: Visitor, entry: Entry, refused_us: int | None) -> bool:
+        event = entry.event
+        if event.begun_us <= visitor.not_before:
+            self.outcome.dropped["erased"] += 1
+            return False
+        if refused_us is not None and refused_us <= event.time_us and needs_consent(event):
+            self.outcome.dropped["no_consent"] += 1
+            return False
+        return True
+
+    def _fresh(self, visitor: Visitor, entries: list[Entry]) -> list[Entry]:
+        """Leave out events that came before: of this batch, or already stored."""
+        seen: set[tuple[int, int]] = set()
+        fresh = []
+        for entry in entries:
+            mark = (entry.event.time_us, entry.id)
+            if mark in seen or self._is_stored(visitor, entry):
+                self.outcome.deduplicated += 1
+            else:
+                seen.add(mark)
+                fresh.append(entry)
+        return fresh
+
+    def _is_stored(self, visitor: Visitor, entry: Entry) -> bool:
+        if not visitor.id:
+            return False
+        event = entry.event
+        if forms_visit(event):
+            presence = visitor.presence.get(self.service(entry.origin)[0])
+            if presence is None or event.time_us > presence.last_us.get(event.channel, -1):
+                return False
+        mark = (event.day, visitor.id, event.time_us, entry.id)
+        return self._sql.execute(_IS_STORED, mark).fetchone() is not None
+
+    def _stream(self, visitor: Visitor, origin: Origin, channel: str, new: list[Entry], gone: list[Entry]) -> None:
+        """Fold one (service, channel) of a visitor: visits, days, presence, raw events."""
+        service, gap_us = self.service(origin)
+        presence = visitor.presence.get(service)
+        shown = [entry for entry in new if forms_visit(entry.event)]
+        shown.sort(key=lambda entry: entry.event.time_us)
+        for entry in new:
+            self._day(service, entry.event.day, visitor.id, channel)[0] += isinstance(entry.event, PageView)
+        visitor.knowledge.page_views += sum(isinstance(entry.event, PageView) for entry in new)
+        if shown or gone:
+            last_us = presence.last_us.get(channel) if presence else None
+            if gone or (last_us is not None and shown[0].event.time_us < last_us):
+                starts = self._starts_around(visitor.id, service, channel, gap_us, shown, gone)
+            else:
+                starts = _starts_after(last_us, shown, gap_us)
+            for day, number in starts.items():
+                self._day(service, day, visitor.id, channel)[1] += number
+                visitor.knowledge.visits += number
+            self._remember(visitor, service, channel, shown, gone)
+        self._remove(visitor.id, gone)
+        self._events.extend(
+            (entry.event.day, visitor.id, entry.event.time_us, entry.id, service, channel,
+             kind_of(entry.event), body_of(entry.event))
+            for entry in new
+        )  # fmt: skip
+
+    def _day(self, service: int, day: int, visitor: int, channel: str) -> list[int]:
+        """The change of one visitor-day: page views, visits, arrival."""
+        return self._days.setdefault((service, day, visitor, channel), [0, 0, 0])
+
+    def _starts_around(
+        self, visitor: int, service: int, channel: str, gap_us: int, new: list[Entry], gone: list[Entry]
+    ) -> Counter[int]:
+        """Count by day how the visits' beginnings change, from the raw events near the change."""
+        changed = [entry.event for entry in (*new, *gone)]
+        first = min(event.time_us for event in changed)
+        last = max(event.time_us for event in changed) + gap_us
+        around = self._sql.execute(
+            _AROUND,
+            {
+                "visitor": visitor,
+                "service": service,
+                "channel": channel,
+                "since": first - gap_us,
+                "until": last,
+                "first_day": min(event.day for event in changed) - 1 - gap_us // _DAY_US,
+                "last_day": max(event.day for event in changed) + 1 + gap_us // _DAY_US,
+            },
+        ).fetchall()
+        before = Counter(time_us for time_us, _ in around)
+        after = before.copy()
+        after.update(entry.event.time_us for entry in new)
+        after.subtract(Counter(entry.event.time_us for entry in gone))
+        days = dict(around) | {event.time_us: event.day for event in changed}
+        starts: Counter[int] = Counter()
+        for times, sign in ((after, 1), (before, -1)):
+            for start in visit_starts(sorted(times.elements()), gap_us):
+                if first <= start <= last:
+                    starts[days[start]] += sign
+        return starts
+
+    def _remember(
+        self, visitor: Visitor, service: int, channel: str, shown: list[Entry], gone: list[Entry]
+    ) -> None:
+        """Keep where the visitor's stream begins and ends, and the day on which he arrived."""
+        presence = visitor.presence.get(service)
+        if shown:
+            first = shown[0].event
+            if presence is None:
+                presence = Presence(first.time_us, first.day, channel, {})
+                visitor.presence[service] = presence
+                self._day(service, first.day, visitor.id, channel)[2] += 1
+            elif first.time_us < presence.first_us:
+                self._day(service, presence.first_day, visitor.id, presence.first_channel)[2] -= 1
+                self._day(service, first.day, visitor.id, channel)[2] += 1
+                presence.first_us, presence.first_day, presence.first_channel = (
+                    first.time_us,
+                    first.day,
+                    channel,
+                )
+            last_us = shown[-1].event.time_us
+            presence.last_us[channel] = max(last_us, presence.last_us.get(channel, last_us))
+            visitor.knowledge.see(first.time_us)
+            visitor.knowledge.see(last_us)
+        if gone and presence is not None:
+            presence.last_us[channel] = self._last_without(visitor.id, service, channel, shown, gone)
+            visitor.knowledge.last_seen = max(
+                last_us for one in visitor.presence.values() for last_us in one.last_us.values()
+            )
+
+    def _last_without(
+        self, visitor: int, service: int, channel: str, shown: list[Entry], gone: list[Entry]
+    ) -> int:
+        """The end of a stream from which events are taken away: an earlier copy of an order replaced them."""
+        rows = self._sql.execute(
+            "SELECT time_us, id FROM events WHERE visitor = ? AND service = ? AND channel = ? AND kind <> 'r' "
+            "AND day IN (SELECT day FROM visitor_days WHERE visitor = ?)",
+            (visitor, service, channel, visitor),
+        )
+        removed = {(entry.event.time_us, entry.id) for entry in gone}
+        left: list[int] = [time_us for time_us, id_ in rows if (time_us, id_) not in removed]
+        return max([*left, *(entry.event.time_us for entry in shown)])
+
+    def _remove(self, visitor: int, gone: list[Entry]) -> None:
+        self._sql.executemany(
+            "DELETE FROM events WHERE day = ? AND visitor = ? AND time_us = ? AND id = ?",
+            [(entry.event.day, visitor, entry.event.time_us, entry.id) for entry in gone],
+        )
+
+    def _write(self, visitors: list[tuple[object, ...]]) -> None:
+        visitors.sort()
+        insert_rows(self._sql, "visitors", visitors, conflict=_KEEP_VISITOR)
+        self._events.sort()
+        insert_rows(self._sql, "events", self._events)
+        days = [(*day, *change) for day, change in sorted(self._days.items())]
+        insert_rows(self._sql, "visitor_days", days, conflict=_ADD_DAY)
+
+
+_DAY_US = 24 * 3600 * 1_000_000
+
+
+def _starts_after(last_us: int | None, shown: list[Entry], gap_us: int) -> Counter[int]:
+    """Count by day the visits that begin in a stream's continuation."""
+    days = {entry.event.time_us: entry.event.day for entry in shown}
+    times = [entry.event.time_us for entry in shown]
+    starts = visit_starts(times if last_us is None else [last_us, *times], gap_us)
+    return Counter(days[start] for start in (starts if last_us is None else starts[1:]))
+
+
+def _visitor_row(visitor: Visitor) -> tuple[object, ...]:
+    return (
+        visitor.id,
+        visitor.namespace,
+        visitor.key,
+        visitor.not_before,
+        _encode(visitor.knowledge),
+        _encode(visitor.presence),
+    )

@@ -1,0 +1,166 @@
+"""The tables of the SQLite storage's two files, as numbered migrations that only ever grow.
+
+The history file is written by the one elected writer; the preferences file by every request. Both are in
+WAL mode. `events` is clustered by local day, so that a day's writes stay together however long the history.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+
+from alias_middleware.errors import StorageUnavailable
+
+HISTORY: Sequence[str] = (
+    """
+    CREATE TABLE services (
+        id INTEGER PRIMARY KEY,
+        service TEXT NOT NULL,
+        namespace TEXT NOT NULL,
+        visit_gap_us INTEGER NOT NULL,
+        UNIQUE (service, namespace)
+    );
+    CREATE TABLE visitors (
+        id INTEGER PRIMARY KEY,
+        namespace TEXT NOT NULL,
+        key TEXT NOT NULL,
+        not_before INTEGER NOT NULL,
+        knowledge BLOB NOT NULL,
+        presence BLOB NOT NULL,
+        UNIQUE (namespace, key)
+    );
+    CREATE TABLE events (
+        day INTEGER NOT NULL,
+        visitor INTEGER NOT NULL,
+        time_us INTEGER NOT NULL,
+        id INTEGER NOT NULL,
+        service INTEGER NOT NULL,
+        channel TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        body BLOB NOT NULL,
+        PRIMARY KEY (day, visitor, time_us, id)
+    ) WITHOUT ROWID;
+    CREATE TABLE visitor_days (
+        service INTEGER NOT NULL,
+        day INTEGER NOT NULL,
+        visitor INTEGER NOT NULL,
+        channel TEXT NOT NULL,
+        page_views INTEGER NOT NULL,
+        visits INTEGER NOT NULL,
+        arrival INTEGER NOT NULL,
+        PRIMARY KEY (service, day, visitor, channel)
+    ) WITHOUT ROWID;
+    CREATE INDEX days_of_visitor ON visitor_days (visitor, day);
+    CREATE TABLE orders (
+        visitor INTEGER NOT NULL,
+        service INTEGER NOT NULL,
+        order_id TEXT NOT NULL,
+        time_us INTEGER NOT NULL,
+        id INTEGER NOT NULL,
+        day INTEGER NOT NULL,
+        currency TEXT NOT NULL,
+        amount INTEGER NOT NULL,
+        net INTEGER NOT NULL,
+        cancelled INTEGER NOT NULL,
+        PRIMARY KEY (visitor, service, order_id)
+    ) WITHOUT ROWID;
+    CREATE INDEX orders_of_day ON orders (service, day);
+    CREATE TABLE refunds (
+        visitor INTEGER NOT NULL,
+        service INTEGER NOT NULL,
+        order_id TEXT NOT NULL,
+        time_us INTEGER NOT NULL,
+        id INTEGER NOT NULL,
+        amount INTEGER,
+        PRIMARY KEY (visitor, service, order_id, time_us, id)
+    ) WITHOUT ROWID;
+    CREATE TABLE unidentified (
+        service INTEGER NOT NULL,
+        day INTEGER NOT NULL,
+        page_views INTEGER NOT NULL,
+        PRIMARY KEY (service, day)
+    ) WITHOUT ROWID;
+    CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+    CREATE TABLE positions (segment TEXT PRIMARY KEY, position INTEGER NOT NULL) WITHOUT ROWID;
+    CREATE TABLE tombstones (
+        namespace TEXT NOT NULL,
+        hash BLOB NOT NULL,
+        erased_us INTEGER NOT NULL,
+        PRIMARY KEY (namespace, hash)
+    ) WITHOUT ROWID;
+    CREATE TABLE suppressions (
+        namespace TEXT NOT NULL,
+        hash BLOB NOT NULL,
+        scope TEXT NOT NULL,
+        reason TEXT NOT NULL,
+        channel TEXT NOT NULL,
+        time_us INTEGER NOT NULL,
+        PRIMARY KEY (namespace, hash, scope)
+    ) WITHOUT ROWID;
+    """,
+)
+"""The history file, step by step. `arrival` marks the day of a visitor's first event at a service."""
+
+PREFERENCES: Sequence[str] = (
+    """
+    CREATE TABLE profiles (
+        namespace TEXT NOT NULL,
+        key TEXT NOT NULL,
+        not_before INTEGER NOT NULL,
+        preferences BLOB NOT NULL,
+        personal BLOB NOT NULL,
+        consents BLOB NOT NULL,
+        stamps BLOB NOT NULL,
+        refuses_measure_us INTEGER,
+        PRIMARY KEY (namespace, key)
+    ) WITHOUT ROWID;
+    CREATE INDEX refusals ON profiles (namespace, key, refuses_measure_us)
+        WHERE refuses_measure_us IS NOT NULL;
+    CREATE TABLE applied (id INTEGER PRIMARY KEY);
+    CREATE TABLE tombstones (
+        namespace TEXT NOT NULL,
+        hash BLOB NOT NULL,
+        erased_us INTEGER NOT NULL,
+        unfinished_key TEXT,
+        PRIMARY KEY (namespace, hash)
+    ) WITHOUT ROWID;
+    CREATE INDEX unfinished ON tombstones (erased_us) WHERE unfinished_key IS NOT NULL;
+    """,
+)
+"""The preferences file. `unfinished_key` is set while an erasure has still to reach the history file."""
+
+
+def migrate(connection: sqlite3.Connection, schema: str, steps: Sequence[str]) -> None:
+    """Bring one attached file (`main` or `preferences`) up to date, in one transaction.
+
+    Raises:
+        StorageUnavailable: the file was written by a newer version of this library.
+    """
+    if _version(connection, schema) == len(steps):
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        version = _version(connection, schema)
+        if version > len(steps):
+            raise StorageUnavailable("the database was made by a newer alias_middleware", reason="newer")
+        for step in steps[version:]:
+            for statement in filter(str.strip, step.split(";")):
+                connection.execute(_in_schema(statement, schema))
+        connection.execute(f"PRAGMA {schema}.user_version = {len(steps)}")
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+
+
+def _version(connection: sqlite3.Connection, schema: str) -> int:
+    version: int = connection.execute(f"PRAGMA {schema}.user_version").fetchone()[0]
+    return version
+
+
+def _in_schema(statement: str, schema: str) -> str:
+    words = statement.strip()
+    for what in ("CREATE TABLE ", "CREATE INDEX "):
+        if words.startswith(what):
+            return f"{what}{schema}.{words.removeprefix(what)}"
+    return words

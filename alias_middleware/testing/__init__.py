@@ -1,0 +1,1 @@
+"""Helpers for the tests of sites, storages and gateways; imported by tests and demonstrations only."""

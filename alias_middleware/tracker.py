@@ -1,0 +1,212 @@
+"""The tracker: the one orchestrator. Edges enter here; everything else is asked for by it."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import re
+import threading
+import time
+import weakref
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from fnmatch import translate
+from typing import Any
+
+from alias_middleware import census
+from alias_middleware.continuity import COUNTS_WITH, Continuity
+from alias_middleware.errors import StorageError
+from alias_middleware.exchange import PURPOSE_HEADERS, Exchange, Request, Rules, presented_cookie
+from alias_middleware.figures import Statistics
+from alias_middleware.identity import Recognition, Status, visitor_key
+from alias_middleware.privacy import Privacy
+from alias_middleware.recorder import Recorder
+from alias_middleware.settings import make_settings
+from alias_middleware.storage import open_storage
+from alias_middleware.storage.base import Storage
+from alias_middleware.visitor import Visitor
+
+_PATIENCE = 0.02
+_STRANGER = Recognition(Status.ABSENT, None)
+
+
+class Tracker:
+    """Recognises visitors, keeps their profiles and records their history, for one service.
+
+    Thread-safe; after a fork each process goes on with its own part. Made with the settings of
+    `alias_middleware.settings.Settings` as keyword arguments; `service` and `trusted_gateways` are required.
+    """
+
+    def __init__(
+        self,
+        *,
+        clock: Callable[[], int] = time.time_ns,
+        entropy: Callable[[int], bytes] = os.urandom,
+        **settings: Any,
+    ) -> None:
+        """Check the settings; nothing is opened before it is needed.
+
+        `clock` gives nanoseconds since the epoch, `entropy(n)` n random bytes.
+
+        Raises:
+            SettingsError: a setting is missing or wrong; the message says what to write.
+        """
+        self.settings = make_settings(settings)
+        self._clock = clock
+        self._entropy = entropy
+        self._owns_storage = not isinstance(self.settings.storage, Storage)
+        self.storage = open_storage(self.settings.storage, secret_keys=self.settings.secret_keys)
+        self._source = self.settings.source
+        self._trust = self.settings.trust()
+        self._namespace = self.settings.namespace
+        self._rules = self._make_rules()
+        secret = self._trust.secret_name
+        self.hidden = self._source.names | (frozenset() if secret is None else {secret})
+        """The request headers, in lower case, that the app does not get to see."""
+        self.watched = self.hidden | PURPOSE_HEADERS | ({b"cookie"} if self._rules.continuity else frozenset())
+        """The request headers, in lower case, that an edge passes on."""
+        self.statistics = Statistics(self.storage, self.settings)
+        """The service's figures."""
+        self.privacy = Privacy(self.storage, self._namespace, key_of=self._key_of, now=self._now)
+        """Export and erasure."""
+        self._begin()
+        atexit.register(_close, weakref.ref(self))
+
+    def _make_rules(self) -> Rules:
+        settings = self.settings
+        patterns = "|".join(map(translate, settings.excluded_paths))
+        continuity = Continuity(self._namespace, settings.secret_keys) if settings.continuity else None
+        return Rules(
+            page_types=settings.page_types,
+            excluded=re.compile(patterns) if patterns else None,
+            vary=(self._source.header, *(("cookie",) if continuity else ())),
+            continuity=continuity,
+        )
+
+    def _begin(self) -> None:
+        self._pid = os.getpid()
+        self._recorder = Recorder(self.settings, self.storage, now=self._now, entropy=self._entropy)
+
+    def _here(self) -> Recorder:
+        """Give this process's recorder; after a fork, the parent's is left to the parent."""
+        if self._pid != os.getpid():
+            self._recorder.leave()
+            self._begin()
+        return self._recorder
+
+    def _now(self) -> int:
+        return self._clock() // 1000
+
+    def exchange(self, request: Request) -> Exchange:
+        """Recognise the visitor of a request that has just arrived. Does not raise in production."""
+        recorder = self._here()
+        recognition, cookie_at_us, by_continuity = _STRANGER, None, False
+        try:
+            if request.noticed:
+                recognition = self._source.recognise(request.noticed, request.peer, self._trust)
+                if self._rules.continuity is not None:
+                    recognition, cookie_at_us, by_continuity = self._continued(recognition, request)
+            recorder.counters.add(_STATUS_COUNTERS[recognition.status])
+            for flag in recognition.flags:
+                recorder.counters.add(f"identity.{flag}")
+        except Exception as error:
+            recognition = _STRANGER
+            recorder.problem(error)
+        alias = recognition.alias
+        key = None if alias is None else visitor_key(alias, self._namespace, self.settings.pseudonym_keys)
+        visitor = Visitor(recorder, recognition, key, recorder.now())
+        visitor.by_continuity = by_continuity
+        return Exchange(recorder, self._rules, request, visitor, cookie_at_us)
+
+    def _continued(self, recognition: Recognition, request: Request) -> tuple[Recognition, int | None, bool]:
+        """Let a valid cookie stand in for a missing header, unless the visitor was erased since."""
+        continuity = self._rules.continuity
+        presented = presented_cookie(request.noticed)
+        claim = continuity.read(presented, self._now()) if continuity and presented else None
+        if claim is None:
+            return recognition, None, False
+        if recognition.alias is not None:
+            same = recognition.alias == claim.alias
+            return recognition, claim.header_at if same else None, False
+        if recognition.status not in COUNTS_WITH:
+            return recognition, None, False
+        if self._recorder.was_erased(self._key_of(claim.alias), claim.header_at):
+            return recognition, None, False
+        self._recorder.counters.add("identity.continuity")
+        return recognition._replace(alias=claim.alias), claim.header_at, True
+
+    def visitor(self, alias: str) -> Visitor:
+        """Give a visitor outside a request: in a cron job, a task queue, a payment callback.
+
+        As a context manager it commits at the end of the block; without, every call commits before it
+        returns.
+
+        Raises:
+            ValueError: no alias this service could have been given.
+        """
+        recorder = self._here()
+        key = self._key_of(alias)
+        return Visitor(recorder, Recognition(Status.OK, alias), key, recorder.now(), at_once=True)
+
+    def _key_of(self, alias: str) -> str:
+        if not isinstance(alias, str) or not self._source.accepts(alias):
+            raise ValueError("that is no alias (its value is not shown)")
+        return visitor_key(alias, self._namespace, self.settings.pseudonym_keys)
+
+    def executor(self) -> ThreadPoolExecutor:
+        """Give the few threads on which an event loop's blocking work is done."""
+        return self._here().executor()
+
+    def counters(self) -> dict[str, int | dict[str, int]]:
+        """Give the counters of all processes that share this storage and spool.
+
+        Always `seen == stored + deduplicated + spooled + sum(dropped.values())`. When the storage does not
+        answer, `storage_unavailable` is 1 and what it has counted is missing.
+        """
+        recorder = self._here()
+        return census.count(recorder.spool.folder, self.storage, recorder.counters.peek())
+
+    def flush(self, timeout: float = 5.0) -> bool:
+        """Wait until what was recorded so far is in the storage; False when `timeout` seconds were too few."""
+        recorder = self._here()
+        recorder.hand_on()
+        folder = recorder.spool.folder
+        waiting = census.sizes(folder)
+        pause = threading.Event()
+        for _ in range(max(1, round(timeout / _PATIENCE))):
+            try:
+                if self.drain() or census.is_drained(folder, self.storage, waiting):
+                    return True
+            except (StorageError, OSError):
+                pass
+            pause.wait(_PATIENCE)
+        return False
+
+    def drain(self) -> bool:
+        """Drain the spool now; False when another process is the writer.
+
+        Raises:
+            StorageError, OSError: the storage or the folder does not serve; nothing is lost.
+        """
+        writer = self._here().writer
+        drained = writer.drain()
+        if self.settings.writer == "external":
+            writer.stand_down()
+        return drained
+
+    def close(self, timeout: float = 5.0) -> None:
+        """Hand everything on and let go of threads, files and connections. A later use begins anew."""
+        if self._pid != os.getpid():
+            return
+        self._recorder.close(timeout)
+        if self._owns_storage:
+            self.storage.close()
+        self._begin()
+
+
+def _close(tracker: weakref.ref[Tracker]) -> None:
+    if (left := tracker()) is not None:
+        left.close()
+
+
+_STATUS_COUNTERS = {status: f"identity.{status.value}" for status in Status}

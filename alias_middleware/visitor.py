@@ -1,0 +1,343 @@
+"""What a request carries: the visitor, recognised or not, with a profile to read and a history to write.
+
+Plain and synchronous. What a visitor needs done is done by its `Keeper`, the tracker.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from contextvars import ContextVar
+from datetime import datetime
+from decimal import Decimal
+from types import TracebackType
+from typing import Protocol, Self
+
+from alias_middleware.draft import Draft, Profile
+from alias_middleware.events import (
+    NAME_LIMIT,
+    TITLE_LIMIT,
+    AnyEvent,
+    Event,
+    Item,
+    PageView,
+    Purchase,
+    Refund,
+    TrackedEvent,
+    check_order,
+    check_order_id,
+    clean_optional,
+    clean_properties,
+    clean_text,
+    to_millionths,
+)
+from alias_middleware.identity import Recognition, Status
+from alias_middleware.local_time import to_micros
+from alias_middleware.profile import PURPOSES, Consent, Operation, StoredProfile
+
+current_visitor: ContextVar[Visitor] = ContextVar("alias_middleware.visitor")
+"""The visitor of the request that the current context serves."""
+
+_SOURCE_LIMIT = 128
+
+
+class Keeper(Protocol):
+    """What a visitor asks of the tracker. Times are microseconds since the epoch (UTC)."""
+
+    def now(self) -> int:
+        """Give the present moment."""
+
+    def day(self, time_us: int) -> int:
+        """Give the local day of a moment."""
+
+    def load(self, key: str) -> StoredProfile:
+        """Read a profile; an empty one when the storage cannot answer."""
+
+    def record(self, event: AnyEvent) -> bool:
+        """Put an event in the spool; False when it was dropped."""
+
+    def must_survive_power_loss(self, event: Event) -> bool:
+        """Tell whether an event is to be made durable by `sync`."""
+
+    def dropped(self, reason: str, event: str) -> None:
+        """Count an event that is not recorded."""
+
+    def change(self, key: str, begun_us: int, operations: list[Operation]) -> None:
+        """Carry out field operations, now or, past the time budget, by way of the spool."""
+
+    def sync(self) -> None:
+        """Make what was recorded durable."""
+
+    def problem(self, error: Exception) -> None:
+        """Report an error: raised where the settings say so, else logged and counted."""
+
+    def history(self, key: str, limit: int) -> list[Event]:
+        """Read the latest events of a visitor."""
+
+
+class Visitor:
+    """The person seen, as one request or one `with` block knows him. False when not recognised.
+
+    Nothing on an unrecognised visitor raises: his profile lives for the request, nothing is recorded.
+    """
+
+    __slots__ = (
+        "_at_once",
+        "_begun_us",
+        "_draft",
+        "_durable",
+        "_keeper",
+        "_key",
+        "_profile",
+        "annotation",
+        "by_continuity",
+        "live",
+        "recognition",
+        "touched",
+    )
+
+    def __init__(
+        self,
+        keeper: Keeper,
+        recognition: Recognition,
+        key: str | None,
+        begun_us: int,
+        *,
+        at_once: bool = False,
+    ) -> None:
+        """Make the visitor of a request begun at `begun_us`; `key` is None for a stranger.
+
+        With `at_once` every call commits before it returns.
+        """
+        self._keeper = keeper
+        self.recognition = recognition
+        self._key = key
+        self._begun_us = begun_us
+        self._at_once = at_once
+        self._draft: Draft | None = None
+        self._profile: Profile | None = None
+        self._durable = False
+        self.touched = False
+        """Whether the app looked at the visitor, so that the answer may be personal."""
+        self.annotation: tuple[str | None, str | None] | None = None
+        """What `page` said of this page view: title and category."""
+        self.by_continuity = False
+        """Whether the alias comes from the continuity cookie instead of the header."""
+        self.live = False
+        """Whether events are timed when they happen (a websocket), not when the request began."""
+
+    def __bool__(self) -> bool:
+        self.touched = True
+        return self._key is not None
+
+    def __repr__(self) -> str:
+        return f"<Visitor {'recognised' if self._key is not None else self.recognition.status}>"
+
+    @property
+    def alias(self) -> str | None:
+        """The operator's opaque identifier of this client, None when not recognised."""
+        self.touched = True
+        return self.recognition.alias
+
+    @property
+    def status(self) -> Status:
+        """How the header was understood."""
+        self.touched = True
+        return self.recognition.status
+
+    @property
+    def flags(self) -> frozenset[str]:
+        """What else was noticed about the header."""
+        return self.recognition.flags
+
+    @property
+    def is_authenticated(self) -> bool:
+        """Whether the visitor is recognised, as Starlette and Flask-Login ask it."""
+        return bool(self)
+
+    @property
+    def display_name(self) -> str:
+        """A name that tells nothing, for frameworks that want one."""
+        return "visitor" if self else ""
+
+    @property
+    def profile(self) -> Profile:
+        """The visitor's preferences, personal data and knowledge."""
+        self.touched = True
+        if self._profile is None:
+            self._profile = Profile(self._opened())
+        return self._profile
+
+    @property
+    def consents(self) -> dict[str, Consent]:
+        """The visitor's last word on each purpose he spoke of."""
+        self.touched = True
+        return dict(self._opened().consents)
+
+    def allows(self, purpose: str) -> bool:
+        """Tell whether the visitor consents to `measure`, `personalise` or `contact`.
+
+        Raises:
+            ValueError: there is no such purpose.
+        """
+        self.touched = True
+        return self._opened().allows(_purpose(purpose))
+
+    def load(self) -> None:
+        """Read the profile now, from a place where waiting does no harm."""
+        self._opened().load()
+
+    def _opened(self) -> Draft:
+        if self._draft is None:
+            key = self._key
+            load: Callable[[], StoredProfile] = StoredProfile if key is None else lambda: self._keeper.load(key)
+            changed = self.commit if self._at_once else None
+            self._draft = Draft(load, keeps=key is not None, changed=changed)
+        return self._draft
+
+    def page(self, *, category: str | None = None, title: str | None = None) -> None:
+        """Say what this page view shows. Outside a page view it has no effect."""
+        self.annotation = clean_optional(title, TITLE_LIMIT), clean_optional(category, NAME_LIMIT)
+
+    def track(
+        self, name: str, *, category: str | None = None, at: datetime | None = None, **properties: object
+    ) -> bool:
+        """Record an event under a name of the app's own; long or odd values are cut.
+
+        `at`: an aware datetime, now by default. Gives False when the event was dropped (and counted).
+        """
+        if self._key is None:
+            self._keeper.dropped("no_alias", "event")
+            return False
+        time_us, begun_us, day = self._when(at)
+        kept = clean_properties(properties)
+        return self._record(
+            TrackedEvent(
+                self._key,
+                time_us,
+                begun_us,
+                day,
+                "web",
+                clean_text(name, NAME_LIMIT),
+                clean_optional(category, NAME_LIMIT),
+                kept,
+            )
+        )
+
+    def purchase(self, order_id: str, items: Iterable[Item], *, currency: str, at: datetime | None = None) -> bool:
+        """Record an order, once: its id is unique per service and visitor. Call it after your own commit.
+
+        Gives False when it was dropped (and counted): an unrecognised visitor, a full disk.
+
+        Raises:
+            EventError: an argument cannot be recorded; `.field` names it.
+        """
+        if self._key is None:
+            self._keeper.dropped("no_alias", "purchase")
+            return False
+        lines = check_order(order_id, items, currency)
+        return self._record(Purchase(self._key, *self._when(at), "web", order_id, currency, lines))
+
+    def refund(self, order_id: str, *, amount: Decimal | int | None = None, at: datetime | None = None) -> bool:
+        """Record that an order was refunded, whole or by `amount` of its currency's unit.
+
+        It counts on the order's day, waits for an order not yet arrived, and never exceeds it.
+
+        Raises:
+            EventError: an argument cannot be recorded; `.field` names it.
+        """
+        if self._key is None:
+            self._keeper.dropped("no_alias", "refund")
+            return False
+        part = None if amount is None else to_millionths(amount, field="amount")
+        return self._record(Refund(self._key, *self._when(at), "web", check_order_id(order_id), part))
+
+    def show(self, path: str) -> bool:
+        """Record the page view of this request."""
+        if self._key is None:
+            return False
+        title, category = self.annotation or (None, None)
+        return self._record(PageView(self._key, *self._when(None), "web", path, title, category))
+
+    def _when(self, at: datetime | None) -> tuple[int, int, int]:
+        """The time of an event, the time its request began, and its local day."""
+        begun_us = self._begun()
+        time_us = to_micros(at) if at is not None else self._keeper.now() if self.live else begun_us
+        return time_us, begun_us, self._keeper.day(time_us)
+
+    def _begun(self) -> int:
+        return self._keeper.now() if self._at_once else self._begun_us
+
+    def _record(self, event: AnyEvent) -> bool:
+        recorded = self._keeper.record(event)
+        if recorded and self._keeper.must_survive_power_loss(event):
+            self._durable = True
+            if self._at_once:
+                self.commit()
+        return recorded
+
+    def consent(self, purpose: str, granted: bool, *, source: str | None = None) -> None:
+        """Keep what the visitor says about a purpose, with the time and the place where he said it.
+
+        Raises:
+            ValueError: the purpose is none of measure, personalise, contact.
+        """
+        said = Consent(bool(granted), self._keeper.now(), clean_optional(source, _SOURCE_LIMIT))
+        self._opened().consent(_purpose(purpose), said)
+
+    def history(self, limit: int = 100) -> list[Event]:
+        """Give the visitor's latest recorded events, newest first; empty for an unrecognised visitor.
+
+        This reads the storage: under ASGI call it through `run_in_threadpool`.
+
+        Raises:
+            BlockingCallError: on the event loop, where the settings say that errors are raised.
+        """
+        self.touched = True
+        return [] if self._key is None else self._keeper.history(self._key, limit)
+
+    def has_work(self) -> bool:
+        """Tell whether a commit would have anything to do that takes time."""
+        draft = self._draft
+        if draft is not None:
+            for problem in draft.collect():
+                self._keeper.problem(problem)
+            if draft.operations:
+                return True
+        return self._durable
+
+    def commit(self) -> None:
+        """Carry out the noted field operations and make recorded events durable."""
+        if not self.has_work():
+            return
+        draft = self._draft
+        operations = draft.take() if draft is not None else []
+        if operations and self._key is not None:
+            self._keeper.change(self._key, self._begun(), operations)
+        if self._durable:
+            self._durable = False
+            self._keeper.sync()
+        if self._at_once and draft is not None:
+            draft.reread()
+
+    def __enter__(self) -> Self:
+        """Gather what the block does; it is committed at the end."""
+        self._at_once = False
+        self.live = True
+        self._begun_us = self._keeper.now()
+        self._draft = self._profile = None
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Commit; when the block raised, its field operations are left out. Events are recorded already."""
+        if kind is None:
+            self.commit()
+        self._draft = self._profile = None
+        self._at_once = True
+
+
+def _purpose(name: str) -> str:
+    if name not in PURPOSES:
+        raise ValueError(f"a purpose is one of {', '.join(PURPOSES)}")
+    return name

@@ -1,0 +1,163 @@
+"""The WSGI edge: translates `environ` and the answer for the tracker; decides nothing.
+
+Whatever the app tracks is safe before the chunk that follows it is passed on, and at `close()` at the latest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from contextvars import Token
+from typing import TYPE_CHECKING, Any
+
+from alias_middleware.exchange import Exchange, Request
+from alias_middleware.tracker import Tracker
+from alias_middleware.visitor import Visitor, current_visitor
+
+if TYPE_CHECKING:
+    from _typeshed import OptExcInfo
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+ENVIRON_KEY = "alias_middleware.visitor"
+"""Where the app finds its visitor in `environ`."""
+
+
+class AliasMiddleware:
+    """Gives a WSGI application login-free visitors: `application = AliasMiddleware(application, ...)`."""
+
+    def __init__(self, app: WSGIApplication, *, tracker: Tracker | None = None, **settings: Any) -> None:
+        """Wrap `app` with a tracker, or with one made of the settings.
+
+        Raises:
+            SettingsError: a setting is missing or wrong.
+        """
+        self.app = app
+        self.tracker = tracker if tracker is not None else Tracker(**settings)
+        self._watched = {_environ_key(name): name for name in sorted(self.tracker.watched, reverse=True)}
+        self._hidden = {_environ_key(name) for name in self.tracker.hidden}
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Serve one request."""
+        exchange = self.tracker.exchange(self._request(environ))
+        for key in self._hidden:
+            environ.pop(key, None)
+        environ[ENVIRON_KEY] = exchange.visitor
+        answer = _Answer(exchange, environ, start_response)
+        try:
+            body = self.app(environ, answer.start_response)
+        except BaseException:
+            answer.finish()
+            raise
+        return answer.pass_on(body)
+
+    def _request(self, environ: WSGIEnvironment) -> Request:
+        return Request(
+            noticed=[(name, _raw(environ[key])) for key, name in self._watched.items() if key in environ],
+            peer=environ.get("REMOTE_ADDR"),
+            method=environ.get("REQUEST_METHOD", "GET"),
+            path=_raw(environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")).decode("utf-8", "replace"),
+            secure=environ.get("wsgi.url_scheme") == "https",
+        )
+
+
+class _Answer:
+    """One answer on its way to the server."""
+
+    def __init__(self, exchange: Exchange, environ: WSGIEnvironment, start_response: StartResponse) -> None:
+        self._exchange = exchange
+        self._environ = environ
+        self._server_start = start_response
+        self._started: tuple[int, str] | None = None
+        self._judged = False
+        self._token: Token[Visitor] | None = current_visitor.set(exchange.visitor)
+
+    def start_response(
+        self, status: str, headers: list[tuple[str, str]], exc_info: OptExcInfo | None = None
+    ) -> Callable[[bytes], object]:
+        """Commit what the app changed, say what the answer depends on, and pass it on."""
+        content_type = vary = ""
+        has_cache_control = False
+        for name, value in headers:
+            match name.lower():
+                case "content-type":
+                    content_type = value
+                case "vary":
+                    vary = f"{vary}, {value}" if vary else value
+                case "cache-control":
+                    has_cache_control = True
+        self._started = int(status[:3]), content_type
+        self._exchange.commit()
+        added = self._exchange.answer_headers(vary, has_cache_control=has_cache_control)
+        if any(name == "Vary" for name, _ in added):
+            headers = [header for header in headers if header[0].lower() != "vary"]
+        write = self._server_start(status, [*headers, *added], *([exc_info] if exc_info else []))
+
+        def write_on(chunk: bytes) -> None:
+            self.before_chunk()
+            write(chunk)
+
+        return write_on
+
+    def pass_on(self, body: Iterable[bytes]) -> Iterable[bytes]:
+        """Give the body to the server: as it is when no code of the app runs any more, else watched."""
+        wrapper = self._environ.get("wsgi.file_wrapper")
+        is_file = isinstance(wrapper, type) and isinstance(body, wrapper)
+        if self._started is not None and (is_file or isinstance(body, list | tuple)):
+            self.finish()
+            return body
+        return _Body(self, body)
+
+    def before_chunk(self) -> None:
+        """Put the page view and all that was tracked in the spool before anything more is passed on."""
+        if not self._judged and self._started is not None:
+            self._judged = True
+            self._exchange.started(*self._started, lambda: str(self._environ.get("HTTP_ACCEPT", "")))
+        self._exchange.commit()
+
+    def finish(self) -> None:
+        """Record what is left when the answer has ended, however it ended."""
+        try:
+            self.before_chunk()
+        finally:
+            if self._token is not None:
+                token, self._token = self._token, None
+                with suppress(ValueError):  # closed in another context than it was called in
+                    current_visitor.reset(token)
+
+
+class _Body:
+    """The app's body, chunk by chunk."""
+
+    def __init__(self, answer: _Answer, body: Iterable[bytes]) -> None:
+        self._answer = answer
+        self._body = body
+        self._chunks = iter(body)
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        chunk = next(self._chunks)
+        self._answer.before_chunk()
+        return chunk
+
+    def close(self) -> None:
+        """Close the app's body, then record what it tracked to the end."""
+        try:
+            close = getattr(self._body, "close", None)
+            if close is not None:
+                close()
+        finally:
+            self._answer.finish()
+
+
+def _environ_key(name: bytes) -> str:
+    return "HTTP_" + name.decode("ascii").upper().replace("-", "_")
+
+
+def _raw(text: str) -> bytes:
+    """The bytes behind a WSGI string; what is no latin-1 cannot have come over the wire and stays unusable."""
+    try:
+        return text.encode("latin-1")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "replace")

@@ -1,0 +1,117 @@
+"""The error tree: who catches what, what each error carries and says."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+
+import pytest
+
+from alias_middleware import errors
+
+EXAMPLES = [
+    errors.SettingsError("must be a list", setting="trusted_gateways"),
+    errors.MissingExtra(extra="crypto", setting="continuity"),
+    errors.StorageError("the statement failed"),
+    errors.StorageUnavailable("no answer in 0.2 s", reason="down"),
+    errors.StorageCorrupt("an unreadable profile"),
+    errors.ProfileError("no such operation"),
+    errors.ProfileValueError(field="theme", found=set),
+    errors.ProfileTooLarge(size=70_000, limit=65_536),
+    errors.EventError("is required", field="order_id"),
+    errors.SpoolError(reason="disk_full"),
+    errors.BlockingCallError(call="history"),
+]
+
+
+def named(error: errors.AliasError) -> str:
+    return type(error).__name__
+
+
+def test_every_public_error_is_exercised_here() -> None:
+    """A new error joins the examples, and so every test of this file."""
+    kinds = {named(error) for error in EXAMPLES} | {"AliasError"}
+    assert kinds == set(errors.__all__)
+
+
+@pytest.mark.parametrize("error", EXAMPLES, ids=named)
+def test_the_tree_in_the_docstring_names_it(error: errors.AliasError) -> None:
+    """The drawing at the top of the module is complete."""
+    assert errors.__doc__ is not None
+    assert f" {named(error)} " in errors.__doc__.replace("\n", " ")
+
+
+@pytest.mark.parametrize(
+    ("error", "parents"),
+    [
+        pytest.param(EXAMPLES[0], (ValueError,), id="settings"),
+        pytest.param(EXAMPLES[1], (errors.SettingsError, ValueError), id="extra"),
+        pytest.param(EXAMPLES[3], (errors.StorageError,), id="storage unavailable"),
+        pytest.param(EXAMPLES[4], (errors.StorageError,), id="storage corrupt"),
+        pytest.param(EXAMPLES[6], (errors.ProfileError, TypeError), id="profile value"),
+        pytest.param(EXAMPLES[7], (errors.ProfileError, ValueError), id="profile size"),
+        pytest.param(EXAMPLES[8], (ValueError,), id="event"),
+        pytest.param(EXAMPLES[10], (RuntimeError,), id="blocking call"),
+    ],
+)
+def test_it_is_caught_as(error: errors.AliasError, parents: tuple[type[Exception], ...]) -> None:
+    """Callers catch the root, the family, or the built-in they would expect."""
+    assert isinstance(error, errors.AliasError)
+    assert all(isinstance(error, parent) for parent in parents)
+
+
+@pytest.mark.parametrize(
+    ("error", "message", "evidence"),
+    [
+        pytest.param(
+            EXAMPLES[0], "trusted_gateways: must be a list", {"setting": "trusted_gateways"}, id="settings"
+        ),
+        pytest.param(
+            EXAMPLES[1],
+            'continuity: needs the optional "crypto" packages: pip install "alias-middleware[crypto]"',
+            {"setting": "continuity", "extra": "crypto"},
+            id="extra",
+        ),
+        pytest.param(
+            EXAMPLES[3],
+            "the storage is unavailable (down): no answer in 0.2 s",
+            {"reason": "down"},
+            id="storage unavailable",
+        ),
+        pytest.param(
+            EXAMPLES[6],
+            "profile field 'theme' was given a set: only JSON values are kept",
+            {"field": "theme", "found": set},
+            id="profile value",
+        ),
+        pytest.param(
+            EXAMPLES[7],
+            "the profile would take 70000 bytes; the limit is 65536",
+            {"size": 70_000, "limit": 65_536},
+            id="profile size",
+        ),
+        pytest.param(EXAMPLES[8], "order_id: is required", {"field": "order_id"}, id="event"),
+        pytest.param(
+            EXAMPLES[9], "the spool cannot take an event (disk_full)", {"reason": "disk_full"}, id="spool"
+        ),
+        pytest.param(
+            EXAMPLES[10],
+            "history does I/O and was called on the event loop: use run_in_threadpool",
+            {"call": "history"},
+            id="blocking call",
+        ),
+    ],
+)
+def test_it_says_and_carries(error: errors.AliasError, message: str, evidence: dict[str, object]) -> None:
+    """The message is for people, the attributes are for programs."""
+    assert str(error) == message
+    assert vars(error) == evidence
+
+
+@pytest.mark.parametrize("error", EXAMPLES, ids=named)
+def test_it_survives_the_way_to_another_process(error: errors.AliasError) -> None:
+    """Pickled and copied errors keep their type, message and evidence, keyword-only or not."""
+    for twin in (pickle.loads(pickle.dumps(error)), copy.copy(error)):
+        assert type(twin) is type(error)
+        assert str(twin) == str(error)
+        assert vars(twin) == vars(error)
