@@ -12,7 +12,8 @@ from typing import NamedTuple, Protocol
 
 from alias_middleware.continuity import COOKIE, Continuity
 from alias_middleware.events import PATH_LIMIT, clean_text, is_page_view, is_prefetch
-from alias_middleware.visitor import Keeper, Visitor
+from alias_middleware.keeper import Keeper
+from alias_middleware.visitor import Visitor
 
 PURPOSE_HEADERS = frozenset({b"sec-purpose", b"purpose", b"x-purpose", b"x-moz"})
 """The headers by which a browser says that it only prefetches."""

@@ -13,12 +13,9 @@ from base64 import urlsafe_b64encode
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from itertools import product
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias
 
 from alias_middleware.errors import SettingsError
-
-if TYPE_CHECKING:
-    from alias_middleware.trust import Trust
 
 Pairs: TypeAlias = Iterable[tuple[bytes, bytes]]  # as ASGI has them: lower-case names, raw values, repeats
 
@@ -69,6 +66,13 @@ class Recognition(NamedTuple):
 _ABSENT = Recognition(Status.ABSENT, None)  # ready made: the answer for most requests of most sites
 
 
+class Gatekeeper(Protocol):
+    """Who decides whether a request comes from a gateway: `alias_middleware.trust.Trust`."""
+
+    def admits(self, peer: str | None, pairs: Pairs) -> bool:
+        """Whether the headers of a request from ``peer`` are believed."""
+
+
 class Source(ABC):
     """One request header that carries the alias, and how its value is read.
 
@@ -94,7 +98,7 @@ class Source(ABC):
         """Whether a text could be an alias of this source, for one that comes by another way than a header."""
         return 0 < len(alias) <= MAX_BYTES and alias.isascii() and alias.isprintable()
 
-    def recognise(self, pairs: Pairs, peer: str | None, trust: Trust) -> Recognition:
+    def recognise(self, pairs: Pairs, peer: str | None, trust: Gatekeeper) -> Recognition:
         """Read the header if ``trust`` admits the request; UNTRUSTED, its value unread, if not.
 
         ``peer`` is the address of the connection's other end, None or "" for a Unix socket.

@@ -3,6 +3,8 @@
 The middleware itself is `alias_middleware.asgi.AliasMiddleware`, for `app.add_middleware`.
 """
 
+from typing import cast
+
 from starlette.authentication import AuthCredentials, AuthenticationBackend, BaseUser
 from starlette.requests import HTTPConnection
 
@@ -12,8 +14,6 @@ from alias_middleware.visitor import Visitor
 
 SCOPE = "visitor"
 """What a recognised visitor is granted: `@requires("visitor")`."""
-
-BaseUser.register(Visitor)
 
 
 def get_visitor(request: HTTPConnection) -> Visitor:
@@ -37,4 +37,4 @@ class AliasBackend(AuthenticationBackend):
     async def authenticate(self, conn: HTTPConnection) -> tuple[AuthCredentials, BaseUser]:
         """Give the visitor, recognised or not, and what he is granted."""
         visitor = get_visitor(conn)
-        return AuthCredentials([SCOPE] if visitor else []), visitor  # type: ignore[return-value]  # registered
+        return AuthCredentials([SCOPE] if visitor else []), cast(BaseUser, visitor)

@@ -10,7 +10,7 @@ from contextvars import ContextVar
 from datetime import datetime
 from decimal import Decimal
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Self
 
 from alias_middleware.draft import Draft, Profile
 from alias_middleware.events import (
@@ -31,47 +31,14 @@ from alias_middleware.events import (
     to_millionths,
 )
 from alias_middleware.identity import Recognition, Status
+from alias_middleware.keeper import Keeper
 from alias_middleware.local_time import to_micros
-from alias_middleware.profile import PURPOSES, Consent, Operation, StoredProfile
+from alias_middleware.profile import PURPOSES, Consent, StoredProfile
 
 current_visitor: ContextVar[Visitor] = ContextVar("alias_middleware.visitor")
 """The visitor of the request that the current context serves."""
 
 _SOURCE_LIMIT = 128
-
-
-class Keeper(Protocol):
-    """What a visitor asks of the tracker. Times are microseconds since the epoch (UTC)."""
-
-    def now(self) -> int:
-        """Give the present moment."""
-
-    def day(self, time_us: int) -> int:
-        """Give the local day of a moment."""
-
-    def load(self, key: str) -> StoredProfile:
-        """Read a profile; an empty one when the storage cannot answer."""
-
-    def record(self, event: AnyEvent) -> bool:
-        """Put an event in the spool; False when it was dropped."""
-
-    def must_survive_power_loss(self, event: Event) -> bool:
-        """Tell whether an event is to be made durable by `sync`."""
-
-    def dropped(self, reason: str, event: str) -> None:
-        """Count an event that is not recorded."""
-
-    def change(self, key: str, begun_us: int, operations: list[Operation]) -> None:
-        """Carry out field operations, now or, past the time budget, by way of the spool."""
-
-    def sync(self) -> None:
-        """Make what was recorded durable."""
-
-    def problem(self, error: Exception) -> None:
-        """Report an error: raised where the settings say so, else logged and counted."""
-
-    def history(self, key: str, limit: int) -> list[Event]:
-        """Read the latest events of a visitor."""
 
 
 class Visitor:
@@ -153,6 +120,11 @@ class Visitor:
     def is_authenticated(self) -> bool:
         """Whether the visitor is recognised, as Starlette and Flask-Login ask it."""
         return bool(self)
+
+    @property
+    def identity(self) -> str:
+        """The alias as Starlette asks for it, "" when not recognised."""
+        return self.alias or ""
 
     @property
     def display_name(self) -> str:

@@ -22,14 +22,13 @@ from alias_middleware.identity import (
     Recognition,
     Source,
     Status,
-    Trust,
     WapNetworkInfo,
     keyed_hash,
-    require_gateways,
     rotate_visitor_key,
     secret_bytes,
     visitor_key,
 )
+from alias_middleware.trust import Trust, require_gateways
 
 ALIAS, OTHER = "314522927347", "012345678901"
 VALUE = f"mUserAlias:{ALIAS}".encode()

@@ -8,14 +8,14 @@ events that come late, or twice, look at the raw events around them.
 from __future__ import annotations
 
 import sqlite3
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import msgspec
 
 from alias_middleware.events import PageView, body_of, kind_of
-from alias_middleware.history import Knowledge, forms_visit, needs_consent, visit_starts
+from alias_middleware.history import Knowledge, forms_visit, needs_consent
 from alias_middleware.storage.base import Entry, Origin, Outcome
+from alias_middleware.storage.sqlite import visits
 from alias_middleware.storage.sqlite.orders import OrderBook
 from alias_middleware.storage.sqlite.rows import insert_rows, select_by_keys
 
@@ -28,14 +28,6 @@ _ADD_DAY = """
         arrival = arrival + excluded.arrival
 """
 _IS_STORED = "SELECT 1 FROM events WHERE day = ? AND visitor = ? AND time_us = ? AND id = ?"
-_AROUND = """
-    SELECT time_us, day FROM events
-    WHERE visitor = :visitor AND service = :service AND channel = :channel AND kind <> 'r'
-        AND time_us BETWEEN :since AND :until
-        AND day IN (SELECT day FROM visitor_days
-                    WHERE visitor = :visitor AND day BETWEEN :first_day AND :last_day)
-    ORDER BY time_us
-"""
 
 
 class Presence(msgspec.Struct, array_like=True):
@@ -191,6 +183,7 @@ class Fold:
     def _stream(self, visitor: Visitor, origin: Origin, channel: str, new: list[Entry], gone: list[Entry]) -> None:
         """Fold one (service, channel) of a visitor: visits, days, presence, raw events."""
         service, gap_us = self.service(origin)
+        stream = visits.Stream(visitor.id, service, channel, gap_us)
         presence = visitor.presence.get(service)
         shown = [entry for entry in new if forms_visit(entry.event)]
         shown.sort(key=lambda entry: entry.event.time_us)
@@ -200,13 +193,13 @@ class Fold:
         if shown or gone:
             last_us = presence.last_us.get(channel) if presence else None
             if gone or (last_us is not None and shown[0].event.time_us < last_us):
-                starts = self._starts_around(visitor.id, service, channel, gap_us, shown, gone)
+                starts = visits.starts_around(self._sql, stream, shown, gone)
             else:
-                starts = _starts_after(last_us, shown, gap_us)
+                starts = visits.starts_after(last_us, shown, gap_us)
             for day, number in starts.items():
                 self._day(service, day, visitor.id, channel)[1] += number
                 visitor.knowledge.visits += number
-            self._remember(visitor, service, channel, shown, gone)
+            self._remember(visitor, stream, shown, gone)
         self._remove(visitor.id, gone)
         self._events.extend(
             (entry.event.day, visitor.id, entry.event.time_us, entry.id, service, channel,
@@ -218,41 +211,9 @@ class Fold:
         """The change of one visitor-day: page views, visits, arrival."""
         return self._days.setdefault((service, day, visitor, channel), [0, 0, 0])
 
-    def _starts_around(
-        self, visitor: int, service: int, channel: str, gap_us: int, new: list[Entry], gone: list[Entry]
-    ) -> Counter[int]:
-        """Count by day how the visits' beginnings change, from the raw events near the change."""
-        changed = [entry.event for entry in (*new, *gone)]
-        first = min(event.time_us for event in changed)
-        last = max(event.time_us for event in changed) + gap_us
-        around = self._sql.execute(
-            _AROUND,
-            {
-                "visitor": visitor,
-                "service": service,
-                "channel": channel,
-                "since": first - gap_us,
-                "until": last,
-                "first_day": min(event.day for event in changed) - 1 - gap_us // _DAY_US,
-                "last_day": max(event.day for event in changed) + 1 + gap_us // _DAY_US,
-            },
-        ).fetchall()
-        before = Counter(time_us for time_us, _ in around)
-        after = before.copy()
-        after.update(entry.event.time_us for entry in new)
-        after.subtract(Counter(entry.event.time_us for entry in gone))
-        days = dict(around) | {event.time_us: event.day for event in changed}
-        starts: Counter[int] = Counter()
-        for times, sign in ((after, 1), (before, -1)):
-            for start in visit_starts(sorted(times.elements()), gap_us):
-                if first <= start <= last:
-                    starts[days[start]] += sign
-        return starts
-
-    def _remember(
-        self, visitor: Visitor, service: int, channel: str, shown: list[Entry], gone: list[Entry]
-    ) -> None:
+    def _remember(self, visitor: Visitor, stream: visits.Stream, shown: list[Entry], gone: list[Entry]) -> None:
         """Keep where the visitor's stream begins and ends, and the day on which he arrived."""
+        service, channel = stream.service, stream.channel
         presence = visitor.presence.get(service)
         if shown:
             first = shown[0].event
@@ -273,23 +234,10 @@ class Fold:
             visitor.knowledge.see(first.time_us)
             visitor.knowledge.see(last_us)
         if gone and presence is not None:
-            presence.last_us[channel] = self._last_without(visitor.id, service, channel, shown, gone)
+            presence.last_us[channel] = visits.last_without(self._sql, stream, shown, gone)
             visitor.knowledge.last_seen = max(
                 last_us for one in visitor.presence.values() for last_us in one.last_us.values()
             )
-
-    def _last_without(
-        self, visitor: int, service: int, channel: str, shown: list[Entry], gone: list[Entry]
-    ) -> int:
-        """The end of a stream from which events are taken away: an earlier copy of an order replaced them."""
-        rows = self._sql.execute(
-            "SELECT time_us, id FROM events WHERE visitor = ? AND service = ? AND channel = ? AND kind <> 'r' "
-            "AND day IN (SELECT day FROM visitor_days WHERE visitor = ?)",
-            (visitor, service, channel, visitor),
-        )
-        removed = {(entry.event.time_us, entry.id) for entry in gone}
-        left: list[int] = [time_us for time_us, id_ in rows if (time_us, id_) not in removed]
-        return max([*left, *(entry.event.time_us for entry in shown)])
 
     def _remove(self, visitor: int, gone: list[Entry]) -> None:
         self._sql.executemany(
@@ -304,17 +252,6 @@ class Fold:
         insert_rows(self._sql, "events", self._events)
         days = [(*day, *change) for day, change in sorted(self._days.items())]
         insert_rows(self._sql, "visitor_days", days, conflict=_ADD_DAY)
-
-
-_DAY_US = 24 * 3600 * 1_000_000
-
-
-def _starts_after(last_us: int | None, shown: list[Entry], gap_us: int) -> Counter[int]:
-    """Count by day the visits that begin in a stream's continuation."""
-    days = {entry.event.time_us: entry.event.day for entry in shown}
-    times = [entry.event.time_us for entry in shown]
-    starts = visit_starts(times if last_us is None else [last_us, *times], gap_us)
-    return Counter(days[start] for start in (starts if last_us is None else starts[1:]))
 
 
 def _visitor_row(visitor: Visitor) -> tuple[object, ...]:

@@ -1,0 +1,42 @@
+"""What a visitor asks of the tracker: one protocol, so that either can be read without the other."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from alias_middleware.events import AnyEvent, Event
+from alias_middleware.profile import Operation, StoredProfile
+
+
+class Keeper(Protocol):
+    """What a visitor asks of the tracker. Times are microseconds since the epoch (UTC)."""
+
+    def now(self) -> int:
+        """Give the present moment."""
+
+    def day(self, time_us: int) -> int:
+        """Give the local day of a moment."""
+
+    def load(self, key: str) -> StoredProfile:
+        """Read a profile; an empty one when the storage cannot answer."""
+
+    def record(self, event: AnyEvent) -> bool:
+        """Put an event in the spool; False when it was dropped."""
+
+    def must_survive_power_loss(self, event: Event) -> bool:
+        """Tell whether an event is to be made durable by `sync`."""
+
+    def dropped(self, reason: str, event: str) -> None:
+        """Count an event that is not recorded."""
+
+    def change(self, key: str, begun_us: int, operations: list[Operation]) -> None:
+        """Carry out field operations, now or, past the time budget, by way of the spool."""
+
+    def sync(self) -> None:
+        """Make what was recorded durable."""
+
+    def problem(self, error: Exception) -> None:
+        """Report an error: raised where the settings say so, else logged and counted."""
+
+    def history(self, key: str, limit: int) -> list[Event]:
+        """Read the latest events of a visitor."""
