@@ -58,15 +58,15 @@ class Recorder:
         self._executor: ThreadPoolExecutor | None = None
         self._executor_lock = threading.Lock()
         self._scratch: Path | None = None
-        folder = self._spool_folder()
+        folder = self._spool_folder(entropy)
         origin = Origin(settings.service, self._namespace, settings.visit_gap_us)
         self.spool = Spool(folder, origin, limit=settings.spool_limit, entropy=entropy)
         self.writer = Writer(folder, storage, interval=settings.writer_interval, tick=self.tick)
 
-    def _spool_folder(self) -> Path:
+    def _spool_folder(self, entropy: Callable[[int], bytes]) -> Path:
         folder = self._settings.spool or self.storage.spool_folder
         if folder is None and not self.storage.abilities.shared:
-            folder = self._scratch = Path(tempfile.mkdtemp(prefix="alias-spool-"))
+            folder = self._scratch = Path(tempfile.gettempdir()) / f"alias-spool-{entropy(16).hex()}"
         if folder is None:
             raise SettingsError("this storage needs a folder on a persistent volume", setting="spool")
         return folder
@@ -235,8 +235,8 @@ class Recorder:
 
     def close(self, timeout: float) -> None:
         """Hand everything on, drain what can be drained, and let go of threads and files."""
-        self.hand_on()
         self.writer.stop(timeout)
+        self.hand_on()
         self.spool.close()
         try:
             self.writer.drain()
