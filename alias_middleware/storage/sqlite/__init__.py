@@ -60,10 +60,13 @@ class SQLiteStorage(Storage):
 
     def read_profile(self, namespace: str, key: str) -> StoredProfile:
         """Give a visitor's profile in one query over both files."""
+        held = None
         try:
-            row = self._files.reading().execute(_READ, (namespace, key)).fetchone()
+            held = self._files.take()
+            row = held.sql.execute(_READ, (namespace, key)).fetchone()
         except (sqlite3.Error, OSError) as error:
-            raise self._files.failure(error) from error
+            raise self._files.failure(held, error) from error
+        self._files.give(held)
         written, personal, consents, knowledge = row
         return StoredProfile(
             b"{}" if written is None else written,
@@ -196,7 +199,7 @@ class SQLiteStorage(Storage):
         return [found[scope] for scope in sorted(found)]
 
     def close(self) -> None:
-        """Close every connection of this process."""
+        """Close the connections that are not in use."""
         self._files.close()
 
 

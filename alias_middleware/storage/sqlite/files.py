@@ -1,10 +1,9 @@
-"""The SQLite storage's files and connections: one a thread, opened anew after a fork or a replaced file."""
+"""The SQLite storage's files and connections, opened anew after a fork or when a file was replaced."""
 
 from __future__ import annotations
 
 import os
 import sqlite3
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -13,6 +12,8 @@ from alias_middleware.errors import StorageCorrupt, StorageError, StorageUnavail
 from alias_middleware.storage.sqlite.schema import HISTORY, PREFERENCES, migrate
 
 _READ_TIMEOUT_SECONDS = 0.05
+_OPENING_TIMEOUT_SECONDS = 2.0
+_MOST_IDLE = 16
 _REQUEST_CHECKPOINT_PAGES = 10_000
 _LOOK_EVERY = 64
 
@@ -33,7 +34,7 @@ Identity = tuple[tuple[int, int] | None, ...]
 
 
 class Connection:
-    """One thread's connection to both files, and which files it was opened on."""
+    """A connection to both files, and which files it was opened on."""
 
     __slots__ = ("_timeout", "files", "sql")
 
@@ -41,7 +42,12 @@ class Connection:
         """Hold an open connection."""
         self.sql = sql
         self.files = files
-        self._timeout = _READ_TIMEOUT_SECONDS
+        self._timeout = _OPENING_TIMEOUT_SECONDS
+
+    def close(self) -> None:
+        """Close; a connection that failed may fail to."""
+        with suppress(sqlite3.Error):
+            self.sql.close()
 
     def wait(self, seconds: float) -> None:
         """Wait at most so long for another process's lock, from the next statement on."""
@@ -96,54 +102,51 @@ class Connection:
 
 
 class Files:
-    """Where the history and the preferences are, and this process's connections to them."""
+    """Where the history and the preferences are, and this process's connections to them.
+
+    Connections are taken for one use each and given back; threads and greenlets come and go without any.
+    """
 
     def __init__(self, path: Path) -> None:
         """Keep history in `path` and preferences beside it. Nothing is opened yet."""
         self.history = path
         self.preferences = path.with_name(path.name + "-preferences")
-        self._lock = threading.Lock()
-        self._forget()
-
-    def _forget(self) -> None:
         self._pid = os.getpid()
-        self._local = threading.local()
-        self._open: list[Connection] = []
-        self._reads = 0
+        self._idle: list[Connection] = []
+        self._inherited: list[Connection] = []
+        self._taken = 0
 
-    def reading(self) -> sqlite3.Connection:
-        """Give this thread's connection for a read.
+    def take(self, *, look: bool = False) -> Connection:
+        """Give a connection for one use, to be given back with `give`.
 
-        Whether the files are still the same is looked at every 64th time, which keeps a read fast.
+        Whether the files are still the same is looked at when asked, and every 64th time, which keeps a
+        read fast.
         """
-        self._reads += 1
-        held: Connection | None = getattr(self._local, "held", None)
-        if held is None or self._pid != os.getpid() or self._reads % _LOOK_EVERY == 0:
-            held = self.connection()
-            held.wait(_READ_TIMEOUT_SECONDS)
-        return held.sql
-
-    def connection(self) -> Connection:
-        """Give this thread's connection to the files as they are now, opening them when need be."""
         if self._pid != os.getpid():
             self._leave_to_parent()
-        held: Connection | None = getattr(self._local, "held", None)
-        if held is not None and held.files != self._identity():
-            self.drop()
-            held = None
-        if held is None:
-            held = self._connect()
-            self._local.held = held
-            with self._lock:
-                self._open.append(held)
+        self._taken += 1
+        try:
+            held = self._idle.pop()
+        except IndexError:
+            return self._connect()
+        if (look or self._taken % _LOOK_EVERY == 0) and held.files != self._identity():
+            held.close()
+            self.close()
+            return self._connect()
         return held
 
+    def give(self, held: Connection) -> None:
+        """Take a connection back."""
+        if len(self._idle) < _MOST_IDLE:
+            self._idle.append(held)
+        else:
+            held.close()
+
     def _leave_to_parent(self) -> None:
-        """After a fork: the connections belong to the parent; closing them here would undo its locks."""
-        kept = self._open
-        self._lock = threading.Lock()
-        self._forget()
-        self._left = kept
+        """After a fork: the connections are the parent's. Closing them here would undo its locks, so keep them."""
+        self._pid = os.getpid()
+        self._inherited += self._idle
+        self._idle = []
 
     def _identity(self) -> Identity:
         return tuple(map(_file_identity, (self.history, self.preferences)))
@@ -152,10 +155,9 @@ class Files:
         for path in (self.history, self.preferences):
             _create_private(path)
         sql = sqlite3.connect(
-            self.history, timeout=_READ_TIMEOUT_SECONDS, isolation_level=None, check_same_thread=False
+            self.history, timeout=_OPENING_TIMEOUT_SECONDS, isolation_level=None, check_same_thread=False
         )
         try:
-            sql.execute("PRAGMA busy_timeout = 2000")
             sql.execute("ATTACH DATABASE ? AS preferences", (str(self.preferences),))
             for schema, steps, synchronous in _SCHEMAS:
                 sql.execute(f"PRAGMA {schema}.journal_mode = WAL")
@@ -163,52 +165,48 @@ class Files:
                 migrate(sql, schema, steps)
             sql.execute(f"PRAGMA wal_autocheckpoint = {_REQUEST_CHECKPOINT_PAGES}")
             sql.execute("PRAGMA secure_delete = ON")
-            sql.execute(f"PRAGMA busy_timeout = {int(_READ_TIMEOUT_SECONDS * 1000)}")
         except BaseException:
             sql.close()
             raise
-        return Connection(sql, self._identity())
-
-    def drop(self) -> None:
-        """Close this thread's connection; the next use opens the files again."""
-        held: Connection | None = getattr(self._local, "held", None)
-        if held is not None:
-            self._local.held = None
-            with self._lock, suppress(ValueError):
-                self._open.remove(held)
-            with suppress(sqlite3.Error):
-                held.sql.close()
+        held = Connection(sql, self._identity())
+        held.wait(_READ_TIMEOUT_SECONDS)
+        return held
 
     def close(self) -> None:
-        """Close every thread's connection."""
-        if self._pid != os.getpid():
-            return
-        with self._lock:
-            opened, self._open = self._open, []
-            self._local = threading.local()
-        for held in opened:
-            with suppress(sqlite3.Error):
-                held.sql.close()
+        """Close the connections that are not in use."""
+        if self._pid == os.getpid():
+            idle, self._idle = self._idle, []
+            for held in idle:
+                held.close()
 
-    def failure(self, error: Exception) -> StorageError:
-        """Wrap a driver's error, and drop a connection that may have gone bad with it."""
-        if isinstance(error, StorageError):
-            return error
+    def failure(self, held: Connection | None, error: sqlite3.Error | OSError) -> StorageError:
+        """Wrap a driver's error; a connection that may have gone bad with it is closed, others too."""
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-        if code not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-            self.drop()
+        if held is not None:
+            if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+                self.give(held)
+            else:
+                held.close()
+                self.close()
         if code in _CORRUPT:
             return StorageCorrupt(f"SQLite cannot read its files: {error}")
-        reason = _REASONS.get(code, "error")
-        return StorageUnavailable(f"SQLite: {error}", reason=reason)
+        return StorageUnavailable(f"SQLite: {error}", reason=_REASONS.get(code, "error"))
 
     @contextmanager
     def wrapped(self) -> Iterator[Connection]:
-        """Give this thread's connection and wrap what the driver or the file system raises."""
+        """Give a connection to the files as they are now; wrap what the driver or the file system raises."""
+        held: Connection | None = None
         try:
-            yield self.connection()
+            held = self.take(look=True)
+            yield held
         except (sqlite3.Error, OSError) as error:
-            raise self.failure(error) from error
+            raise self.failure(held, error) from error
+        except BaseException:
+            if held is not None:
+                self.give(held)
+            raise
+        held.wait(_READ_TIMEOUT_SECONDS)
+        self.give(held)
 
 
 def _file_identity(path: Path) -> tuple[int, int] | None:
