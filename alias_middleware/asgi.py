@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
+from functools import lru_cache
 from typing import Any, TypeVar
 
 from alias_middleware.exchange import Exchange, Request
@@ -23,13 +24,15 @@ ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 SCOPE_KEY = "alias_middleware.visitor"
 """Where a raw ASGI app finds its visitor in the scope."""
 
+_STARTS = ("http.response.start", "websocket.http.response.start")
+
 Result = TypeVar("Result")
 
 
 class AliasMiddleware:
     """Gives an ASGI application login-free visitors: `app.add_middleware(AliasMiddleware, ...)`."""
 
-    def __init__(self, app: ASGIApp, *, tracker: Tracker | None = None, **settings: Any) -> None:
+    def __init__(self, app: ASGIApp, /, *, tracker: Tracker | None = None, **settings: Any) -> None:
         """Wrap `app` with a tracker, or with one made of the settings.
 
         Raises:
@@ -47,85 +50,111 @@ class AliasMiddleware:
         if kind not in ("http", "websocket"):
             await self.app(scope, receive, send)
             return
-        exchange = await self._recognise(scope)
+        request = self._request(scope)
+        if self._reads_block and request.noticed:
+            exchange = await self._hop_to_load(request)
+        else:
+            exchange = self.tracker.exchange(request)
         visitor = exchange.visitor
-        visitor.live = kind == "websocket"
+        if kind == "websocket":
+            visitor.live = True
         scope[SCOPE_KEY] = visitor
-        scope.setdefault("state", {})["visitor"] = visitor
+        # A copy: some servers share one mapping among the requests of a connection, which may be many visitors'.
+        scope["state"] = {**scope.get("state", {}), "visitor": visitor}
         token = current_visitor.set(visitor)
         try:
             await self.app(scope, receive, self._sender(exchange, scope, send))
         finally:
-            current_visitor.reset(token)
+            try:  # noqa: SIM105 - `suppress` would cost more than all the rest of this method
+                current_visitor.reset(token)
+            except ValueError:  # closed in another context than it was called in
+                pass
             if exchange.has_work():
                 await self._hop(exchange.commit)
 
-    async def _recognise(self, scope: Scope) -> Exchange:
-        """Recognise the visitor and keep the operator's headers from the app."""
+    def _request(self, scope: Scope) -> Request:
+        """Tell what is seen of the request, and keep the operator's headers from the app."""
         headers = scope["headers"]
-        noticed = [pair for pair in headers if pair[0] in self._watched]
+        if type(headers) is not list:  # an iterable that may be good for one look only
+            headers = scope["headers"] = list(headers)
+        watched = self._watched
+        noticed = [pair for pair in headers if pair[0] in watched]
+        if noticed:
+            hidden = self._hidden
+            scope["headers"] = [pair for pair in headers if pair[0] not in hidden]
         client = scope.get("client")
-        request = Request(
-            noticed=noticed,
-            peer=client[0] if client else None,
-            method=scope.get("method", ""),
-            path=scope["path"],
-            secure=scope.get("scheme") in ("https", "wss"),
+        return Request(
+            noticed,
+            client[0] if client else None,
+            scope.get("method", ""),
+            scope["path"],
+            scope.get("scheme") in ("https", "wss"),
         )
-        if not noticed:
-            return self.tracker.exchange(request)
-        scope["headers"] = [pair for pair in headers if pair[0] not in self._hidden]
-        if not self._reads_block:
-            return self.tracker.exchange(request)
-        exchange = await self._hop(lambda: self.tracker.exchange(request))
+
+    async def _hop_to_load(self, request: Request) -> Exchange:
+        """Recognise and read where reading waits for a network: not on the event loop, and only if need be."""
+        if self.tracker.recognises_inline(request):
+            exchange = self.tracker.exchange(request)
+        else:
+            exchange = await self._hop(lambda: self.tracker.exchange(request))
         if exchange.visitor.recognition.alias is not None:
-            await self._hop(exchange.visitor.load)
+            await self._hop(exchange.load)
         return exchange
 
     def _sender(self, exchange: Exchange, scope: Scope, send: Send) -> Send:
         async def send_on(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message = await self._start(exchange, scope, message)
+            if message["type"] in _STARTS:
+                if type(message.get("headers")) is not list:  # an iterable that may be good for one look only
+                    message = {**message, "headers": list(message.get("headers", ()))}
+                exchange.started(message["status"], _content_type(message["headers"]), lambda: _accept(scope))
+                if exchange.has_work():
+                    await self._hop(exchange.commit)
+                if exchange.may_be_personal():
+                    message = _complete_start(exchange, message)
             elif exchange.has_work():
                 await self._hop(exchange.commit)
             await send(message)
 
         return send_on
 
-    async def _start(self, exchange: Exchange, scope: Scope, message: Message) -> Message:
-        """Record, commit, and say what the answer depends on."""
-        content_type = vary = b""
-        has_cache_control = False
-        headers = message.get("headers", ())
-        for name, value in headers:
-            lowered = name.lower()
-            if lowered == b"content-type":
-                content_type = value
-            elif lowered == b"vary":
-                vary = vary + b", " + value if vary else value
-            elif lowered == b"cache-control":
-                has_cache_control = True
-        exchange.started(message["status"], content_type.decode("latin-1"), lambda: _accept(scope))
-        if exchange.has_work():
-            await self._hop(exchange.commit)
-        added = exchange.answer_headers(vary.decode("latin-1"), has_cache_control=has_cache_control)
-        if not added:
-            return message
-        raw = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in added]
-        if any(name == b"vary" for name, _ in raw):
-            headers = [pair for pair in headers if pair[0].lower() != b"vary"]
-        return {**message, "headers": [*headers, *raw]}
-
     async def _hop(self, work: Callable[[], Result]) -> Result:
         """Do blocking work on the tracker's threads; once begun it is finished even if we are cancelled.
 
-        Under an event loop that is not asyncio's (trio) it is done in place.
+        Under an event loop that is not asyncio's (trio), and where no thread is to be had, it is done in place.
         """
         try:
-            loop = asyncio.get_running_loop()
+            done = asyncio.get_running_loop().run_in_executor(self.tracker.executor(), work)
         except RuntimeError:
             return work()
-        return await asyncio.shield(loop.run_in_executor(self.tracker.executor(), work))
+        return await asyncio.shield(done)
+
+
+def _content_type(headers: list[tuple[bytes, bytes]]) -> str:
+    for name, value in headers:
+        if name.lower() == b"content-type":
+            return value.decode("latin-1")
+    return ""
+
+
+def _complete_start(exchange: Exchange, message: Message) -> Message:
+    """Say in a start what the answer depends on."""
+    vary = cache_control = b""
+    headers = message["headers"]
+    for name, value in headers:
+        lowered = name.lower()
+        if lowered == b"vary":
+            vary = vary + b", " + value if vary else value
+        elif lowered == b"cache-control":
+            cache_control = cache_control + b", " + value if cache_control else value
+    added = exchange.answer_headers(vary.decode("latin-1"), cache_control.decode("latin-1"))
+    if vary and any(name == "Vary" for name, _ in added):
+        headers = [pair for pair in headers if pair[0].lower() != b"vary"]
+    return {**message, "headers": [*headers, *[_raw(*pair) for pair in added]]}
+
+
+@lru_cache  # nearly every personal answer gets the same
+def _raw(name: str, value: str) -> tuple[bytes, bytes]:
+    return name.lower().encode("latin-1"), value.encode("latin-1")
 
 
 def _accept(scope: Scope) -> str:

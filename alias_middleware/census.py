@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -24,38 +25,47 @@ Counts = dict[str, int | dict[str, int]]
 def count(folder: Path, storage: Storage, unflushed: Mapping[str, int]) -> Counts:
     """Count storage, spool and this process's own `unflushed` counts together.
 
-    While a writer moves events from one to the other, it is asked again until nothing moved.
+    The storage says what it counted and up to where of each segment; behind that, segments are counted
+    here. Where a writer removes one meanwhile, both are asked again.
     """
-    totals: Counter[str] = Counter()
     for _ in range(_ATTEMPTS):
-        before, unavailable = _positions_and_counts(storage)
-        waiting = _waiting(folder, before[0])
-        if waiting is not None and (unavailable or _positions_and_counts(storage)[0][0] == before[0]):
-            totals = before[1] + waiting
-            totals["storage_unavailable"] = int(unavailable)
+        totals, positions = _counted(storage)
+        waiting, complete = _waiting(folder, positions)
+        if complete:
             break
+    totals.update(waiting)
     totals.update(unflushed)
     return _grouped(totals)
 
 
-def _positions_and_counts(storage: Storage) -> tuple[tuple[dict[str, int], Counter[str]], bool]:
+def _counted(storage: Storage) -> tuple[Counter[str], Mapping[str, int]]:
     try:
         ledger = storage.ledger()
     except StorageError:
-        return ({}, Counter()), True
-    return (ledger.positions, Counter(ledger.counts)), False
+        return Counter({"storage_unavailable": 1}), {}
+    return Counter(ledger.counts), ledger.positions
 
 
-def _waiting(folder: Path, positions: Mapping[str, int]) -> Counter[str] | None:
-    """Count what segments hold past their drained positions; None when one went away meanwhile."""
+def _waiting(folder: Path, positions: Mapping[str, int]) -> tuple[Counter[str], bool]:
+    """Count what segments hold past their drained positions; False when one went away meanwhile."""
     counts: Counter[str] = Counter()
-    for name in segments.names(folder):
+    complete = True
+    for name in _names(folder):
         try:
             for payload in segments.payloads(folder / name, positions.get(name, 0)):
                 _add(counts, payload)
         except FileNotFoundError:
-            return None
-    return counts
+            complete = False
+        except OSError:
+            continue  # the writer says in the log which segment cannot be read
+    return counts, complete
+
+
+def _names(folder: Path) -> list[str]:
+    try:
+        return segments.names(folder)
+    except OSError:
+        return []
 
 
 def _add(counts: Counter[str], payload: bytes) -> None:
@@ -85,11 +95,9 @@ def _grouped(totals: Mapping[str, int]) -> Counts:
 def sizes(folder: Path) -> dict[str, int]:
     """Give the segments of a folder and the bytes they hold now."""
     found = {}
-    for name in segments.names(folder):
-        try:
+    for name in _names(folder):
+        with suppress(OSError):
             found[name] = (folder / name).stat().st_size
-        except FileNotFoundError:
-            continue
     return found
 
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter, deque
 from collections.abc import Mapping
+
+_MOST_MARKS = 10_000
 
 
 class Counters:
@@ -12,35 +15,57 @@ class Counters:
     def __init__(self) -> None:
         """Start at nothing."""
         self._lock = threading.Lock()
-        self._counts: dict[str, int] = {}
-        self._unidentified: dict[int, int] = {}
+        self._counts: Counter[str] = Counter()
+        self._unidentified: Counter[int] = Counter()
+        # What a request counts is only noted, and summed up later: appending is atomic without a lock, whose
+        # cost would be a tenth of what an unrecognised request may cost, each time.
+        self._marks: deque[str | int] = deque()
 
     def add(self, name: str, number: int = 1) -> None:
         """Count."""
-        with self._lock:
-            self._counts[name] = self._counts.get(name, 0) + number
+        if number == 1:
+            self._mark(name)
+        else:
+            with self._lock:
+                self._counts[name] += number
 
     def add_unidentified(self, day: int) -> None:
         """Count a page view without an alias on a local day (ordinal)."""
-        with self._lock:
-            self._unidentified[day] = self._unidentified.get(day, 0) + 1
+        self._mark(day)
+
+    def _mark(self, mark: str | int) -> None:
+        marks = self._marks
+        marks.append(mark)
+        if len(marks) > _MOST_MARKS:
+            with self._lock:
+                self._sum_up()
+
+    def _sum_up(self) -> None:
+        """Turn marks into counts; called under the lock, so nobody else takes marks away."""
+        marks = self._marks
+        for mark, number in Counter(marks.popleft() for _ in range(len(marks))).items():
+            if isinstance(mark, str):
+                self._counts[mark] += number
+            else:
+                self._unidentified[mark] += number
 
     def take(self) -> tuple[dict[str, int], dict[int, int]]:
         """Give all counts and begin again at nothing."""
         with self._lock:
-            taken = self._counts, self._unidentified
-            self._counts, self._unidentified = {}, {}
+            self._sum_up()
+            taken = dict(self._counts), dict(self._unidentified)
+            self._counts.clear()
+            self._unidentified.clear()
             return taken
 
     def give_back(self, counts: Mapping[str, int], unidentified: Mapping[int, int]) -> None:
         """Add again what was taken but could not be handed on."""
-        for name, number in counts.items():
-            self.add(name, number)
         with self._lock:
-            for day, number in unidentified.items():
-                self._unidentified[day] = self._unidentified.get(day, 0) + number
+            self._counts.update(counts)
+            self._unidentified.update(unidentified)
 
     def peek(self) -> dict[str, int]:
         """Give a copy of the counts."""
         with self._lock:
+            self._sum_up()
             return dict(self._counts)

@@ -32,6 +32,9 @@ from alias_middleware.profile import (
 
 Load = Callable[[], StoredProfile]
 
+_LIMITED: tuple[Area, ...] = ("preferences", "personal")
+_NESTED = (list, dict)  # made once: `list | dict` is made anew each time it is reached
+
 
 class Draft:
     """One request's working copy of a profile: loaded at first use, with the operations noted so far."""
@@ -87,7 +90,7 @@ class Draft:
 
     def watch(self, area: Area, field: str, value: Json) -> None:
         """Remember a nested value as it is now, so that a change inside it is noticed."""
-        if isinstance(value, list | dict):
+        if isinstance(value, _NESTED):
             self._watched.setdefault((area, field), encode_json(value))
 
     def replace(self, operation: Operation, value: Json) -> None:
@@ -99,17 +102,27 @@ class Draft:
         """
         area, field = operation.area, operation.field
         check_value(field, operation.value)
-        document = self.document(area)
-        size = len(encode_json({**document, field: value}))
-        size += sum(
-            len(encode_json(self.document(other))) for other in ("preferences", "personal") if other != area
-        )
-        if size > PROFILE_LIMIT:
-            raise ProfileTooLarge(size=size, limit=PROFILE_LIMIT)
-        document[field] = value
+        self._check_size(area, field, value)
+        self.document(area)[field] = value
         self._watched.pop((area, field), None)
         self.watch(area, field, value)
         self.note(operation)
+
+    def _check_size(self, area: Area, field: str, value: Json) -> None:
+        """Check that the profile would fit with this value in this field."""
+        size = len(encode_json({**self.document(area), field: value}))
+        size += sum(len(encode_json(self.document(other))) for other in _LIMITED if other != area)
+        if size > PROFILE_LIMIT:
+            raise ProfileTooLarge(size=size, limit=PROFILE_LIMIT)
+
+    def settle(self, area: Area, field: str) -> None:
+        """Note what changed inside a nested value, before an operation that builds on it.
+
+        Raises:
+            ProfileError: the value was no JSON any more, or too large, and was put back.
+        """
+        if (area, field) in self._watched and (problem := self._check_nested((area, field))):
+            raise problem
 
     def forget(self, area: Area, field: str) -> None:
         """Remove a field that is there."""
@@ -141,6 +154,8 @@ class Draft:
 
         A nested value that is no JSON any more, or too large, is put back as it was; the rest is noted.
         """
+        if not self._watched:
+            return []
         return [problem for problem in map(self._check_nested, list(self._watched)) if problem]
 
     def take(self) -> list[Operation]:
@@ -161,8 +176,8 @@ class Draft:
         try:
             check_value(field, value)
             now = encode_json(value)
-            if now != before and len(now) > PROFILE_LIMIT:
-                raise ProfileTooLarge(size=len(now), limit=PROFILE_LIMIT)
+            if now != before:
+                self._check_size(area, field, value)
         except (ProfileValueError, ProfileTooLarge) as problem:
             document[field] = decode_json(before)
             return problem
@@ -194,6 +209,10 @@ class Fields(MutableMapping[str, Json]):
         _check_name(field)
         self._draft.replace(Operation("set", self._area, field, value), value)
 
+    def get(self, field: str, default: Json = None) -> Json:
+        """Give a field's value, `default` when it is missing. The mapping's own way there is by an exception."""
+        return self[field] if field in self._draft.document(self._area) else default
+
     def __delitem__(self, field: str) -> None:
         self._draft.forget(self._area, field)
 
@@ -215,8 +234,11 @@ class Fields(MutableMapping[str, Json]):
             ProfileValueError: `n` or the field's value is no number, or the sum leaves 64 bits.
         """
         _check_name(field)
+        check_value(field, n)
+        if type(n) not in (int, float):
+            raise ProfileValueError(field=field, found=type(n), why="a number is needed")
         present = self._draft.document(self._area).get(field, 0)
-        total = incremented(present, n) if type(n) in (int, float) else None
+        total = incremented(present, n)
         if total is None:
             raise ProfileValueError(field=field, found=type(present), why="the sum is no number of 64 bits")
         self._draft.replace(Operation("increment", self._area, field, n), total)
@@ -246,6 +268,7 @@ class Fields(MutableMapping[str, Json]):
         field = operation.field
         _check_name(field)
         check_value(field, operation.value)
+        self._draft.settle(self._area, field)
         present = self._draft.document(self._area).get(field, [])
         if not isinstance(present, list):
             raise ProfileValueError(field=field, found=type(present), why="a list is needed")

@@ -6,10 +6,12 @@ header of the spool segment that holds it. What a history of events adds up to i
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, Literal
 
 import msgspec
@@ -29,12 +31,11 @@ ORDER_ID_LIMIT = 128
 PROPERTIES_LIMIT = 32
 ITEMS_LIMIT = 1000
 
-_MILLIONTHS = Decimal(1_000_000)
+_MILLION = 1_000_000
 _LARGEST_AMOUNT = 10**15
 _LARGEST_INTEGER = 2**63 - 1
 _CURRENCY = re.compile(r"[A-Z]{3}", re.ASCII)
 _MOST_DIGITS = 18
-_CENT = Decimal("0.01")
 
 
 class Event(msgspec.Struct, frozen=True, array_like=True, tag=True):
@@ -90,6 +91,11 @@ class Item(msgspec.Struct, frozen=True, array_like=True):
     def __post_init__(self) -> None:
         if not isinstance(self.sku, str) or not self.sku:
             raise EventError("an item needs one: a non-empty str", field="sku")
+        if not isinstance(self.name, str) or not isinstance(self.category, str | None):
+            raise EventError("a str", field="category" if isinstance(self.name, str) else "name")
+        for field, text in (("sku", self.sku), ("name", self.name), ("category", self.category)):
+            if text is not None and not (type(text) is str and text.isascii()):
+                msgspec.structs.force_setattr(self, field, clean_text(text, len(text)))
         if type(self.quantity) is not int or self.quantity < 1:
             raise EventError("a whole number from 1 up", field="quantity")
         to_millionths(self.price, field="price")
@@ -140,10 +146,10 @@ def to_millionths(value: Decimal | int, *, field: str) -> int:
     exact = Decimal(value)
     if not exact.is_finite():
         raise EventError("must be finite", field=field)
-    if exact.adjusted() > _MOST_DIGITS or (exact.adjusted() < -_MOST_DIGITS and exact):
+    if exact and abs(exact.adjusted()) > _MOST_DIGITS:
         raise EventError("too large or too small", field=field)
     numerator, denominator = exact.as_integer_ratio()
-    millionths, rest = divmod(numerator * 1_000_000, denominator)
+    millionths, rest = divmod(numerator * _MILLION, denominator)
     if rest:
         raise EventError("finer than a millionth of the unit", field=field)
     if abs(millionths) > _LARGEST_AMOUNT:
@@ -153,8 +159,10 @@ def to_millionths(value: Decimal | int, *, field: str) -> int:
 
 def from_millionths(amount: int) -> Decimal:
     """Turn millionths into a Decimal of the unit, with two decimal places or as many as are needed."""
-    value = (Decimal(amount) / _MILLIONTHS).normalize()
-    return value.quantize(_CENT) if value == value.quantize(_CENT) else value
+    units, rest = divmod(abs(amount), _MILLION)
+    # Written out, because arithmetic follows the app's decimal context, which may round.
+    places = f"{rest:06d}".rstrip("0").ljust(2, "0")
+    return Decimal(f"{'-' if amount < 0 else ''}{units}.{places}")
 
 
 def check_order(order_id: str, items: Iterable[Item], currency: str) -> tuple[Item, ...]:
@@ -191,10 +199,28 @@ def check_order_id(order_id: str) -> str:
     return order_id
 
 
+def check_refund(amount: Decimal | int) -> int:
+    """Give a partial refund in millionths.
+
+    Raises:
+        EventError: no exact amount above zero.
+    """
+    part = to_millionths(amount, field="amount")
+    if part <= 0:
+        raise EventError("must be above zero; leave it out to refund the whole order", field="amount")
+    return part
+
+
+def plain_text(value: object) -> str:
+    """Make any value a text and nothing more: a subclass of str, as templates have, cannot be encoded."""
+    if type(value) is str:
+        return value
+    return str.__str__(value if isinstance(value, str) else str(value))
+
+
 def clean_text(value: object, limit: int) -> str:
     """Make any value a text of at most `limit` characters that can be written as UTF-8."""
-    text = value if isinstance(value, str) else str(value)
-    text = text[:limit]
+    text = plain_text(value)[:limit]
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
@@ -210,13 +236,16 @@ def clean_properties(properties: dict[str, object]) -> dict[str, Any]:
 
 
 def _clean_property(value: object) -> object:
-    if value is None or isinstance(value, bool | float):
+    if value is None or isinstance(value, bool):
         return value
+    if isinstance(value, float) and math.isfinite(value):
+        return float(value)
     if isinstance(value, int) and abs(value) <= _LARGEST_INTEGER:
-        return value
+        return int(value)
     return clean_text(value, TITLE_LIMIT)
 
 
+@lru_cache  # a site answers with few Content-Types, each many times
 def media_type(value: str) -> str:
     """Give the media type of a Content-Type, in lower case and without its parameters."""
     return value.partition(";")[0].strip().lower()

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from typing import NamedTuple, Protocol
+
+import msgspec
 
 from alias_middleware.continuity import COOKIE, Continuity
 from alias_middleware.events import PATH_LIMIT, clean_text, is_page_view, is_prefetch
@@ -26,8 +29,8 @@ Pair = tuple[bytes, bytes]
 class Host(Keeper, Protocol):
     """What an exchange asks of the tracker besides what a visitor does."""
 
-    def unidentified(self) -> None:
-        """Count a page view without an alias."""
+    def unidentified(self, time_us: int) -> None:
+        """Count a page view without an alias, in a request begun at `time_us`."""
 
 
 class Rules(NamedTuple):
@@ -39,7 +42,7 @@ class Rules(NamedTuple):
     continuity: Continuity | None
 
 
-class Request(NamedTuple):
+class Request(msgspec.Struct, frozen=True):
     """What an edge knows when a request arrives.
 
     `noticed`: the request's headers among those the tracker watches, names in lower case. `peer`: the
@@ -74,7 +77,7 @@ class Exchange:
             if not self._is_page_view(status, content_type, accept):
                 return
             if self.visitor.recognition.alias is None:
-                self._host.unidentified()
+                self._host.unidentified(self.visitor.begun_us)
             else:
                 self.visitor.show(clean_text(self._request.path, PATH_LIMIT))
         except Exception as error:
@@ -91,9 +94,16 @@ class Exchange:
                 annotated=self.visitor.annotation is not None,
                 page_types=rules.page_types,
             )
-            and not any(name in PURPOSE_HEADERS and is_prefetch(value) for name, value in request.noticed)
+            and not (request.noticed and _says_prefetch(request.noticed))
             and not (rules.excluded is not None and rules.excluded.match(request.path))
         )
+
+    def load(self) -> None:
+        """Read the visitor's profile now, from a place where waiting does no harm."""
+        try:
+            self.visitor.load()
+        except Exception as error:
+            self._host.problem(error)
 
     def has_work(self) -> bool:
         """Tell whether `commit` would take time."""
@@ -110,23 +120,28 @@ class Exchange:
         except Exception as error:
             self._host.problem(error)
 
-    def answer_headers(self, vary: str, *, has_cache_control: bool) -> list[tuple[str, str]]:
-        """Give the headers to add to the answer, given its Vary; a Vary among them replaces the answer's.
+    def may_be_personal(self) -> bool:
+        """Tell whether `answer_headers` may have anything to add: for most strangers it has nothing."""
+        return self.visitor.touched or self._rules.continuity is not None
 
-        A personal answer says what it depends on, and is private unless the app set its own Cache-Control.
+    def answer_headers(self, vary: str, cache_control: str) -> list[tuple[str, str]]:
+        """Give the headers to add to the answer, given two of its own; a Vary among them replaces the answer's.
+
+        A personal answer says what it depends on, and is private unless the app set its own Cache-Control. No
+        cookie goes with an answer that the app lets shared caches keep: they would hand it to everybody.
         """
-        try:
-            cookie = self._continuity_cookie()
-        except Exception as error:
-            self._host.problem(error)
-            cookie = None
+        cookie = None
+        if self._rules.continuity is not None and not _is_shareable(cache_control):
+            try:
+                cookie = self._continuity_cookie()
+            except Exception as error:
+                self._host.problem(error)
         headers = [] if cookie is None else [("Set-Cookie", cookie)]
         if self.visitor.touched or cookie is not None:
-            named = {name.strip().lower() for name in vary.split(",")}
-            missing = [name for name in self._rules.vary if name not in named]
-            if missing and "*" not in named:
-                headers.append(("Vary", ", ".join([vary, *missing] if vary else missing)))
-            if not has_cache_control:
+            depends = _with_names(vary, self._rules.vary)
+            if depends is not None:
+                headers.append(("Vary", depends))
+            if not cache_control:
                 headers.append(("Cache-Control", "private"))
         return headers
 
@@ -139,6 +154,27 @@ class Exchange:
         if self._cookie_at_us is not None and now - self._cookie_at_us < _REISSUE_AFTER_US:
             return None
         return continuity.set_cookie(continuity.issue(alias, now), self._request.secure)
+
+
+@lru_cache
+def _with_names(vary: str, names: tuple[str, ...]) -> str | None:
+    """A Vary with these names added; None where it says so already. Cached: a site has few."""
+    named = {name.strip().lower() for name in vary.split(",")}
+    missing = [name for name in names if name not in named]
+    if not missing or "*" in named:
+        return None
+    return ", ".join([vary, *missing] if vary else missing)
+
+
+def _says_prefetch(noticed: list[Pair]) -> bool:
+    return any(name in PURPOSE_HEADERS and is_prefetch(value) for name, value in noticed)
+
+
+def _is_shareable(cache_control: str) -> bool:
+    """Tell whether a Cache-Control lets a shared cache keep the answer (RFC 9111, section 3)."""
+    said = cache_control.lower()
+    kept = "public" in said or "max-age" in said or "s-maxage" in said
+    return kept and "private" not in said and "no-store" not in said
 
 
 def presented_cookie(noticed: list[Pair]) -> str | None:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar, cast
 
+from click import Command
 from flask import Flask, abort, current_app, request
 from flask.typing import ResponseReturnValue
 from werkzeug.local import LocalProxy
@@ -25,6 +26,8 @@ EXTENSION = "alias_middleware"
 
 _PREFIXES = ("ALIAS_", "FLASK_ALIAS_")
 _CLOSE = 0.8
+_LISTS = ("TRUSTED_GATEWAYS", "SECRET_KEYS", "PSEUDONYM_KEYS", "PAGE_TYPES", "EXCLUDED_PATHS")
+_TEXTS = ("SERVICE", "REFERENCE", "STORAGE", "SPOOL", "ZONE", *_LISTS)
 
 Arguments = ParamSpec("Arguments")
 Answer = TypeVar("Answer")
@@ -57,10 +60,15 @@ class Alias:
         Raises:
             SettingsError: a setting is missing or wrong.
         """
+        if EXTENSION in app.extensions:
+            raise SettingsError(
+                "this app has the Alias extension already: the inner one would see strangers only", setting="app"
+            )
         tracker = self._given if self._given is not None else Tracker(**self._settings_of(app))
         app.extensions[EXTENSION] = _State(self, tracker)
         app.wsgi_app = AliasMiddleware(app.wsgi_app, tracker=tracker)  # type: ignore[method-assign]
         app.context_processor(lambda: {"current_visitor": current_visitor})
+        app.cli.add_command(_commands(tracker))
 
     def _settings_of(self, app: Flask) -> dict[str, Any]:
         settings = {"raise_errors": bool(app.debug or app.testing)}
@@ -110,6 +118,13 @@ class Alias:
         return decorate
 
 
+def _commands(tracker: Tracker) -> Command:
+    """Make `flask alias`, imported only now: most programs that import this module are no command lines."""
+    from alias_middleware.cli.commands import for_app
+
+    return for_app(tracker)
+
+
 class _State:
     """What an app keeps of the extension."""
 
@@ -147,22 +162,23 @@ def _configured(app: Flask, name: str) -> tuple[bool, Any]:
     if text is None:
         return False, None
     try:
-        return True, _plain(name, json.loads(text))
+        value = json.loads(text.lower() if text in ("True", "False") else text)
     except ValueError:
-        return True, _plain(name, text)
+        value = text
+    return True, _plain(name, text if name in _TEXTS and not isinstance(value, str | list) else value)
 
 
 def _plain(name: str, value: Any) -> Any:
     """A list may be written as text with commas; a pair comes as a list from JSON."""
-    if isinstance(value, str) and name in ("TRUSTED_GATEWAYS", "SECRET_KEYS", "PSEUDONYM_KEYS", "EXCLUDED_PATHS"):
+    if isinstance(value, str) and name in _LISTS:
         return [part.strip() for part in value.split(",") if part.strip()]
     return tuple(value) if name == "GATEWAY_SECRET" and isinstance(value, list) else value
 
 
 def _refuse_misspelt(app: Flask) -> None:
-    """Refuse a configuration key that is nearly a setting: it would be overlooked in silence."""
+    """Refuse a key of configuration or environment that is nearly a setting: it would be overlooked in silence."""
     known = [f"ALIAS_{name.upper()}" for name in Settings.__struct_fields__]
-    for key in app.config:
+    for key in [*app.config, *(name for name in os.environ if name.startswith("FLASK_ALIAS_"))]:
         plain = key.removeprefix("FLASK_")
         if plain.startswith("ALIAS_") and plain not in known:
             close = difflib.get_close_matches(plain, known, n=1, cutoff=_CLOSE)

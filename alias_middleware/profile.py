@@ -24,6 +24,9 @@ PROFILE_LIMIT = 64 * 1024
 PURPOSES = {"measure": True, "personalise": True, "contact": False}
 """What a visitor may consent to, and what holds until he says."""
 
+CONSENTS_KEPT = 50
+"""How many of a visitor's latest answers about one purpose are kept."""
+
 LARGEST_INTEGER = 2**63 - 1
 _DEEPEST = 32
 
@@ -96,14 +99,17 @@ class ProfileDocument(msgspec.Struct):
 
     def refuses(self, purpose: str) -> Consent | None:
         """Give the visitor's refusal of a purpose, if that is his last word."""
-        said = self.consents.get(purpose)
-        last = max(said, key=lambda consent: consent.time_us) if said else None
+        last = latest_consents(self.consents).get(purpose)
         return last if last is not None and not last.granted else None
 
 
 def latest_consents(consents: dict[str, list[Consent]]) -> dict[str, Consent]:
-    """Give the visitor's last word on each purpose he spoke of."""
-    return {purpose: max(said, key=lambda one: one.time_us) for purpose, said in consents.items() if said}
+    """Give the visitor's last word on each purpose he spoke of; of two at one moment the later to arrive."""
+    return {purpose: max(reversed(said), key=_said_us) for purpose, said in consents.items() if said}
+
+
+def _said_us(consent: Consent) -> int:
+    return consent.time_us
 
 
 def decode_consents(raw: bytes) -> dict[str, list[Consent]]:
@@ -170,7 +176,10 @@ def apply_change(
 def _apply(document: ProfileDocument, operation: Operation, time_us: int, *, late: bool, limit: int) -> bool:
     if operation.verb == "consent":
         granted, source = operation.value
-        document.consents.setdefault(operation.field, []).append(Consent(granted, time_us, source))
+        said = document.consents.setdefault(operation.field, [])
+        said.append(Consent(granted, time_us, source))
+        if len(said) > CONSENTS_KEPT:
+            said.remove(min(said, key=_said_us))
         return True
     stamp = f"{operation.area}/{operation.field}"
     absolute, touched = document.stamps.get(stamp, (0, 0))
@@ -184,7 +193,8 @@ def _apply(document: ProfileDocument, operation: Operation, time_us: int, *, lat
     if operation.verb != "remove" and document.size() > limit:
         _restore(fields, operation.field, before)
         return False
-    document.stamps[stamp] = (time_us if replaces else absolute, time_us)
+    latest = max(time_us, touched) if late else time_us
+    document.stamps[stamp] = (time_us if replaces else absolute, latest)
     return True
 
 

@@ -13,6 +13,7 @@ import tempfile
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 from alias_middleware.breaker import Breaker
@@ -28,6 +29,7 @@ from alias_middleware.writer import Writer
 
 _HAND_ON_EVERY_US = 1_000_000
 _HOPS_AT_ONCE = 4
+_MONEY = (Purchase, Refund)  # made once: `Purchase | Refund` is made anew each time it is reached
 
 logger = logging.getLogger("alias_middleware")
 
@@ -58,6 +60,7 @@ class Recorder:
         self._executor: ThreadPoolExecutor | None = None
         self._executor_lock = threading.Lock()
         self._scratch: Path | None = None
+        self._spool_fails = False
         folder = self._spool_folder(entropy)
         origin = Origin(settings.service, self._namespace, settings.visit_gap_us)
         self.spool = Spool(folder, origin, limit=settings.spool_limit, entropy=entropy)
@@ -80,13 +83,17 @@ class Recorder:
 
     def load(self, key: str) -> StoredProfile:
         """Read a profile; an empty one, and counted, when the storage cannot answer."""
-        if self.reads.allows(self.now()):
+        reads = self.reads
+        if not reads.failures or reads.allows(self.now()):
             try:
                 stored = self.storage.read_profile(self._namespace, key)
             except StorageError as error:
-                self.failed(self.reads, error)
+                self.failed(reads, error)
+            except Exception as error:
+                self.problem(error)
             else:
-                self._answered(self.reads)
+                if reads.failures:
+                    self._answered(reads)
                 return stored
         self.counters.add("profile_unavailable")
         return StoredProfile()
@@ -100,6 +107,9 @@ class Recorder:
         except StorageError as error:
             self.failed(self.reads, error)
             return True
+        except Exception as error:
+            self.problem(error)
+            return True
         self._answered(self.reads)
         return erased_us is not None and erased_us >= since_us
 
@@ -109,22 +119,36 @@ class Recorder:
             self.spool.append(event)
         except SpoolError as error:
             self._drop(f"spool_{error.reason}")
+            self._spool_failed(error)
+            return False
+        except Exception as error:
+            self._drop("error")
             self.problem(error)
             return False
         self._appended()
         return True
 
+    def _spool_failed(self, error: SpoolError) -> None:
+        """Report that the spool took nothing; one line in the log for a whole outage."""
+        if self._spool_fails and not self._settings.raise_errors:
+            self.counters.add("errors")
+            return
+        self._spool_fails = error.reason != "too_large"
+        self.problem(error)
+
     def _appended(self) -> None:
         """See to it that what is in the spool gets on: the writer runs, the counts are handed on."""
-        if self._settings.writer == "thread":
-            self.writer.start()
+        if self._spool_fails:
+            self._spool_fails = False
+            logger.warning("the spool takes events again")
+        self._start_writer()
         if not 0 <= self.now() - self._handed_on_us < _HAND_ON_EVERY_US:
             self.hand_on()
 
     def must_survive_power_loss(self, event: Event) -> bool:
         """Tell whether an event is to be made durable by `sync`."""
         settings = self._settings
-        money = isinstance(event, Purchase | Refund)
+        money = isinstance(event, _MONEY)
         return (settings.purchase_durability if money else settings.durability) == "power"
 
     def sync(self) -> None:
@@ -145,16 +169,16 @@ class Recorder:
         self.counters.add("seen")
         self.counters.add(f"dropped.{reason}")
 
-    def unidentified(self) -> None:
-        """Count a page view without an alias."""
-        now = self.now()
-        self.counters.add_unidentified(self.day(now))
-        if not 0 <= now - self._handed_on_us < _HAND_ON_EVERY_US:
+    def unidentified(self, time_us: int) -> None:
+        """Count a page view without an alias, in a request begun at `time_us`."""
+        self.counters.add_unidentified(self.day(time_us))
+        if not 0 <= self.now() - self._handed_on_us < _HAND_ON_EVERY_US:
             self.hand_on()
 
     def hand_on(self) -> None:
         """Put the counts so far in the spool, so that they survive this process."""
         self._handed_on_us = self.now()
+        self.spool.look()
         counts, unidentified = self.counters.take()
         if not counts and not unidentified:
             return
@@ -163,13 +187,18 @@ class Recorder:
         except SpoolError:
             self.counters.give_back(counts, unidentified)
         else:
-            if self._settings.writer == "thread":
+            self._start_writer()
+
+    def _start_writer(self) -> None:
+        """Have somebody drain the spool; where no thread is to be had, another process does, or a later call."""
+        if self._settings.writer == "thread" and not self.writer.started:
+            with suppress(RuntimeError):
                 self.writer.start()
 
     def tick(self) -> None:
-        """Do what is due now and then: hand counts on, notice a deleted segment."""
+        """Do what is due now and then: hand counts on, let go of what has become durable."""
         self.hand_on()
-        self.spool.look()
+        self.spool.settle()
 
     def change(self, key: str, begun_us: int, operations: list[Operation]) -> None:
         """Carry out field operations within the time budget, or by way of the spool."""
@@ -181,6 +210,8 @@ class Recorder:
                 )
             except StorageError as error:
                 self.failed(self.changes, error)
+            except Exception as error:
+                self.problem(error)
             else:
                 self._answered(self.changes)
                 if refused:
@@ -196,7 +227,7 @@ class Recorder:
                 self.spool.append(late)
             except SpoolError as error:
                 self.counters.add("preferences_lost")
-                self.problem(error)
+                self._spool_failed(error)
             else:
                 self.counters.add("preferences_deferred")
                 self._appended()
@@ -207,7 +238,7 @@ class Recorder:
             self.problem(BlockingCallError(call="history()"))
         try:
             return self.storage.history(self._namespace, key, limit)
-        except StorageError as error:
+        except Exception as error:
             self.problem(error)
             return []
 
@@ -230,7 +261,7 @@ class Recorder:
 
     def leave(self) -> None:
         """In a forked child: let go of the parent's part, without a word to the parent's locks."""
-        self.spool.leave()
+        self.spool.close()
         self.writer.abandon()
 
     def close(self, timeout: float) -> None:
@@ -239,7 +270,8 @@ class Recorder:
         self.hand_on()
         self.spool.close()
         try:
-            self.writer.drain()
+            if self.spool.folder.exists():  # a tracker that was only made leaves no files
+                self.writer.drain()
         except (StorageError, OSError) as error:
             logger.warning("what is in the spool stays there for the next writer: %s", describe(error))
         self.writer.stand_down()

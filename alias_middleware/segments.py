@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import threading
 import weakref
 import zlib
 from collections.abc import Iterator
@@ -24,22 +25,40 @@ from alias_middleware.spool import (
     decode_header,
 )
 
+DONE_SUFFIX = ".done"
 UNREADABLE_SUFFIX = ".unreadable"
 _LOCK_NAME = "writer.lock"
+_ALL = 1 << 62
 
 
 class Part(NamedTuple):
     """What was read of a segment.
 
-    `records`: place and payload of each whole record. `end`: where reading goes on. `torn`: records that a
-    crash or a bad disk left unreadable. `abandoned`: nobody appends to it any more.
+    `records`: place and payload of each whole record. `end`: where reading goes on. `torn`: stretches that a
+    crash or a bad disk left unreadable. `more`: the file holds more than was read. `ended`: it was read to
+    its end, and nobody appends to it any more. `newer`: a later version of this library wrote it.
     """
 
     header: Header | None
     records: list[tuple[int, bytes]]
     end: int
-    torn: int
-    abandoned: bool
+    torn: int = 0
+    more: bool = False
+    ended: bool = False
+    newer: bool = False
+
+
+class _Version(msgspec.Struct):
+    """What every version of a segment's header has."""
+
+    format: int
+
+
+_decode_version = msgspec.msgpack.Decoder(_Version).decode
+
+# A fork between opening the lock and remembering it would leave the child a lock that it does not know of.
+_opening = threading.Lock()
+os.register_at_fork(before=_opening.acquire, after_in_parent=_opening.release, after_in_child=_opening.release)
 
 
 class WriterLock:
@@ -73,13 +92,17 @@ class WriterLock:
             return True
         self.release()
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(self._path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.close(descriptor)
-            return False
-        self._descriptor = descriptor
+        with _opening:
+            descriptor = os.open(self._path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                os.close(descriptor)
+                return False
+            except OSError:
+                os.close(descriptor)
+                raise
+            self._descriptor = descriptor
         return True
 
     def release(self) -> None:
@@ -96,8 +119,17 @@ def _release(lock: weakref.ref[WriterLock]) -> None:
 
 def names(folder: Path) -> list[str]:
     """Give the names of a folder's segments, in a stable order."""
+    return _names(folder, SUFFIX)
+
+
+def done(folder: Path) -> list[str]:
+    """Give the names that a folder's drained segments had."""
+    return [name.removesuffix(DONE_SUFFIX) + SUFFIX for name in _names(folder, DONE_SUFFIX)]
+
+
+def _names(folder: Path, suffix: str) -> list[str]:
     with suppress(FileNotFoundError), os.scandir(folder) as entries:
-        return sorted(entry.name for entry in entries if entry.name.endswith(SUFFIX))
+        return sorted(entry.name for entry in entries if entry.name.endswith(suffix))
     return []
 
 
@@ -116,51 +148,88 @@ def _opened(path: Path) -> Iterator[tuple[int, bool]]:
         os.close(descriptor)
 
 
-def read(path: Path, position: int, most: int) -> Part:
-    """Read whole records from `position` on, about `most` bytes of them.
+def read(path: Path, position: int, most: int, records: int = _ALL) -> Part:
+    """Read whole records from `position` on, about `most` bytes or `records` of them.
+
+    What is damaged is passed over, up to the next whole record; of an abandoned segment up to its end.
+    Only a record that is being written looks damaged in a segment in use, and has none behind it.
 
     Raises:
         OSError: the file cannot be read.
     """
     with _opened(path) as (descriptor, abandoned):
-        header, first = _read_header(descriptor)
+        size = os.fstat(descriptor).st_size
+        header, first, newer = _read_header(descriptor)
+        if header is None:
+            given_up = abandoned and not newer
+            torn = int(given_up and position < size)
+            return Part(None, [], max(position, size) if given_up else position, torn, ended=given_up, newer=newer)
         start = max(position, first)
         data = os.pread(descriptor, most, start)
-        whole = start + len(data) >= os.fstat(descriptor).st_size
+        found, at = _whole_records(data, start, header.seed, records)
+        if not found and start + len(data) < size:
+            data = os.pread(descriptor, size - start, start)
+            found, at = _whole_records(data, start, header.seed, 1)
+        torn = 0
+        if not found and data:
+            beyond = _next_record(data, header.seed)
+            if beyond is None and abandoned:
+                beyond = len(data)
+            if beyond is not None and (abandoned or os.pread(descriptor, len(data), start) == data):
+                torn, at = 1, beyond
+    end = start + at
+    moved = bool(found) or torn > 0
+    return Part(header, found, end, torn, more=moved and end < size, ended=abandoned and end >= size)
+
+
+def _whole_records(data: bytes, start: int, seed: int, most: int) -> tuple[list[tuple[int, bytes]], int]:
+    """Give the whole records that `data` begins with, by their places in the file, and where they end."""
     records: list[tuple[int, bytes]] = []
-    torn, at = 0, 0
-    while len(data) - at >= FRAME.size:
+    at = 0
+    while len(data) - at > FRAME.size and len(records) < most:
         length, checksum = FRAME.unpack_from(data, at)
         body = at + FRAME.size
-        if not 0 < length <= LARGEST_RECORD or body + length > len(data):
-            break
         payload = data[body : body + length]
-        if zlib.crc32(payload) == checksum:
-            records.append((start + at, payload))
-        elif abandoned:
-            torn += 1
-        else:
+        if not length or len(payload) != length or zlib.crc32(payload, seed) != checksum:
             break
+        records.append((start + at, payload))
         at = body + length
-    if abandoned and whole and at < len(data):
-        torn, at = torn + 1, len(data)
-    return Part(header, records, start + at, torn, abandoned and whole and at == len(data))
+    return records, at
 
 
-def _read_header(descriptor: int) -> tuple[Header | None, int]:
-    """Give a segment's header and where its records begin; without a readable header nothing is."""
+def _next_record(data: bytes, seed: int) -> int | None:
+    """Give the place in `data` of the next whole record, None when there is none.
+
+    The highest byte of a record's length, the fourth, is always 0.
+    """
+    zero = 3
+    while (zero := data.find(0, zero + 1)) != -1:
+        at = zero - 3
+        if len(data) - at <= FRAME.size:
+            return None
+        length, _ = FRAME.unpack_from(data, at)
+        if 0 < length <= LARGEST_RECORD and _whole_records(data[at : at + FRAME.size + length], 0, seed, 1)[0]:
+            return at
+    return None
+
+
+def _read_header(descriptor: int) -> tuple[Header | None, int, bool]:
+    """Give a segment's header, where its records begin, and whether a newer version wrote it.
+
+    Without a header that can be read there are no records.
+    """
     frame = os.pread(descriptor, FRAME.size, 0)
     if len(frame) < FRAME.size:
-        return None, 0
+        return None, 0, False
     length, checksum = FRAME.unpack(frame)
     payload = os.pread(descriptor, min(length, LARGEST_RECORD), FRAME.size)
     if zlib.crc32(payload) != checksum:
-        return None, 0
+        return None, 0, False
     try:
-        header = decode_header(payload)
+        newer = _decode_version(payload).format > FORMAT
+        return None if newer else decode_header(payload), FRAME.size + length, newer
     except msgspec.DecodeError:
-        return None, 0
-    return (header if header.format == FORMAT else None), FRAME.size + length
+        return None, 0, False
 
 
 def payloads(path: Path, position: int) -> Iterator[bytes]:
@@ -169,12 +238,11 @@ def payloads(path: Path, position: int) -> Iterator[bytes]:
     Raises:
         OSError: the file cannot be read.
     """
-    while True:
+    more = True
+    while more:
         part = read(path, position, 1 << 20)
         yield from (payload for _, payload in part.records)
-        if not part.records:
-            return
-        position = part.end
+        position, more = part.end, part.more
 
 
 def set_aside(path: Path) -> None:
@@ -183,10 +251,19 @@ def set_aside(path: Path) -> None:
         os.rename(path, path.with_suffix(UNREADABLE_SUFFIX))
 
 
-def remove(path: Path) -> None:
-    """Delete a segment that was drained to its end."""
+def finish(path: Path) -> None:
+    """Note that a segment was drained to its end: its position can be forgotten, then the file removed.
+
+    The note is in the folder and not in the storage, which may take the segments of other folders too.
+    """
     with suppress(FileNotFoundError):
-        os.unlink(path)
+        os.rename(path, path.with_suffix(DONE_SUFFIX))
+
+
+def remove(path: Path) -> None:
+    """Delete a segment that was finished and whose position is forgotten."""
+    with suppress(FileNotFoundError):
+        os.unlink(path.with_suffix(DONE_SUFFIX))
 
 
 def remove_drafts(folder: Path) -> None:

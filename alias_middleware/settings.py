@@ -111,7 +111,9 @@ def _optional_name(setting: str, value: object) -> str | None:
 def _keys(setting: str, value: object) -> tuple[bytes, ...]:
     if isinstance(value, str | bytes) or not isinstance(value, Sequence):
         raise SettingsError("a list of keys, oldest first, made by `alias-middleware keys`", setting=setting)
-    return tuple(secret_bytes(key) for key in value)
+    if not all(isinstance(key, str | bytes) for key in value):
+        raise SettingsError("a list of keys, each a text or bytes", setting=setting)
+    return tuple(secret_bytes(key, setting=setting) for key in value)
 
 
 def _zone(setting: str, value: object) -> str:

@@ -2,7 +2,7 @@
 
 A folder of segments. Each process appends to a segment of its own, with one write(2) a record, and holds a
 lock on it as long as it lives; `segments` reads them. A record is its length, a checksum and MessagePack, so
-that the last one, torn by a crash, is recognised.
+that one torn by a crash is recognised.
 """
 
 from __future__ import annotations
@@ -12,9 +12,11 @@ import fcntl
 import os
 import struct
 import threading
+import weakref
 import zlib
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -28,6 +30,7 @@ SUFFIX = ".spool"
 DRAFT_SUFFIX = ".draft"
 FRAME = struct.Struct("<II")
 FORMAT = 1
+"""Raised with every change that an older version would misread, a new type of record included."""
 LARGEST_RECORD = 1 << 20
 
 _SEGMENT_BYTES = 8 << 20
@@ -57,6 +60,15 @@ class Header(msgspec.Struct, frozen=True):
         """Give the id of the record at a place in the file."""
         return (self.base + place) % 2**63
 
+    @property
+    def seed(self) -> int:
+        """What the checksums of the segment's records begin with.
+
+        It differs from segment to segment and nobody else knows it: neither what another segment left on the
+        disk nor what a visitor put into a path is ever taken for a record.
+        """
+        return self.base & 0xFFFFFFFF
+
 
 Record = PageView | TrackedEvent | Purchase | Refund | ProfileChange | Tally
 
@@ -65,9 +77,9 @@ decode_record = msgspec.msgpack.Decoder(Record).decode
 decode_header = msgspec.msgpack.Decoder(Header).decode
 
 
-def framed(payload: bytes) -> bytes:
-    """Put length and checksum before a record."""
-    return FRAME.pack(len(payload), zlib.crc32(payload)) + payload
+def framed(payload: bytes, seed: int = 0) -> bytes:
+    """Put length and checksum before a record; the seed of a segment's header itself is 0."""
+    return FRAME.pack(len(payload), zlib.crc32(payload, seed)) + payload
 
 
 class Spool:
@@ -83,11 +95,20 @@ class Spool:
         self._limit = limit
         self._look_every = min(_LOOK_EVERY_BYTES, max(limit // 8, 1))
         self._entropy = entropy
+        self._begin()
+        # At the fork itself: later, the numbers of our descriptors may be those of somebody else's files.
+        os.register_at_fork(after_in_child=partial(_begin_anew, weakref.ref(self)))
+
+    def _begin(self) -> None:
         self._lock = threading.Lock()
+        self._syncing = threading.Lock()
         self._descriptor: int | None = None
+        self._retired: list[int] = []
+        self._seed = 0
         self._size = 0
         self._next_look = 0
         self._unsynced = False
+        self._unnamed = False
 
     def append(self, record: Record) -> None:
         """Write one record; when this returns it survives the death of the process.
@@ -95,60 +116,122 @@ class Spool:
         Raises:
             SpoolError: nothing of it was written.
         """
-        frame = framed(encode_record(record))
-        if len(frame) > LARGEST_RECORD:
+        payload = encode_record(record)
+        more = FRAME.size + len(payload)
+        if more > LARGEST_RECORD:
             raise SpoolError(f"a record takes at most {LARGEST_RECORD} bytes", reason="too_large")
         with self._lock:
             try:
-                descriptor = self._ready(len(frame))
-                written = os.write(descriptor, frame)
-                if written != len(frame):
-                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+                descriptor = self._ready(more)
+                self._write(descriptor, framed(payload, self._seed))
             except OSError as error:
-                self._cut_back()
                 raise _spool_error(error) from error
-            self._size += written
-            self._unsynced = True
 
     def sync(self) -> None:
-        """Make what was appended survive the loss of power.
+        """Make what was appended survive the loss of power. Nobody who appends waits for it.
 
         Raises:
             SpoolError: the disk did not take it.
         """
-        with self._lock:
-            if self._unsynced and self._descriptor is not None:
-                try:
-                    os.fdatasync(self._descriptor)
-                except OSError as error:
-                    raise _spool_error(error) from error
-                self._unsynced = False
+        with self._syncing:
+            try:
+                self._sync()
+            except OSError as error:
+                self._unsynced = True
+                raise _spool_error(error) from error
 
     def look(self) -> None:
         """Leave a segment whose file was deleted under us: what follows goes to a new one."""
         with self._lock:
-            if self._descriptor is not None and os.fstat(self._descriptor).st_nlink == 0:
+            if self._descriptor is not None and self._is_deleted(self._descriptor):
                 self._leave()
 
-    def leave(self) -> None:
-        """In a forked child: let go of the parent's segment, whatever another thread was doing with it."""
-        self._leave()
+    def settle(self) -> None:
+        """Let go of a full segment that was kept until it is durable."""
+        with self._syncing:
+            with self._lock:
+                retired, self._retired = self._retired, []
+            for descriptor in retired:
+                with suppress(OSError):
+                    os.fdatasync(descriptor)
+                _close(descriptor)
 
     def close(self) -> None:
         """Leave the segment to the writer."""
         with self._lock:
             self._leave()
+            while self._retired:
+                _close(self._retired.pop())
+
+    def begin_anew(self) -> None:
+        """In a child, right after the fork: let go of the parent's segment, whatever its threads were doing."""
+        inherited = [*self._retired, *([] if self._descriptor is None else [self._descriptor])]
+        self._begin()
+        for descriptor in inherited:
+            _close(descriptor)
+
+    def _write(self, descriptor: int, frame: bytes) -> None:
+        """Write a record whole, or nothing of it."""
+        written = 0
+        try:
+            while written < len(frame):
+                written += os.write(descriptor, frame[written:])
+        except OSError as error:
+            if written:
+                self._take_back(descriptor, written)
+            if error.errno not in _FULL:
+                self._leave()
+            raise
+        self._size += written
+        self._unsynced = True
+
+    def _take_back(self, descriptor: int, written: int) -> None:
+        """Take away the beginning of a record that did not fit, or leave the segment with it."""
+        try:
+            os.ftruncate(descriptor, os.fstat(descriptor).st_size - written)
+        except OSError:
+            self._leave()
+
+    def _sync(self) -> None:
+        with self._lock:
+            descriptors, self._retired = self._retired, []
+            if self._unsynced and self._descriptor is not None:
+                descriptors.append(os.dup(self._descriptor))
+            self._unsynced = False
+            unnamed, self._unnamed = self._unnamed, False
+        try:
+            for descriptor in descriptors:
+                os.fdatasync(descriptor)
+            if unnamed:
+                _sync_folder(self.folder)
+                _sync_folder(self.folder.parent)
+        except OSError:
+            self._unnamed = unnamed
+            raise
+        finally:
+            for descriptor in descriptors:
+                _close(descriptor)
 
     def _ready(self, more: int) -> int:
         """Give the descriptor of a segment with room for `more` bytes."""
         if self._descriptor is not None and self._size >= min(_SEGMENT_BYTES, self._limit):
-            self._leave()
+            self._retire()
+        if self._descriptor is not None and self._size >= self._next_look:
+            if self._is_deleted(self._descriptor):
+                self._leave()
+            else:
+                self._check_room(more)
+                self._next_look = self._size + self._look_every
         if self._descriptor is None:
             self._descriptor = self._create(more)
-        elif self._size >= self._next_look:
-            self._check_room(more)
-            self._next_look = self._size + self._look_every
         return self._descriptor
+
+    @staticmethod
+    def _is_deleted(descriptor: int) -> bool:
+        try:
+            return os.fstat(descriptor).st_nlink == 0
+        except OSError:
+            return True
 
     def _check_room(self, more: int) -> None:
         if folder_size(self.folder) + more > self._limit:
@@ -166,42 +249,68 @@ class Spool:
     def _create_once(self) -> int:
         """Make a segment under a name that readers ignore, lock it, then give it its name."""
         base = int.from_bytes(self._entropy(8), "big") % 2**63
+        header = Header(FORMAT, base, self._origin)
         draft = self.folder / f"{base:016x}{DRAFT_SUFFIX}"
+        named = draft.with_suffix(SUFFIX)
         flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC
         descriptor = os.open(draft, flags, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            header = framed(encode_record(Header(FORMAT, base, self._origin)))
-            if os.write(descriptor, header) != len(header):
+            frame = framed(encode_record(header))
+            if os.write(descriptor, frame) != len(frame):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            os.rename(draft, draft.with_suffix(SUFFIX))
+            if named.exists():
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
+            os.rename(draft, named)
         except OSError:
             os.close(descriptor)
             with suppress(OSError):
                 os.unlink(draft)
             raise
-        self._size = len(header)
+        self._seed = header.seed
+        self._size = len(frame)
         self._next_look = self._size + self._look_every
+        self._unnamed = True
         return descriptor
 
-    def _cut_back(self) -> None:
-        """After a failed write: take away what was written of the record, or leave the segment."""
-        if self._descriptor is not None:
-            try:
-                os.ftruncate(self._descriptor, self._size)
-            except OSError:
-                self._leave()
+    def _retire(self) -> None:
+        """Leave a full segment, but not before what `sync` has still to make durable in it."""
+        if self._unsynced and self._descriptor is not None:
+            while self._retired:
+                _close(self._retired.pop())
+            self._retired.append(self._descriptor)
+            self._descriptor = None
+            self._unsynced = False
+        self._leave()
 
     def _leave(self) -> None:
         if self._descriptor is not None:
             descriptor, self._descriptor = self._descriptor, None
             self._unsynced = False
-            with suppress(OSError):
-                os.close(descriptor)
+            _close(descriptor)
+
+
+def _begin_anew(spool: weakref.ref[Spool]) -> None:
+    if (inherited := spool()) is not None:
+        inherited.begin_anew()
+
+
+def _close(descriptor: int) -> None:
+    with suppress(OSError):
+        os.close(descriptor)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable: a file that fdatasync saved is of no use without its name."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def folder_size(folder: Path) -> int:
-    """Give the bytes that the segments of a folder take."""
+    """Give the bytes that the files of a folder take, those set aside included."""
     total = 0
     with os.scandir(folder) as entries:
         for entry in entries:

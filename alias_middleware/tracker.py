@@ -28,6 +28,7 @@ from alias_middleware.visitor import Visitor
 
 _PATIENCE = 0.02
 _STRANGER = Recognition(Status.ABSENT, None)
+_NOBODY = f"identity.{Status.ABSENT}"
 
 
 class Tracker:
@@ -69,6 +70,7 @@ class Tracker:
         """The service's figures."""
         self.privacy = Privacy(self.storage, self._namespace, key_of=self._key_of, now=self._now)
         """Export and erasure."""
+        self._fork_lock = threading.Lock()
         self._begin()
         atexit.register(_close, weakref.ref(self))
 
@@ -84,14 +86,16 @@ class Tracker:
         )
 
     def _begin(self) -> None:
-        self._pid = os.getpid()
         self._recorder = Recorder(self.settings, self.storage, now=self._now, entropy=self._entropy)
+        self._pid = os.getpid()  # last: until then no thread takes the new process's recorder for there
 
     def _here(self) -> Recorder:
         """Give this process's recorder; after a fork, the parent's is left to the parent."""
         if self._pid != os.getpid():
-            self._recorder.leave()
-            self._begin()
+            with self._fork_lock:
+                if self._pid != os.getpid():
+                    self._recorder.leave()
+                    self._begin()
         return self._recorder
 
     def _now(self) -> int:
@@ -100,23 +104,29 @@ class Tracker:
     def exchange(self, request: Request) -> Exchange:
         """Recognise the visitor of a request that has just arrived. Does not raise in production."""
         recorder = self._here()
-        recognition, cookie_at_us, by_continuity = _STRANGER, None, False
+        if not request.noticed:
+            recorder.counters.add(_NOBODY)
+            return Exchange(recorder, self._rules, request, Visitor(recorder, _STRANGER, None, self._now()), None)
+        recognition, cookie_at_us, by_continuity, key = _STRANGER, None, False, None
         try:
-            if request.noticed:
-                recognition = self._source.recognise(request.noticed, request.peer, self._trust)
-                if self._rules.continuity is not None:
-                    recognition, cookie_at_us, by_continuity = self._continued(recognition, request)
-            recorder.counters.add(_STATUS_COUNTERS[recognition.status])
+            recognition = self._source.recognise(request.noticed, request.peer, self._trust)
+            if self._rules.continuity is not None:
+                recognition, cookie_at_us, by_continuity = self._continued(recognition, request)
+            recorder.counters.add(f"identity.{recognition.status}")
             for flag in recognition.flags:
                 recorder.counters.add(f"identity.{flag}")
+            if recognition.alias is not None:
+                key = visitor_key(recognition.alias, self._namespace, self.settings.pseudonym_keys)
         except Exception as error:
             recognition = _STRANGER
             recorder.problem(error)
-        alias = recognition.alias
-        key = None if alias is None else visitor_key(alias, self._namespace, self.settings.pseudonym_keys)
-        visitor = Visitor(recorder, recognition, key, recorder.now())
+        visitor = Visitor(recorder, recognition, key, self._now())
         visitor.by_continuity = by_continuity
         return Exchange(recorder, self._rules, request, visitor, cookie_at_us)
+
+    def recognises_inline(self, request: Request) -> bool:
+        """Tell whether `exchange` reads no storage: it does where a continuity cookie has to be checked."""
+        return self._rules.continuity is None or presented_cookie(request.noticed) is None
 
     def _continued(self, recognition: Recognition, request: Request) -> tuple[Recognition, int | None, bool]:
         """Let a valid cookie stand in for a missing header, unless the visitor was erased since."""
@@ -128,7 +138,7 @@ class Tracker:
         if recognition.alias is not None:
             same = recognition.alias == claim.alias
             return recognition, claim.header_at if same else None, False
-        if recognition.status not in COUNTS_WITH:
+        if recognition.status not in COUNTS_WITH or not self._source.accepts(claim.alias):
             return recognition, None, False
         if self._recorder.was_erased(self._key_of(claim.alias), claim.header_at):
             return recognition, None, False
@@ -207,6 +217,3 @@ class Tracker:
 def _close(tracker: weakref.ref[Tracker]) -> None:
     if (left := tracker()) is not None:
         left.close()
-
-
-_STATUS_COUNTERS = {status: f"identity.{status.value}" for status in Status}

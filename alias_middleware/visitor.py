@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from contextvars import ContextVar
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 from types import TracebackType
 from typing import Self
 
@@ -25,10 +26,11 @@ from alias_middleware.events import (
     TrackedEvent,
     check_order,
     check_order_id,
+    check_refund,
     clean_optional,
     clean_properties,
     clean_text,
-    to_millionths,
+    plain_text,
 )
 from alias_middleware.identity import Recognition, Status
 from alias_middleware.keeper import Keeper
@@ -49,13 +51,13 @@ class Visitor:
 
     __slots__ = (
         "_at_once",
-        "_begun_us",
         "_draft",
         "_durable",
         "_keeper",
         "_key",
         "_profile",
         "annotation",
+        "begun_us",
         "by_continuity",
         "live",
         "recognition",
@@ -78,7 +80,7 @@ class Visitor:
         self._keeper = keeper
         self.recognition = recognition
         self._key = key
-        self._begun_us = begun_us
+        self.begun_us = begun_us
         self._at_once = at_once
         self._draft: Draft | None = None
         self._profile: Profile | None = None
@@ -114,6 +116,7 @@ class Visitor:
     @property
     def flags(self) -> frozenset[str]:
         """What else was noticed about the header."""
+        self.touched = True
         return self.recognition.flags
 
     @property
@@ -161,7 +164,8 @@ class Visitor:
     def _opened(self) -> Draft:
         if self._draft is None:
             key = self._key
-            load: Callable[[], StoredProfile] = StoredProfile if key is None else lambda: self._keeper.load(key)
+            # Not a closure over this visitor: in a circle, only the garbage collector would let go of him.
+            load: Callable[[], StoredProfile] = StoredProfile if key is None else partial(self._keeper.load, key)
             changed = self.commit if self._at_once else None
             self._draft = Draft(load, keeps=key is not None, changed=changed)
         return self._draft
@@ -207,6 +211,7 @@ class Visitor:
             self._keeper.dropped("no_alias", "purchase")
             return False
         lines = check_order(order_id, items, currency)
+        order_id, currency = plain_text(order_id), plain_text(currency)
         return self._record(Purchase(self._key, *self._when(at), "web", order_id, currency, lines))
 
     def refund(self, order_id: str, *, amount: Decimal | int | None = None, at: datetime | None = None) -> bool:
@@ -220,8 +225,9 @@ class Visitor:
         if self._key is None:
             self._keeper.dropped("no_alias", "refund")
             return False
-        part = None if amount is None else to_millionths(amount, field="amount")
-        return self._record(Refund(self._key, *self._when(at), "web", check_order_id(order_id), part))
+        part = None if amount is None else check_refund(amount)
+        order_id = plain_text(check_order_id(order_id))
+        return self._record(Refund(self._key, *self._when(at), "web", order_id, part))
 
     def show(self, path: str) -> bool:
         """Record the page view of this request."""
@@ -233,11 +239,15 @@ class Visitor:
     def _when(self, at: datetime | None) -> tuple[int, int, int]:
         """The time of an event, the time its request began, and its local day."""
         begun_us = self._begun()
-        time_us = to_micros(at) if at is not None else self._keeper.now() if self.live else begun_us
+        if at is None:
+            time_us = self._keeper.now() if self.live else begun_us
+        else:
+            time_us = to_micros(at)
+            begun_us = min(begun_us, time_us)  # what happened before an erasure began before it
         return time_us, begun_us, self._keeper.day(time_us)
 
     def _begun(self) -> int:
-        return self._keeper.now() if self._at_once else self._begun_us
+        return self._keeper.now() if self._at_once else self.begun_us
 
     def _record(self, event: AnyEvent) -> bool:
         recorded = self._keeper.record(event)
@@ -253,6 +263,7 @@ class Visitor:
         Raises:
             ValueError: the purpose is none of measure, personalise, contact.
         """
+        self.touched = True
         said = Consent(bool(granted), self._keeper.now(), clean_optional(source, _SOURCE_LIMIT))
         self._opened().consent(_purpose(purpose), said)
 
@@ -268,9 +279,9 @@ class Visitor:
         return [] if self._key is None else self._keeper.history(self._key, limit)
 
     def has_work(self) -> bool:
-        """Tell whether a commit would have anything to do that takes time."""
+        """Tell whether a commit would have anything to do that takes time; never for a stranger."""
         draft = self._draft
-        if draft is not None:
+        if draft is not None and draft.keeps:
             for problem in draft.collect():
                 self._keeper.problem(problem)
             if draft.operations:
@@ -295,7 +306,7 @@ class Visitor:
         """Gather what the block does; it is committed at the end."""
         self._at_once = False
         self.live = True
-        self._begun_us = self._keeper.now()
+        self.begun_us = self._keeper.now()
         self._draft = self._profile = None
         return self
 
@@ -303,8 +314,9 @@ class Visitor:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Commit; when the block raised, its field operations are left out. Events are recorded already."""
-        if kind is None:
-            self.commit()
+        if kind is not None:
+            self._draft = None
+        self.commit()
         self._draft = self._profile = None
         self._at_once = True
 

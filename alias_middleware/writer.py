@@ -6,26 +6,41 @@ others stand by. `alias-middleware drain` runs the same as a process of its own.
 
 from __future__ import annotations
 
-import json
+import base64
 import logging
 import os
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import msgspec
 
 from alias_middleware import segments
 from alias_middleware.errors import StorageError, StorageUnavailable, describe
 from alias_middleware.profile import ProfileChange
-from alias_middleware.spool import Header, Tally, decode_record
-from alias_middleware.storage.base import Batch, Entry, LateChange, Origin, Outcome, Span, Storage
+from alias_middleware.spool import Header, Record, Tally, decode_record
+from alias_middleware.storage.base import Batch, Entry, LateChange, Origin, Span, Storage
+
+REJECTED = "rejected.jsonl"
+"""The file of a spool folder that keeps what could not be stored, for somebody to look at."""
 
 _BATCH_BYTES = 1 << 20
+_BATCH_RECORDS = 1 << 20
 _LONGEST_PAUSE = 5.0
+_REFUSALS = 3
 
 logger = logging.getLogger("alias_middleware.writer")
+
+
+class _Raw(NamedTuple):
+    """A record as it stands in the spool."""
+
+    segment: str
+    place: int
+    header: Header
+    payload: bytes
 
 
 class _Gathering:
@@ -35,35 +50,49 @@ class _Gathering:
         self.entries: list[Entry] = []
         self.changes: list[LateChange] = []
         self.spans: dict[str, Span] = {}
-        self.abandoned: list[str] = []
+        self.ended: list[str] = []
+        self.unreadable: list[str] = []
+        self.undecodable: list[_Raw] = []
+        self.last: _Raw | None = None
         self.counts: Counter[str] = Counter()
         self.unidentified: Counter[tuple[Origin, int]] = Counter()
         self.bytes = 0
+        self.records = 0
+        self.more = False
 
-    def add(self, name: str, position: int, part: segments.Part, header: Header) -> None:
+    def add(self, name: str, position: int, part: segments.Part) -> None:
         """Take what was read of one segment from a position on."""
-        for place, payload in part.records:
-            try:
-                record = decode_record(payload)
-            except msgspec.DecodeError:
-                self.counts.update({"seen": 1, "dropped.undecodable": 1})
-                continue
-            if isinstance(record, Tally):
-                self.counts.update(record.counts)
-                for day, page_views in record.unidentified.items():
-                    self.unidentified[header.origin, day] += page_views
-            elif isinstance(record, ProfileChange):
-                self.changes.append(LateChange(header.origin.namespace, record, header.event_id(place)))
-            else:
-                self.entries.append(Entry(header.origin, record, header.event_id(place)))
-                self.counts["seen"] += 1
+        if part.header is not None:
+            for place, payload in part.records:
+                self._add(_Raw(name, place, part.header, payload))
         if part.torn:
             self.counts["torn"] += part.torn
         if part.end > position:
             self.spans[name] = Span(position, part.end)
             self.bytes += part.end - position
-        if part.abandoned:
-            self.abandoned.append(name)
+        if part.ended:
+            (self.unreadable if part.header is None else self.ended).append(name)
+        self.records += len(part.records)
+        self.more |= part.more
+
+    def _add(self, raw: _Raw) -> None:
+        self.last = raw
+        origin = raw.header.origin
+        try:
+            record: Record = decode_record(raw.payload)
+        except msgspec.DecodeError:
+            self.undecodable.append(raw)
+            self.counts.update({"seen": 1, "dropped.undecodable": 1})
+            return
+        if isinstance(record, Tally):
+            self.counts.update(record.counts)
+            for day, page_views in record.unidentified.items():
+                self.unidentified[origin, day] += page_views
+        elif isinstance(record, ProfileChange):
+            self.changes.append(LateChange(origin.namespace, record, raw.header.event_id(raw.place)))
+        else:
+            self.entries.append(Entry(origin, record, raw.header.event_id(raw.place)))
+            self.counts["seen"] += 1
 
     def batch(self, finished: list[str]) -> Batch:
         """Make the batch."""
@@ -75,6 +104,12 @@ class _Gathering:
             counts=dict(self.counts),
             unidentified=dict(self.unidentified),
         )
+
+    def batch_without_record(self, finished: list[str]) -> Batch:
+        """Make the batch that passes over the only record there is."""
+        passed_over = {"dropped.rejected": len(self.entries), "preferences_lost": len(self.changes)}
+        counts = self.counts + Counter(passed_over)
+        return Batch(spans=self.spans, finished=finished, counts=dict(counts))
 
 
 class Writer:
@@ -93,6 +128,9 @@ class Writer:
         self._thread: threading.Thread | None = None
         self._positions: dict[str, int] | None = None
         self._finished: list[str] = []
+        self._most_records = _BATCH_RECORDS
+        self._kept: set[tuple[str, int]] = set()
+        self._complained: set[str] = set()
         self._down = False
 
     def start(self) -> None:
@@ -101,8 +139,13 @@ class Writer:
             with self._start_lock:
                 if self._thread is None:
                     thread = threading.Thread(target=self._run, name="alias-middleware-writer", daemon=True)
-                    self._thread = thread
                     thread.start()
+                    self._thread = thread
+
+    @property
+    def started(self) -> bool:
+        """Whether `start` has nothing to do any more."""
+        return self._thread is not None
 
     @property
     def is_down(self) -> bool:
@@ -116,11 +159,9 @@ class Writer:
                 self._tick()
                 self.drain()
                 pause = self._interval
-            except (StorageError, OSError):
-                pause = min(pause * 2, max(_LONGEST_PAUSE, self._interval))
             except Exception as error:
-                logger.error("draining the spool failed: %s", describe(error))
-                pause = max(_LONGEST_PAUSE, self._interval)
+                self._note_failure(error)
+                pause = min(pause * 2, max(_LONGEST_PAUSE, self._interval))
 
     def stop(self, timeout: float) -> None:
         """Stop the thread and let another process be the writer."""
@@ -152,102 +193,115 @@ class Writer:
         """
         with self._turn:
             try:
-                if not self._lock.held:
-                    self._positions = None
-                    if not self._lock.acquire():
-                        return False
-                    segments.remove_drafts(self._folder)
-                while self._drain_some():
-                    pass
-            except (StorageError, OSError) as error:
+                return self._drain()
+            except Exception as error:
                 self._positions = None
                 self._note_failure(error)
                 raise
-            self._note_success()
-            return True
+
+    def _drain(self) -> bool:
+        if not self._lock.held:
+            self._positions = None
+            if not self._lock.acquire():
+                return False
+            segments.remove_drafts(self._folder)
+        refusals = 0
+        more = True
+        while more:
+            try:
+                more = self._drain_some()
+            except StorageUnavailable as error:
+                refusals += 1
+                if error.reason != "stale_position" or refusals > _REFUSALS:
+                    raise
+                self._positions = None
+        self._note_success()
+        return True
 
     def _drain_some(self) -> bool:
-        """Move one batch; False when nothing was there."""
+        """Move one batch; False when that was all there was."""
         if self._positions is None:
-            self._positions = self._storage.ledger().positions
-            self._finished = [name for name in self._positions if not (self._folder / name).exists()]
+            self._positions = dict(self._storage.ledger().positions)
+            self._finished = segments.done(self._folder)
         gathering = self._gather(self._positions)
-        if not gathering.spans and not self._finished:
-            self._remove(gathering.abandoned)
-            return False
-        self._apply(gathering.batch(self._finished))
+        if gathering.spans or self._finished:
+            if not self._apply(gathering):
+                return True
+            self._positions.update({name: span.end for name, span in gathering.spans.items()})
         for name in self._finished:
             self._positions.pop(name, None)
-        self._finished = []
-        self._positions.update({name: span.end for name, span in gathering.spans.items()})
-        self._remove(gathering.abandoned)
-        return bool(gathering.spans)
+            segments.remove(self._folder / name)
+        self._finished = gathering.ended
+        for name in gathering.ended:
+            segments.finish(self._folder / name)
+        for name in gathering.unreadable:
+            logger.error("spool segment %s has no readable header and was set aside", name)
+            segments.set_aside(self._folder / name)
+        return gathering.more or bool(self._finished)
 
-    def _gather(self, positions: dict[str, int]) -> _Gathering:
+    def _gather(self, positions: Mapping[str, int]) -> _Gathering:
         gathering = _Gathering()
         for name in segments.names(self._folder):
-            room = _BATCH_BYTES - gathering.bytes
-            if room <= 0:
+            records = self._most_records - gathering.records
+            if gathering.bytes >= _BATCH_BYTES or records <= 0:
+                gathering.more = True
                 break
             position = positions.get(name, 0)
             try:
-                part = segments.read(self._folder / name, position, max(room, _BATCH_BYTES))
+                part = segments.read(self._folder / name, position, _BATCH_BYTES, records)
             except FileNotFoundError:
                 continue
-            if part.header is not None:
-                gathering.add(name, position, part, part.header)
-            elif part.abandoned:
-                logger.error("spool segment %s has no readable header and was set aside", name)
-                segments.set_aside(self._folder / name)
+            except OSError as error:
+                self._complain(name, f"cannot be read: {describe(error)}")
+                continue
+            if part.newer:
+                self._complain(name, "is left to the newer alias_middleware that wrote it")
+            gathering.add(name, position, part)
         return gathering
 
-    def _remove(self, abandoned: list[str]) -> None:
-        for name in abandoned:
-            segments.remove(self._folder / name)
-            if self._positions is not None and name in self._positions:
-                self._finished.append(name)
+    def _complain(self, name: str, problem: str) -> None:
+        """Say once what is wrong with a segment; the others are drained."""
+        if name not in self._complained:
+            self._complained.add(name)
+            logger.error("spool segment %s %s", name, problem)
 
-    def _apply(self, batch: Batch) -> None:
+    def _apply(self, gathering: _Gathering) -> bool:
+        """Hand a batch over; False when the storage choked on it and fewer records are to be tried."""
+        for raw in gathering.undecodable:
+            self._keep(raw, "undecodable")
         try:
-            self._storage.apply(batch)
+            self._storage.apply(gathering.batch(self._finished))
         except StorageError:
             raise
         except Exception as error:
-            logger.error("a batch failed; its events are tried one by one: %s", describe(error))
-            self._apply_one_by_one(batch)
-
-    def _apply_one_by_one(self, batch: Batch) -> None:
-        """Take a batch over around the events that the storage chokes on; those are kept in a file."""
-        rejected = Outcome()
-        for entry in batch.entries:
-            try:
-                self._storage.apply(Batch(entries=[entry]))
-            except StorageError:
+            if not gathering.records:
                 raise
-            except Exception as error:
-                self._keep_rejected(entry, error)
-                rejected.dropped["rejected"] += 1
-        rest = msgspec.structs.replace(
-            batch, entries=[], counts=dict(Counter(batch.counts) + Counter(rejected.counts()))
-        )
-        self._storage.apply(rest)
+            if gathering.records > 1:
+                self._most_records = gathering.records // 2
+                return False
+            self._reject(gathering, error)
+        self._kept.clear()
+        self._most_records = min(self._most_records * 2, _BATCH_RECORDS)
+        return True
 
-    def _keep_rejected(self, entry: Entry, error: Exception) -> None:
-        line = {
-            "service": entry.origin.service,
-            "id": entry.id,
-            "error": type(error).__name__,
-            "event": msgspec.to_builtins(entry.event),
-        }
-        descriptor = os.open(
-            self._folder / "rejected.jsonl", os.O_CREAT | os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC, 0o600
-        )
-        with os.fdopen(descriptor, "w") as file:
-            file.write(json.dumps(line) + "\n")
+    def _reject(self, gathering: _Gathering, error: Exception) -> None:
+        """Pass over the one record that the storage chokes on."""
+        if gathering.last is not None:
+            self._keep(gathering.last, type(error).__name__)
+        self._storage.apply(gathering.batch_without_record(self._finished))
+        logger.error("the storage chokes on an event, which is kept in %s: %s", REJECTED, describe(error))
+
+    def _keep(self, raw: _Raw, reason: str) -> None:
+        """Write a record to the file of rejected ones, once even if its batch is tried again."""
+        if (raw.segment, raw.place) in self._kept:
+            return
+        flags = os.O_CREAT | os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC
+        descriptor = os.open(self._folder / REJECTED, flags, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(_rejected_line(raw, reason))
+        self._kept.add((raw.segment, raw.place))
 
     def _note_failure(self, error: Exception) -> None:
-        if isinstance(error, StorageUnavailable) and error.reason == "stale_position":
-            return
         if not self._down:
             self._down = True
             logger.error("the storage does not take events; they wait in the spool: %s", describe(error))
@@ -256,3 +310,15 @@ class Writer:
         if self._down:
             self._down = False
             logger.warning("the storage takes events again")
+
+
+def _rejected_line(raw: _Raw, reason: str) -> bytes:
+    line: dict[str, Any] = {
+        "service": raw.header.origin.service,
+        "id": raw.header.event_id(raw.place),
+        "reason": reason,
+    }
+    try:
+        return msgspec.json.encode(line | {"event": msgspec.msgpack.decode(raw.payload)}) + b"\n"
+    except (msgspec.MsgspecError, TypeError, ValueError):
+        return msgspec.json.encode(line | {"payload": base64.b64encode(raw.payload).decode()}) + b"\n"

@@ -44,11 +44,10 @@ class AliasMiddleware:
         environ[ENVIRON_KEY] = exchange.visitor
         answer = _Answer(exchange, environ, start_response)
         try:
-            body = self.app(environ, answer.start_response)
+            return answer.pass_on(self.app(environ, answer.start_response))
         except BaseException:
             answer.finish()
             raise
-        return answer.pass_on(body)
 
     def _request(self, environ: WSGIEnvironment) -> Request:
         return Request(
@@ -75,8 +74,7 @@ class _Answer:
         self, status: str, headers: list[tuple[str, str]], exc_info: OptExcInfo | None = None
     ) -> Callable[[bytes], object]:
         """Commit what the app changed, say what the answer depends on, and pass it on."""
-        content_type = vary = ""
-        has_cache_control = False
+        content_type = vary = cache_control = ""
         for name, value in headers:
             match name.lower():
                 case "content-type":
@@ -84,10 +82,10 @@ class _Answer:
                 case "vary":
                     vary = f"{vary}, {value}" if vary else value
                 case "cache-control":
-                    has_cache_control = True
-        self._started = int(status[:3]), content_type
+                    cache_control = f"{cache_control}, {value}" if cache_control else value
+        self._started = _code(status), content_type
         self._exchange.commit()
-        added = self._exchange.answer_headers(vary, has_cache_control=has_cache_control)
+        added = self._exchange.answer_headers(vary, cache_control)
         if any(name == "Vary" for name, _ in added):
             headers = [header for header in headers if header[0].lower() != "vary"]
         write = self._server_start(status, [*headers, *added], *([exc_info] if exc_info else []))
@@ -102,7 +100,7 @@ class _Answer:
         """Give the body to the server: as it is when no code of the app runs any more, else watched."""
         wrapper = self._environ.get("wsgi.file_wrapper")
         is_file = isinstance(wrapper, type) and isinstance(body, wrapper)
-        if self._started is not None and (is_file or isinstance(body, list | tuple)):
+        if self._started is not None and (is_file or type(body) in (list, tuple)):
             self.finish()
             return body
         return _Body(self, body)
@@ -149,6 +147,11 @@ class _Body:
                 close()
         finally:
             self._answer.finish()
+
+
+def _code(status: str) -> int:
+    """The number in a status line; 0 in one that the server will have to judge."""
+    return int(status[:3]) if status[:3].isdecimal() else 0
 
 
 def _environ_key(name: bytes) -> str:

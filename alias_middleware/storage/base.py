@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from alias_middleware.events import Event
+from alias_middleware.events import Event, Purchase
 from alias_middleware.profile import ProfileChange, StoredProfile
 from alias_middleware.statistics import Totals
 
@@ -63,7 +63,7 @@ class Span(NamedTuple):
 class Batch(msgspec.Struct, frozen=True, kw_only=True):
     """What a writer hands over at once; all of it takes effect, or nothing.
 
-    Entries stand in the order they were read. `spans`: what of each segment the batch covers, from the
+    Entries and changes stand in the order they were read. `spans`: what of each segment the batch covers, from the
     position the storage has committed. `finished`: segments gone since, whose positions can be forgotten.
     `counts`: what to add to the counters. `unidentified`: page views without an alias by (origin, local day).
     """
@@ -74,6 +74,15 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     finished: list[str] = []
     counts: dict[str, int] = {}
     unidentified: dict[tuple[Origin, int], int] = {}
+
+    def origins(self) -> list[Origin]:
+        """Give the origins of entries and unidentified page views, each once, as they first came."""
+        by_identity = {id(entry.origin): entry.origin for entry in self.entries}
+        return list(dict.fromkeys([*by_identity.values(), *(origin for origin, _ in self.unidentified)]))
+
+    def changes_by_time(self) -> list[LateChange]:
+        """Give the profile changes in the order in which they were made."""
+        return sorted(self.changes, key=lambda late: late.change.time_us)
 
 
 class Outcome(msgspec.Struct):
@@ -157,13 +166,17 @@ class Storage(ABC):
 
     @abstractmethod
     def history(self, namespace: str, key: str, limit: int) -> list[Event]:
-        """Give a visitor's latest events, newest first; of an order's copies only the one that counts."""
+        """Give a visitor's latest events, newest first; of an order's copies only the one that counts.
+
+        When the request of an event began is not kept: `begun_us` is the event's own time.
+        """
 
     @abstractmethod
     def totals(self, service: str, since: int, until: int, *, erased_since_us: int) -> Totals:
         """Count over the local days (ordinals) from `since` to the one before `until`.
 
-        Erasures are counted from the instant `erased_since_us` on.
+        Erasures are counted from the instant `erased_since_us` on, in the namespaces that the service's
+        events came with.
         """
 
     @abstractmethod
@@ -198,9 +211,14 @@ def export_document(stored: StoredProfile, events: list[Event], suppressions: li
         "personal": msgspec.json.decode(stored.personal),
         "consents": msgspec.json.decode(stored.consents),
         "knowledge": {name: getattr(stored.knowledge, name) for name in stored.knowledge.__struct_fields__},
-        "history": [
-            {"type": type(event).__name__, **msgspec.to_builtins(msgspec.structs.asdict(event))}
-            for event in events
-        ],
+        "history": [_event_document(event) for event in events],
         "suppressions": [msgspec.structs.asdict(suppression) for suppression in suppressions],
     }
+
+
+def _event_document(event: Event) -> dict[str, Any]:
+    fields = msgspec.structs.asdict(event)
+    if isinstance(event, Purchase):
+        fields["items"] = [msgspec.structs.asdict(item) for item in event.items]
+    plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(fields))
+    return {"type": type(event).__name__, **plain}

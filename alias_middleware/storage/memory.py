@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+from msgspec.structs import replace
+
 from alias_middleware.errors import SettingsError, StorageUnavailable
 from alias_middleware.events import Event, PageView, Purchase
 from alias_middleware.history import (
@@ -89,6 +91,7 @@ class MemoryStorage(Storage):
         self._positions: dict[str, int] = {}
         self._applied: set[int] = set()
         self._gaps_us: dict[str, int] = {}
+        self._namespaces: dict[str, set[str]] = {}
 
     def read_profile(self, namespace: str, key: str) -> StoredProfile:
         """Give a visitor's profile, its knowledge recounted."""
@@ -128,10 +131,12 @@ class MemoryStorage(Storage):
                 if self._positions.get(segment, 0) != span.start:
                     raise StorageUnavailable("the batch was read from elsewhere", reason="stale_position")
             outcome = Outcome()
-            for late in batch.changes:
+            for late in batch.changes_by_time():
                 if late.id not in self._applied:
                     self._applied.add(late.id)
                     outcome.refused += self._change(late.namespace, late.change, late=True)
+            for origin in batch.origins():
+                self._meet(origin)
             for entry in batch.entries:
                 self._keep(entry, outcome)
             self._positions.update({segment: span.end for segment, span in batch.spans.items()})
@@ -142,8 +147,11 @@ class MemoryStorage(Storage):
             self._counts.update(outcome.counts())
             return outcome
 
+    def _meet(self, origin: Origin) -> None:
+        self._gaps_us.setdefault(origin.service, origin.visit_gap_us)
+        self._namespaces.setdefault(origin.service, set()).add(origin.namespace)
+
     def _keep(self, entry: Entry, outcome: Outcome) -> None:
-        self._gaps_us.setdefault(entry.origin.service, entry.origin.visit_gap_us)
         record = self._records.setdefault((entry.origin.namespace, entry.event.key), _Record())
         refusal = record.document.refuses("measure")
         if _begun_before_erasure(record, entry.event.begun_us):
@@ -169,7 +177,7 @@ class MemoryStorage(Storage):
         with self._lock:
             record = self._records.get((namespace, key), _Record())
             latest = sorted(record.counted(), key=_when, reverse=True)
-            return [entry.event for entry in latest[:limit]]
+            return [replace(entry.event, begun_us=entry.event.time_us) for entry in latest[:limit]]
 
     def totals(self, service: str, since: int, until: int, *, erased_since_us: int) -> Totals:
         """Recount everything over an interval of local days."""
@@ -191,7 +199,8 @@ class MemoryStorage(Storage):
                 baskets=_baskets(orders),
                 erased=sum(
                     record.erased_us is not None and record.erased_us >= erased_since_us
-                    for record in self._records.values()
+                    for (namespace, _), record in self._records.items()
+                    if namespace in self._namespaces.get(service, ())
                 ),
             )
 

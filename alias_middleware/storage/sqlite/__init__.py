@@ -21,7 +21,7 @@ from alias_middleware.profile import ProfileChange, StoredProfile
 from alias_middleware.statistics import Totals
 from alias_middleware.storage.base import Abilities, Batch, Ledger, Outcome, Storage, Suppression
 from alias_middleware.storage.sqlite import erasure, preferences, questions
-from alias_middleware.storage.sqlite.files import Connection, Files
+from alias_middleware.storage.sqlite.files import DRIVER_ERRORS, Connection, Files
 from alias_middleware.storage.sqlite.fold import Fold
 from alias_middleware.storage.sqlite.keyring import Keyring
 
@@ -64,15 +64,16 @@ class SQLiteStorage(Storage):
         try:
             held = self._files.take()
             row = held.sql.execute(_READ, (namespace, key)).fetchone()
-        except (sqlite3.Error, OSError) as error:
+            written, personal, consents, knowledge = row
+            known = Knowledge() if knowledge is None else _decode_knowledge(knowledge)
+        except DRIVER_ERRORS as error:
             raise self._files.failure(held, error) from error
         self._files.give(held)
-        written, personal, consents, knowledge = row
         return StoredProfile(
             b"{}" if written is None else written,
             b"{}" if personal is None else personal,
             b"{}" if consents is None else consents,
-            Knowledge() if knowledge is None else _decode_knowledge(knowledge),
+            known,
         )
 
     def change_profile(self, namespace: str, change: ProfileChange, *, timeout: float) -> int:
@@ -88,15 +89,17 @@ class SQLiteStorage(Storage):
     def apply(self, batch: Batch) -> Outcome:
         """Take over a batch: late profile changes in one transaction, all the rest in another.
 
-        A crash between the two does no harm: a change applies once by its id.
+        A crash between the two does no harm: a change applies once by its id. The ids are forgotten when
+        the batch's positions are committed, so both transactions refuse a batch read from elsewhere.
         """
         with self._files.wrapped() as connection:
             self._finish_erasures(connection)
             refused = 0
             if batch.changes:
                 with connection.preferences_transaction(_BATCH_TIMEOUT_SECONDS) as sql:
+                    _check_positions(sql, batch)
                     tombstone = self._preferences_tombstone(sql)
-                    refused = preferences.change_late(sql, batch.changes, tombstone)
+                    refused = preferences.change_late(sql, batch.changes_by_time(), tombstone)
             with connection.transaction(_BATCH_TIMEOUT_SECONDS) as sql:
                 outcome = self._fold(sql, batch)
                 outcome.refused = refused
@@ -114,6 +117,8 @@ class SQLiteStorage(Storage):
             return preferences.refusals(sql, namespace, keys)
 
         fold = Fold(sql, self._history_tombstone(sql), refusals)
+        for origin in batch.origins():
+            fold.service(origin)
         outcome = fold.fold(batch.entries)
         for (origin, day), page_views in batch.unidentified.items():
             sql.execute(
@@ -214,13 +219,19 @@ def _path_of(url: str) -> Path:
     return Path(path)
 
 
-def _advance(sql: sqlite3.Connection, batch: Batch) -> None:
-    """Move the drained positions on, refusing a batch that was read from elsewhere."""
+def _check_positions(sql: sqlite3.Connection, batch: Batch) -> None:
+    """Refuse a batch that was read from elsewhere than where this file stands."""
     for segment, span in batch.spans.items():
         row = sql.execute("SELECT position FROM positions WHERE segment = ?", (segment,)).fetchone()
         if (row[0] if row else 0) != span.start:
             raise StorageUnavailable("the batch was read from elsewhere", reason="stale_position")
-        sql.execute("INSERT OR REPLACE INTO positions VALUES (?, ?)", (segment, span.end))
+
+
+def _advance(sql: sqlite3.Connection, batch: Batch) -> None:
+    """Move the drained positions on."""
+    _check_positions(sql, batch)
+    ends = [(segment, span.end) for segment, span in batch.spans.items()]
+    sql.executemany("INSERT OR REPLACE INTO positions VALUES (?, ?)", ends)
     sql.executemany("DELETE FROM positions WHERE segment = ?", [(segment,) for segment in batch.finished])
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+import msgspec
 
 from alias_middleware.errors import StorageCorrupt, StorageError, StorageUnavailable
 from alias_middleware.storage.sqlite.schema import HISTORY, PREFERENCES, migrate
@@ -26,9 +29,22 @@ _REASONS = {
     sqlite3.SQLITE_CANTOPEN: "cannot_open",
     sqlite3.SQLITE_IOERR: "io_error",
 }
+_ERRNO_REASONS = {
+    errno.ENOSPC: "disk_full",
+    errno.EDQUOT: "disk_full",
+    errno.EROFS: "read_only",
+    errno.EACCES: "read_only",
+    errno.EPERM: "read_only",
+    errno.ENOENT: "cannot_open",
+    errno.ENOTDIR: "cannot_open",
+    errno.EMFILE: "cannot_open",
+}
 
 _SCHEMAS = (("main", HISTORY, "FULL"), ("preferences", PREFERENCES, "NORMAL"))
 """A batch is on the disk before its spool is deleted; a preference survives the death of any process."""
+
+DRIVER_ERRORS = (sqlite3.Error, OSError, msgspec.DecodeError)
+"""What reading and writing the files may raise; `Files.failure` wraps it."""
 
 Identity = tuple[tuple[int, int] | None, ...]
 
@@ -133,6 +149,7 @@ class Files:
             held.close()
             self.close()
             return self._connect()
+        held.wait(_READ_TIMEOUT_SECONDS)
         return held
 
     def give(self, held: Connection) -> None:
@@ -179,7 +196,7 @@ class Files:
             for held in idle:
                 held.close()
 
-    def failure(self, held: Connection | None, error: sqlite3.Error | OSError) -> StorageError:
+    def failure(self, held: Connection | None, error: Exception) -> StorageError:
         """Wrap a driver's error; a connection that may have gone bad with it is closed, others too."""
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         if held is not None:
@@ -188,9 +205,12 @@ class Files:
             else:
                 held.close()
                 self.close()
+        if isinstance(error, msgspec.DecodeError):
+            return StorageCorrupt("a row does not decode")
         if code in _CORRUPT:
             return StorageCorrupt(f"SQLite cannot read its files: {error}")
-        return StorageUnavailable(f"SQLite: {error}", reason=_REASONS.get(code, "error"))
+        reason = _REASONS.get(code) or _ERRNO_REASONS.get(getattr(error, "errno", None) or 0, "error")
+        return StorageUnavailable(f"SQLite: {error}", reason=reason)
 
     @contextmanager
     def wrapped(self) -> Iterator[Connection]:
@@ -199,13 +219,12 @@ class Files:
         try:
             held = self.take(look=True)
             yield held
-        except (sqlite3.Error, OSError) as error:
+        except DRIVER_ERRORS as error:
             raise self.failure(held, error) from error
         except BaseException:
             if held is not None:
                 self.give(held)
             raise
-        held.wait(_READ_TIMEOUT_SECONDS)
         self.give(held)
 
 

@@ -80,6 +80,7 @@ class Fold:
         self._refusals = refusals
         self._orders = OrderBook(sql)
         self._services: dict[Origin, tuple[int, int]] = {}
+        self._latest: tuple[Origin | None, tuple[int, int]] = (None, (0, 0))
         self._next_visitor: int = sql.execute("SELECT ifnull(max(id), 0) + 1 FROM visitors").fetchone()[0]
         self._days: dict[Day, list[int]] = {}
         self._events: list[tuple[object, ...]] = []
@@ -103,6 +104,8 @@ class Fold:
 
     def service(self, origin: Origin) -> tuple[int, int]:
         """Give a service's id and its visit gap in microseconds; the gap it first came with holds."""
+        if origin is self._latest[0]:  # asked for every event, most of one service: saves hashing the origin
+            return self._latest[1]
         known = self._services.get(origin)
         if known is None:
             self._sql.execute(
@@ -115,6 +118,7 @@ class Fold:
                 (origin.service, origin.namespace),
             ).fetchone()
             self._services[origin] = known
+        self._latest = origin, known
         return known
 
     def _visitors(self, namespace: str, keys: Sequence[str]) -> dict[str, Visitor]:
@@ -138,12 +142,14 @@ class Fold:
             visitor.id = self._next_visitor
             self._next_visitor += 1
         added, removed = self._orders.settle(visitor.id, visitor.knowledge, fresh, self.service, self.outcome)
-        streams: dict[tuple[Origin, str], tuple[list[Entry], list[Entry]]] = {}
+        streams: dict[visits.Stream, tuple[list[Entry], list[Entry]]] = {}
         for side, those in enumerate((added, removed)):
             for entry in those:
-                streams.setdefault((entry.origin, entry.event.channel), ([], []))[side].append(entry)
-        for (origin, channel), (new, gone) in streams.items():
-            self._stream(visitor, origin, channel, new, gone)
+                service, gap_us = self.service(entry.origin)
+                stream = visits.Stream(visitor.id, service, entry.event.channel, gap_us)
+                streams.setdefault(stream, ([], []))[side].append(entry)
+        for stream, (new, gone) in streams.items():
+            self._stream(visitor, stream, new, gone)
         return True
 
     def _is_welcome(self, visitor: Visitor, entry: Entry, refused_us: int | None) -> bool:
@@ -180,27 +186,29 @@ class Fold:
         mark = (event.day, visitor.id, event.time_us, entry.id)
         return self._sql.execute(_IS_STORED, mark).fetchone() is not None
 
-    def _stream(self, visitor: Visitor, origin: Origin, channel: str, new: list[Entry], gone: list[Entry]) -> None:
+    def _stream(self, visitor: Visitor, stream: visits.Stream, new: list[Entry], gone: list[Entry]) -> None:
         """Fold one (service, channel) of a visitor: visits, days, presence, raw events."""
-        service, gap_us = self.service(origin)
-        stream = visits.Stream(visitor.id, service, channel, gap_us)
+        service, channel = stream.service, stream.channel
         presence = visitor.presence.get(service)
         shown = [entry for entry in new if forms_visit(entry.event)]
         shown.sort(key=lambda entry: entry.event.time_us)
         for entry in new:
-            self._day(service, entry.event.day, visitor.id, channel)[0] += isinstance(entry.event, PageView)
-        visitor.knowledge.page_views += sum(isinstance(entry.event, PageView) for entry in new)
+            shows = isinstance(entry.event, PageView)
+            self._day(service, entry.event.day, visitor.id, channel)[0] += shows
+            visitor.knowledge.page_views += shows
         if shown or gone:
             last_us = presence.last_us.get(channel) if presence else None
+            starts: Mapping[int, int]
             if gone or (last_us is not None and shown[0].event.time_us < last_us):
                 starts = visits.starts_around(self._sql, stream, shown, gone)
             else:
-                starts = visits.starts_after(last_us, shown, gap_us)
+                starts = visits.starts_after(last_us, shown, stream.gap_us)
             for day, number in starts.items():
                 self._day(service, day, visitor.id, channel)[1] += number
                 visitor.knowledge.visits += number
             self._remember(visitor, stream, shown, gone)
-        self._remove(visitor.id, gone)
+        if gone:
+            self._remove(visitor.id, gone)
         self._events.extend(
             (entry.event.day, visitor.id, entry.event.time_us, entry.id, service, channel,
              kind_of(entry.event), body_of(entry.event))
@@ -234,9 +242,13 @@ class Fold:
             visitor.knowledge.see(first.time_us)
             visitor.knowledge.see(last_us)
         if gone and presence is not None:
-            presence.last_us[channel] = visits.last_without(self._sql, stream, shown, gone)
+            staying_us = visits.last_without(self._sql, stream, shown, gone)
+            if staying_us is None:
+                del presence.last_us[channel]
+            else:
+                presence.last_us[channel] = staying_us
             visitor.knowledge.last_seen = max(
-                last_us for one in visitor.presence.values() for last_us in one.last_us.values()
+                moment for one in visitor.presence.values() for moment in one.last_us.values()
             )
 
     def _remove(self, visitor: int, gone: list[Entry]) -> None:

@@ -17,9 +17,13 @@ class Keyring:
     """Hashes a visitor for a purpose, under the newest key and under those before it."""
 
     def __init__(self, path: Path, secret_keys: Sequence[bytes]) -> None:
-        """Use `secret_keys` (oldest first), or the key file at `path`, made when first needed (0600)."""
+        """Use `secret_keys` (oldest first), or the key file at `path`, made when first needed (0600).
+
+        Keys that come after a key file was in use do not undo it: its key is then the oldest.
+        """
         self._path = path
-        self._keys = tuple(secret_keys)
+        self._secret_keys = tuple(secret_keys)
+        self._keys: tuple[bytes, ...] = ()
 
     def newest(self, purpose: str, namespace: str, key: str) -> bytes:
         """Give the hash to write."""
@@ -31,7 +35,8 @@ class Keyring:
 
     def _all(self) -> tuple[bytes, ...]:
         if not self._keys:
-            self._keys = (_key_in_file(self._path),)
+            in_file = () if self._secret_keys and not self._path.exists() else (_key_in_file(self._path),)
+            self._keys = (*in_file, *self._secret_keys)
         return self._keys
 
 

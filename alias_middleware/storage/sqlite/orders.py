@@ -20,6 +20,8 @@ _SELECT = """
     WHERE o.visitor = ? AND o.service = ? AND o.order_id = ?
 """
 
+_MONEY = (Purchase, Refund)
+
 
 class _Kept(NamedTuple):
     """The copy of an order that counts so far."""
@@ -43,17 +45,20 @@ class OrderBook:
         Gives the entries to store, and the stored copies of orders that earlier ones replace. Counts every
         entry's outcome.
         """
+        if not any(isinstance(entry.event, _MONEY) for entry in entries):
+            outcome.stored += len(entries)
+            return entries, []
         added = [entry for entry in entries if not isinstance(entry.event, Purchase)]
         removed: list[Entry] = []
         outcome.stored += len(added)
-        orders: dict[tuple[Origin, str], list[Entry]] = {}
+        orders: dict[tuple[int, str], list[Entry]] = {}
         for entry in entries:
-            if isinstance(entry.event, Purchase | Refund):
-                orders.setdefault((entry.origin, entry.event.order_id), []).append(entry)
-        for (origin, order_id), theirs in orders.items():
-            place = (visitor, service(origin)[0], order_id)
+            if isinstance(entry.event, _MONEY):
+                orders.setdefault((service(entry.origin)[0], entry.event.order_id), []).append(entry)
+        for (service_id, order_id), theirs in orders.items():
+            place = (visitor, service_id, order_id)
             self._keep_refunds(place, theirs)
-            kept = self._kept(origin, place)
+            kept = self._kept(theirs[0].origin, place)
             winner = self._winner(kept, theirs, outcome)
             if winner is not None:
                 added.append(winner)

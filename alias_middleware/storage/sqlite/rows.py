@@ -26,4 +26,4 @@ def select_by_keys(sql: sqlite3.Connection, query: str, first: Row, keys: Sequen
     for start in range(0, len(keys), _ROWS_AT_ONCE):
         part = keys[start : start + _ROWS_AT_ONCE]
         marks = ",".join("?" * len(part))
-        yield from sql.execute(f"{query} ({marks})", (*first, *part))
+        yield from sql.execute(f"{query} ({marks})", (*first, *part)).fetchall()

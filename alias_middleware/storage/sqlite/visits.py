@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from alias_middleware.history import visit_starts
@@ -35,12 +36,16 @@ class Stream(NamedTuple):
     gap_us: int
 
 
-def starts_after(last_us: int | None, new: list[Entry], gap_us: int) -> Counter[int]:
+def starts_after(last_us: int | None, new: list[Entry], gap_us: int) -> Mapping[int, int]:
     """Count by local day the visits that begin in a stream's continuation after `last_us`."""
-    days = {entry.event.time_us: entry.event.day for entry in new}
     times = [entry.event.time_us for entry in new]
     starts = visit_starts(times if last_us is None else [last_us, *times], gap_us)
-    return Counter(days[start] for start in (starts if last_us is None else starts[1:]))
+    if last_us is not None:
+        del starts[0]
+    if not starts:  # most come in a visit that goes on
+        return {}
+    days = {entry.event.time_us: entry.event.day for entry in new}
+    return Counter(days[start] for start in starts)
 
 
 def starts_around(sql: sqlite3.Connection, stream: Stream, new: list[Entry], gone: list[Entry]) -> Counter[int]:
@@ -72,9 +77,9 @@ def starts_around(sql: sqlite3.Connection, stream: Stream, new: list[Entry], gon
     return starts
 
 
-def last_without(sql: sqlite3.Connection, stream: Stream, new: list[Entry], gone: list[Entry]) -> int:
-    """Give the last moment of a stream that `gone` leave and `new` join, in microseconds."""
+def last_without(sql: sqlite3.Connection, stream: Stream, new: list[Entry], gone: list[Entry]) -> int | None:
+    """Give the last moment (microseconds) of a stream that `gone` leave and `new` join, None if it is empty."""
     leaving = {(entry.event.time_us, entry.id) for entry in gone}
     rows: list[tuple[int, int]] = sql.execute(_WHOLE, stream._asdict()).fetchall()
     staying = [time_us for time_us, id_ in rows if (time_us, id_) not in leaving]
-    return max([*staying, *(entry.event.time_us for entry in new)])
+    return max([*staying, *(entry.event.time_us for entry in new)], default=None)

@@ -1,0 +1,273 @@
+"""The commands, the same for `alias-middleware` and for `flask alias`.
+
+Exit codes: 0 done, 1 the storage or something else failed, 2 the command or a setting is wrong.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import secrets
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import date, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import click
+import msgspec
+
+from alias_middleware.cli import views
+from alias_middleware.cli.signals import StopSignals
+from alias_middleware.cli.source import (
+    OPTIONS,
+    Source,
+    one_line,
+    require_data,
+    tracker_of_options,
+    with_options,
+    zone_of,
+)
+from alias_middleware.cli.tables import Table, write_tables
+from alias_middleware.errors import AliasError, SettingsError, StorageError
+from alias_middleware.identity import WapNetworkInfo
+from alias_middleware.statistics import check_interval
+from alias_middleware.tracker import Tracker
+
+if TYPE_CHECKING:
+    from alias_middleware.testing.gateway import Subscriber
+
+_DAYS = 30
+_MOST_DAYS = 36_600
+_DRAIN_PATIENCE = 2.0
+_ONCE_PATIENCE = 30.0
+_LONGEST_PAUSE = 5.0
+_SUBSCRIBER_HEADER = "x-simulated-subscriber"
+_EPILOG = "Exit codes: 0 done; 1 the storage or something else failed; 2 the command or a setting is wrong."
+
+_json_option = click.option("--json", "as_json", is_flag=True, help="Write JSON.")
+
+
+class Failure(click.ClickException):
+    """One line on stderr, and an exit code."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(one_line(error))
+
+
+class Misuse(Failure):
+    """The same for a setting that is missing or wrong."""
+
+    exit_code = 2
+
+
+class AliasGroup(click.Group):
+    """Hands its commands a source of their tracker, and says in one line what went wrong."""
+
+    def __init__(self, name: str, make: Callable[[dict[str, Any]], Tracker], **attributes: Any) -> None:
+        """Give the commands the tracker that `make` makes of the options' settings."""
+        super().__init__(name, epilog=_EPILOG, **attributes)
+        self._make = make
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command."""
+        ctx.obj = Source(self._make)
+        try:
+            return super().invoke(ctx)
+        except SettingsError as error:
+            raise Misuse(error) from error
+        except (AliasError, OSError) as error:
+            raise Failure(error) from error
+
+
+@click.command()
+@click.option("--since", type=click.DateTime(["%Y-%m-%d"]), help="First local day.")
+@click.option("--until", type=click.DateTime(["%Y-%m-%d"]), help="The local day after the last.")
+@click.option(
+    "--days", type=click.IntRange(1, _MOST_DAYS), help=f"Number of days, {_DAYS} up to today if nothing is said."
+)
+@_json_option
+@click.pass_obj
+def stats(source: Source, since: datetime | None, until: datetime | None, days: int | None, as_json: bool) -> None:
+    """Show the figures of an interval, each with its definition."""
+    with source.opened() as tracker:
+        today = datetime.now(zone_of(tracker)).date()
+        bounds = interval(since and since.date(), until and until.date(), days, today)
+        require_data(tracker)
+        with _quiet():
+            drained = tracker.flush(_DRAIN_PATIENCE)
+        summary = tracker.statistics.summary(*bounds)
+    if not drained:
+        click.echo("Note: some events still wait in the spool and are not in these figures.", err=True)
+    _show(as_json, views.summary_document(summary), lambda: [views.summary_table(summary)])
+
+
+def interval(since: date | None, until: date | None, days: int | None, today: date) -> tuple[date, date]:
+    """Complete a half-open interval of local dates from what was said of it.
+
+    Raises:
+        click.UsageError: too much was said, or the interval ends before it begins.
+    """
+    if None not in (since, until, days):
+        raise click.UsageError("two of --since, --until and --days say it all")
+    try:
+        if since is None:
+            until = until or today + timedelta(days=1)
+            since = until - timedelta(days=days or _DAYS)
+        elif until is None:
+            until = since + timedelta(days=days) if days else max(since, today) + timedelta(days=1)
+        return check_interval(since, until or since)
+    except (ValueError, OverflowError) as error:
+        raise click.UsageError(f"no interval of local dates: {error}") from error
+
+
+@click.command()
+@click.argument("alias")
+@click.option("--limit", type=click.IntRange(0), default=20, show_default=True, help="Events of his history.")
+@_json_option
+@click.pass_obj
+def visitor(source: Source, alias: str, limit: int, as_json: bool) -> None:
+    """Show what is stored of one visitor: profile, consents, latest history."""
+    with source.opened() as tracker:
+        require_data(tracker)
+        zone = zone_of(tracker)
+        try:
+            document = tracker.privacy.export(alias)
+        except ValueError as error:
+            raise click.UsageError(str(error)) from error
+    document["history"] = document["history"][:limit]
+    _show(as_json, document, lambda: views.visitor_tables(document, zone))
+
+
+@click.command()
+@click.option("--once", is_flag=True, help="Drain what is there now and end.")
+@_json_option
+@click.pass_obj
+def drain(source: Source, once: bool, as_json: bool) -> None:
+    """Move recorded events from the spool into the storage, until SIGTERM or SIGINT."""
+    source.given.setdefault("service", "drain")  # nothing is recorded under it: a segment says whose it is
+    with source.opened() as tracker:
+        if once:
+            _drain_once(tracker)
+        else:
+            _drain_until_stopped(tracker)
+        counters = tracker.counters()
+    _show(as_json, counters, lambda: [views.counters_table(counters)])
+
+
+def _drain_once(tracker: Tracker) -> None:
+    with _quiet():
+        if not tracker.drain() and not tracker.flush(_ONCE_PATIENCE):
+            raise AliasError("another process is the writer of this spool, and it does not get on")
+
+
+def _drain_until_stopped(tracker: Tracker) -> None:
+    """Drain about as often as a site's own writer; what fails is in the log, and tried again."""
+    pause = tracker.settings.writer_interval
+    with StopSignals() as signals:
+        click.echo("Draining; SIGTERM or Ctrl-C ends it.", err=True)
+        while not signals.wait(pause):
+            try:
+                tracker.drain()
+                pause = tracker.settings.writer_interval
+            except (StorageError, OSError):
+                pause = min(pause * 2, _LONGEST_PAUSE)
+        tracker.drain()
+
+
+@click.command()
+@click.option("--count", type=click.IntRange(1, 1000), default=1, show_default=True, help="How many.")
+@_json_option
+def keys(count: int, as_json: bool) -> None:
+    """Make fresh keys for secret_keys, pseudonym_keys or a gateway_secret."""
+    made = [secrets.token_urlsafe(32) for _ in range(count)]
+    click.echo(_as_json(made) if as_json else "\n".join(made))
+
+
+@click.command()
+@click.option("--upstream", required=True, metavar="URL", help="The site, as http://127.0.0.1:8000")
+@click.option("--alias", "aliases", required=True, multiple=True, help="The subscriber; may be repeated.")
+@click.option("--listen", default="127.0.0.1:8080", show_default=True, metavar="HOST:PORT", help="Port 0: any.")
+def gateway(upstream: str, aliases: tuple[str, ...], listen: str) -> None:
+    """Browse a site on this machine as a subscriber: a simulated operator's gateway.
+
+    With several aliases a request says in the header x-simulated-subscriber which it is; the first
+    otherwise.
+    """
+    from alias_middleware.testing.gateway import SimulatedGateway
+
+    if not all(map(WapNetworkInfo().accepts, aliases)):
+        raise click.BadParameter("an alias is 12 digits", param_hint="--alias")
+    host, port = _address(listen)
+    try:
+        simulated = SimulatedGateway(upstream, subscriber_of(aliases), host=host, port=port)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--upstream") from error
+    with StopSignals() as signals, simulated:
+        click.echo(f"Open {simulated.url} as a subscriber of {upstream}; Ctrl-C ends it.")
+        sys.stdout.flush()
+        signals.wait()
+
+
+def subscriber_of(aliases: tuple[str, ...]) -> Subscriber:
+    """Let every phone be the one alias, or the one of several that its request names."""
+
+    def chosen(peer: str, headers: Mapping[str, str]) -> str | None:
+        named = headers.get(_SUBSCRIBER_HEADER, aliases[0]) if len(aliases) > 1 else aliases[0]
+        return named if named in aliases else None
+
+    return chosen
+
+
+def _address(listen: str) -> tuple[str, int]:
+    match = re.fullmatch(r"(?:\[([^]]+)\]|([^:]+)):([0-9]{1,5})", listen)
+    if match is None or int(match[3]) > 65535:
+        raise click.BadParameter("give HOST:PORT, as 127.0.0.1:8080", param_hint="--listen")
+    return match[1] or match[2], int(match[3])
+
+
+def _show(as_json: bool, document: object, tables: Callable[[], list[Table]]) -> None:
+    if as_json:
+        click.echo(_as_json(document))
+    else:
+        write_tables(tables(), sys.stdout)
+
+
+def _as_json(document: object) -> str:
+    return msgspec.json.format(msgspec.json.encode(document)).decode()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the log off stderr while a command runs that says itself what went wrong."""
+    logger, silence = logging.getLogger("alias_middleware"), logging.NullHandler()
+    logger.addHandler(silence)
+    try:
+        yield
+    finally:
+        logger.removeHandler(silence)
+
+
+def standalone() -> click.Group:
+    """Make `alias-middleware`, whose settings are options and environment variables."""
+    group = AliasGroup(
+        "alias-middleware",
+        tracker_of_options,
+        help="Visitors that need no login: figures, profiles, the drainer.\n\n"
+        "Keys come from the environment only: ALIAS_SECRET_KEYS and ALIAS_PSEUDONYM_KEYS, separated by commas.",
+    )
+    click.version_option(package_name="alias-middleware")(group)
+    group.add_command(with_options(stats, list(OPTIONS)))
+    group.add_command(with_options(visitor, list(OPTIONS)))
+    group.add_command(with_options(drain, ["storage", "spool"]))
+    group.add_command(keys)
+    group.add_command(gateway)
+    return group
+
+
+def for_app(tracker: Tracker) -> click.Group:
+    """Make `flask alias`, whose settings are the app's."""
+    group = AliasGroup("alias", lambda given: tracker, help="Login-free visitors of this app.")
+    for command in (stats, visitor, drain, keys, gateway):
+        group.add_command(command)
+    return group

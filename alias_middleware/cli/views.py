@@ -1,0 +1,104 @@
+"""What the commands show, laid out as tables; the same values go out as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from alias_middleware.cli.tables import Table
+from alias_middleware.events import from_millionths
+from alias_middleware.local_time import from_micros
+from alias_middleware.statistics import DEFINITIONS, Summary
+
+_EVENT_DETAILS = ("path", "title", "name", "category", "order_id", "currency")
+
+
+def summary_table(summary: Summary) -> Table:
+    """Lay out the figures of an interval, each with its definition."""
+    title = f"{summary.service}, from {summary.since} to {summary.until} (exclusive), {summary.zone}"
+    rows = [(_words(name), _figure(getattr(summary, name)), DEFINITIONS[name]) for name in DEFINITIONS]
+    return Table(title, ("figure", "value", "definition"), rows, numbers=frozenset({1}))
+
+
+def summary_document(summary: Summary) -> dict[str, Any]:
+    """Give the figures and their definitions as plain JSON values; money as exact text."""
+    document: dict[str, Any] = msgspec.to_builtins(summary)
+    return {**document, "definitions": DEFINITIONS}
+
+
+def visitor_tables(document: Mapping[str, Any], zone: ZoneInfo) -> list[Table]:
+    """Lay out what is stored of a visitor; times in the service's zone."""
+    knowledge = document["knowledge"]
+    known = [
+        ("first seen", _moment(knowledge["first_seen"], zone)),
+        ("last seen", _moment(knowledge["last_seen"], zone)),
+        *((_words(name), str(knowledge[name])) for name in ("visits", "page_views", "orders")),
+        ("revenue", _figure({name: from_millionths(sum_) for name, sum_ in knowledge["revenue"].items()})),
+    ]
+    return [
+        Table("Knowledge", ("what", "value"), known),
+        *(
+            Table(area.capitalize(), ("field", "value"), [(name, _json(value)) for name, value in fields.items()])
+            for area in ("preferences", "personal")
+            if (fields := document[area])
+        ),
+        *_consent_tables(document["consents"], zone),
+        *_history_tables(document["history"], zone),
+    ]
+
+
+def _consent_tables(consents: Mapping[str, list[list[Any]]], zone: ZoneInfo) -> list[Table]:
+    rows = [
+        (purpose, "yes" if granted else "no", _moment(time_us, zone), source or "-")
+        for purpose, said in consents.items()
+        for granted, time_us, source in said
+    ]
+    return [Table("Consents", ("purpose", "answer", "time", "source"), rows)] if rows else []
+
+
+def _history_tables(history: list[dict[str, Any]], zone: ZoneInfo) -> list[Table]:
+    rows = [(_moment(event["time_us"], zone), event["type"], _details(event)) for event in history]
+    return [Table("History, newest first", ("time", "event", "details"), rows)] if rows else []
+
+
+def _details(event: Mapping[str, Any]) -> str:
+    details = [str(event[name]) for name in _EVENT_DETAILS if event.get(name) is not None]
+    if (refunded := event.get("amount")) is not None:
+        details.append(str(from_millionths(refunded)))
+    details += [f"{item['quantity']} × {item['sku']} at {item['price']}" for item in event.get("items", ())]
+    details += [f"{name}={_json(value)}" for name, value in event.get("properties", {}).items()]
+    return "  ".join(details)
+
+
+def counters_table(counters: Mapping[str, int | Mapping[str, int]]) -> Table:
+    """Lay out the counters, those of a group under its name."""
+    rows: list[tuple[str, str]] = []
+    for name, count in counters.items():
+        if isinstance(count, int):
+            rows.append((name, str(count)))
+        else:
+            rows += [(f"{name}[{member}]", str(number)) for member, number in count.items()]
+    return Table("Counters", ("counter", "value"), rows, numbers=frozenset({1}))
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _figure(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{amount} {currency}" for currency, amount in value.items()) or "-"
+    return "-" if value is None else str(value)
+
+
+def _json(value: object) -> str:
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+
+
+def _moment(micros: int | None, zone: ZoneInfo) -> str:
+    moment: datetime | None = None if micros is None else from_micros(micros).astimezone(zone)
+    return "-" if moment is None else f"{moment:%Y-%m-%d %H:%M:%S}"

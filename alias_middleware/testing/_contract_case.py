@@ -1,0 +1,38 @@
+"""What every part of the storage contract starts from: a fresh storage of the kind under test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from alias_middleware.errors import StorageUnavailable
+from alias_middleware.storage.base import Storage
+
+
+class ContractCase:
+    """Gives each test a fresh storage."""
+
+    def make_storage(self, tmp_path: Path, *, secret_keys: Sequence[bytes] = ()) -> Storage:
+        """Open the storage under test.
+
+        The data of one `tmp_path` are the same whenever it is opened, if the storage is `shared`; those of
+        another are apart.
+        """
+        raise NotImplementedError
+
+    @pytest.fixture
+    def storage(self, tmp_path: Path) -> Iterator[Storage]:
+        """A fresh, empty storage."""
+        storage = self.make_storage(tmp_path)
+        yield storage
+        storage.close()
+
+    @contextmanager
+    def unavailable(self, reason: str) -> Iterator[None]:
+        """Expect the storage to refuse for this reason."""
+        with pytest.raises(StorageUnavailable) as raised:
+            yield
+        assert raised.value.reason == reason

@@ -1,0 +1,27 @@
+"""The storage contract as a test suite, for the storages shipped here and for third parties' own.
+
+Subclass `StorageContract` in a test module and say how your storage is opened:
+
+    class TestMyStorage(StorageContract):
+        def make_storage(self, tmp_path, *, secret_keys=()):
+            return MyStorage(f"mine:///{tmp_path}/data", secret_keys=secret_keys)
+
+It needs pytest. For assertions with their values, call
+`pytest.register_assert_rewrite("alias_middleware.testing")` in your conftest.
+"""
+
+from __future__ import annotations
+
+from alias_middleware.testing._contract_batches import BatchContract
+from alias_middleware.testing._contract_erasure import ErasureContract
+from alias_middleware.testing._contract_figures import FiguresContract
+from alias_middleware.testing._contract_profiles import ProfileContract
+
+__all__ = ["StorageContract"]
+
+
+class StorageContract(ProfileContract, BatchContract, FiguresContract, ErasureContract):
+    """Every verb of `alias_middleware.storage.base.Storage`, with concurrency and random histories.
+
+    Override `make_storage`; the tests then come by inheritance.
+    """

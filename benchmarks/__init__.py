@@ -1,0 +1,1 @@
+"""What the middleware adds to a request, as ratios against its peers: `make bench`."""

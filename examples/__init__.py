@@ -1,0 +1,1 @@
+"""Examples: one small mobile site under Flask and under Starlette, and a demonstration with traffic."""

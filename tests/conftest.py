@@ -1,0 +1,36 @@
+"""Fixtures for every test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.site import Site
+
+
+@pytest.fixture(params=["wsgi-memory", "wsgi-sqlite", "asgi-memory", "asgi-sqlite"])
+def site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Site]:
+    """A site on each edge with each storage."""
+    edge, storage = request.param.split("-")
+    made = Site(edge, storage, tmp_path)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def make_site(tmp_path: Path) -> Iterator[Any]:
+    """Make a site on one edge, in memory unless said otherwise."""
+    made: list[Site] = []
+
+    def make(edge: Any = "wsgi", storage: Any = "memory", **settings: Any) -> Site:
+        one = Site(edge, storage, tmp_path)
+        one.settings.update(settings)
+        made.append(one)
+        return one
+
+    yield make
+    for one in made:
+        one.close()

@@ -1,0 +1,118 @@
+"""A small site behind either edge, for servers to import: `tests.servers.site_app:wsgi` and `:asgi`.
+
+The tracker's settings are JSON in the environment variable ALIAS_TEST_SITE.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import time
+from collections.abc import Iterable
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from alias_middleware import Item, Tracker, Visitor, current_visitor
+from alias_middleware import asgi as asgi_edge
+from alias_middleware import wsgi as wsgi_edge
+
+SETTINGS = "ALIAS_TEST_SITE"
+PROBE = "x-probe"
+PAUSE = 0.02
+
+tracker = Tracker(**json.loads(os.environ[SETTINGS]))
+
+
+class Answer(NamedTuple):
+    """What the site answers; `slow` says that it pauses before each chunk."""
+
+    status: int
+    kind: str
+    chunks: list[bytes]
+    slow: bool = False
+    told: str = ""
+
+
+def answer(visitor: Visitor, method: str, path: str, probes: Iterable[tuple[str, str]]) -> Answer:
+    """Serve one request of the site, whatever the edge."""
+    match method, path.strip("/").split("/"):
+        case "GET", ["slow", number, *_]:
+            return Answer(200, "text/html", [b"<p>slowly</p>"] * int(number), slow=True)
+        case "POST", ["buy", order]:
+            ringtone = Item("rt-42", "Sonnerie", category="music", price=Decimal("3.00"))
+            return _text(str(visitor.purchase(order, [ringtone], currency="EUR")))
+        case "POST", ["prefer", field]:
+            visitor.profile.increment(field)
+            return _text("kept")
+        case "GET", ["process"]:
+            return _text(json.dumps(_process()))
+        case "GET", ["probe"]:
+            return _text(json.dumps(list(probes)))
+        case "GET", _:
+            body = visitor.alias or "unrecognised"
+            return Answer(200, "text/html", [body.encode()], told=str(visitor.status))
+    return Answer(404, "text/plain", [b"not found"])
+
+
+def _text(body: str) -> Answer:
+    return Answer(200, "text/plain", [body.encode()])
+
+
+def _process() -> dict[str, int]:
+    """What this process holds, by the kernel's own count."""
+    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    return {
+        "pid": os.getpid(),
+        "parent": os.getppid(),
+        "threads": int(status["Threads"]),
+        "files": len(os.listdir("/proc/self/fd")),
+    }
+
+
+def wsgi_site(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+    """The site as a WSGI application."""
+    probes = [(name, value) for name, value in environ.items() if name.startswith("HTTP_X_PROBE")]
+    given = answer(current_visitor.get(), environ["REQUEST_METHOD"], environ["PATH_INFO"], probes)
+    start_response(f"{given.status} -", list(_headers(given).items()))
+    return _slowly(given.chunks) if given.slow else given.chunks
+
+
+def _slowly(chunks: Iterable[bytes]) -> Iterable[bytes]:
+    for chunk in chunks:
+        time.sleep(PAUSE)
+        yield chunk
+
+
+async def asgi_site(scope: Any, receive: Any, send: Any) -> None:
+    """The site as an ASGI application."""
+    if scope["type"] == "lifespan":
+        await _live(receive, send)
+        return
+    probes = [(name.decode(), value.decode()) for name, value in scope["headers"] if b"probe" in name]
+    given = answer(current_visitor.get(), scope["method"], scope["path"], probes)
+    headers = [(name.lower().encode(), value.encode()) for name, value in _headers(given).items()]
+    await send({"type": "http.response.start", "status": given.status, "headers": headers})
+    for chunk in given.chunks:
+        if given.slow:
+            await asyncio.sleep(PAUSE)
+        await send({"type": "http.response.body", "body": chunk, "more_body": True})
+    await send({"type": "http.response.body", "body": b""})
+
+
+async def _live(receive: Any, send: Any) -> None:
+    while True:
+        message = await receive()
+        await send({"type": f"{message['type']}.complete"})
+        if message["type"] == "lifespan.shutdown":
+            return
+
+
+def _headers(given: Answer) -> dict[str, str]:
+    length = sum(map(len, given.chunks))
+    return {"Content-Type": given.kind, "Content-Length": str(length), "X-Told": given.told or "-"}
+
+
+wsgi = wsgi_edge.AliasMiddleware(wsgi_site, tracker=tracker)
+asgi = asgi_edge.AliasMiddleware(asgi_site, tracker=tracker)

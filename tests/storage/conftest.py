@@ -1,0 +1,7 @@
+"""Assertions of the shipped contract show their values."""
+
+from __future__ import annotations
+
+import pytest
+
+pytest.register_assert_rewrite("alias_middleware.testing")

@@ -1,0 +1,222 @@
+"""Files that are missing, foreign, locked or newer: what is said, and that recovery needs no new object."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import sqlite3
+import stat
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from alias_middleware.errors import StorageCorrupt, StorageUnavailable
+from alias_middleware.profile import StoredProfile
+from alias_middleware.storage.base import Batch
+from alias_middleware.storage.sqlite import SQLiteStorage
+from alias_middleware.testing._contract_profiles import op, preferences
+from alias_middleware.testing.histories import KEY, NEWS, Teller, change
+
+NOON = "2026-03-02T12:00"
+SPACE = NEWS.namespace
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "alias.db"
+
+
+@pytest.fixture
+def storage(path: Path) -> Iterator[SQLiteStorage]:
+    storage = SQLiteStorage(f"sqlite:///{path}")
+    yield storage
+    storage.close()
+
+
+def set_field(storage: SQLiteStorage, value: int = 1, *, timeout: float = 5) -> None:
+    storage.change_profile(SPACE, change(op("set", "f", value), at=NOON), timeout=timeout)
+
+
+USES: list[Callable[[SQLiteStorage], object]] = [
+    set_field,
+    lambda storage: storage.apply(Batch(entries=[Teller().view(NOON)])),
+    lambda storage: storage.ledger(),
+    lambda storage: storage.history(SPACE, KEY, 1),
+    lambda storage: storage.totals("news", 1, 2, erased_since_us=0),
+    lambda storage: storage.erase(SPACE, KEY, 1),
+]
+"""Every way to the files that looks whether they are still the same; a read of a profile looks now and then."""
+
+
+def test_only_the_owner_may_read(storage: SQLiteStorage, path: Path) -> None:
+    """Every file holds personal data or a key, the logs too."""
+    set_field(storage)
+    storage.apply(Batch(entries=[Teller().view(NOON)]))
+    storage.erase(SPACE, "nobody", 1)
+    modes = {each.name: stat.S_IMODE(each.stat().st_mode) for each in path.parent.iterdir()}
+    assert {"alias.db", "alias.db-preferences", "alias.db-key", "alias.db-wal"} <= modes.keys()
+    assert set(modes.values()) == {0o600}
+
+
+def test_deleted_files_are_made_anew(storage: SQLiteStorage, path: Path) -> None:
+    """The site goes on with an empty database, and what it writes is in the new files."""
+    set_field(storage)
+    for each in path.parent.iterdir():
+        each.unlink()
+    set_field(storage, 2)
+    storage.close()
+    again = SQLiteStorage(f"sqlite:///{path}")
+    assert preferences(again) == {"f": 2}
+    again.close()
+
+
+def test_reads_notice_within_64(storage: SQLiteStorage, path: Path) -> None:
+    """A profile read does not look at the files each time, but soon."""
+    set_field(storage)
+    for each in path.parent.iterdir():
+        each.unlink()
+    found = [storage.read_profile(SPACE, KEY) for _ in range(64)]
+    assert found[-1] == StoredProfile()
+
+
+@pytest.mark.parametrize("which", ["alias.db", "alias.db-preferences"])
+@pytest.mark.parametrize("use", USES)
+def test_garbage_is_corrupt_until_it_is_gone(
+    storage: SQLiteStorage, path: Path, tmp_path: Path, which: str, use: Callable[[SQLiteStorage], object]
+) -> None:
+    """A file that is no database says so at every use; the same object works once a good one is back."""
+    set_field(storage)
+    storage.close()
+    good = tmp_path / "good"
+    shutil.copy(path.with_name(which), good)
+    garbage = tmp_path / "garbage"
+    garbage.write_bytes(b"no database at all " * 400)
+    garbage.replace(path.with_name(which))
+    for _ in range(2):
+        with pytest.raises(StorageCorrupt):
+            use(storage)
+        with pytest.raises(StorageCorrupt):
+            storage.read_profile(SPACE, KEY)
+    good.replace(path.with_name(which))
+    assert preferences(storage) == {"f": 1}
+    use(storage)
+
+
+def test_a_row_that_does_not_decode_is_corrupt(storage: SQLiteStorage, path: Path) -> None:
+    """Damage inside a sound file is told apart from a bug."""
+    storage.apply(Batch(entries=[Teller().view(NOON)]))
+    sql = sqlite3.connect(path)
+    sql.execute("UPDATE visitors SET knowledge = '{'")
+    sql.commit()
+    sql.close()
+    with pytest.raises(StorageCorrupt, match="does not decode"):
+        storage.read_profile(SPACE, KEY)
+    with pytest.raises(StorageCorrupt, match="does not decode"):
+        storage.apply(Batch(entries=[Teller(ids=iter([9])).view(NOON)]))
+
+
+@pytest.mark.parametrize(
+    ("which", "use"),
+    [
+        pytest.param(
+            "alias.db-preferences", lambda storage: set_field(storage, 2, timeout=0.01), id="preferences"
+        ),
+        pytest.param("alias.db", lambda storage: storage.apply(Batch(finished=["s"])), id="history"),
+    ],
+)
+def test_a_lock_is_waited_for_and_told(
+    storage: SQLiteStorage,
+    path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    which: str,
+    use: Callable[[SQLiteStorage], object],
+) -> None:
+    """Another program's open transaction makes it unavailable; reads go on; afterwards all is well."""
+    monkeypatch.setattr("alias_middleware.storage.sqlite._BATCH_TIMEOUT_SECONDS", 0.01)
+    set_field(storage)
+    other = sqlite3.connect(path.with_name(which), isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StorageUnavailable) as raised:
+        use(storage)
+    assert raised.value.reason == "locked"
+    assert preferences(storage) == {"f": 1}
+    other.execute("ROLLBACK")
+    other.close()
+    use(storage)
+
+
+@pytest.mark.parametrize("use", USES)
+def test_a_file_that_cannot_be_written(
+    path: Path, monkeypatch: pytest.MonkeyPatch, use: Callable[[SQLiteStorage], object]
+) -> None:
+    """A folder without permission is named as such; recovery needs no new object."""
+    storage = SQLiteStorage(f"sqlite:///{path}")
+
+    def refuse(*arguments: object) -> int:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("alias_middleware.storage.sqlite.files.os.open", refuse)
+        with pytest.raises(StorageUnavailable) as raised:
+            use(storage)
+    assert raised.value.reason == "read_only"
+    use(storage)
+    storage.close()
+
+
+@pytest.mark.parametrize(
+    "use",
+    [set_field, lambda storage: storage.apply(Batch(entries=[Teller().view(NOON)]))],
+    ids=["change", "batch"],
+)
+def test_a_database_that_became_read_only(
+    storage: SQLiteStorage, monkeypatch: pytest.MonkeyPatch, use: Callable[[SQLiteStorage], object]
+) -> None:
+    """What the driver calls read-only is named so, and the connection is not used again."""
+    set_field(storage)
+    held = storage._files.take(look=True)
+    held.sql.execute("PRAGMA query_only = ON")
+    storage._files.give(held)
+    with pytest.raises(StorageUnavailable) as raised:
+        use(storage)
+    assert raised.value.reason == "read_only"
+    use(storage)
+
+
+def test_a_missing_folder(tmp_path: Path) -> None:
+    """The folder is the publisher's to make; once it is there, everything works."""
+    storage = SQLiteStorage(f"sqlite:///{tmp_path}/folder/alias.db")
+    with pytest.raises(StorageUnavailable) as raised:
+        storage.read_profile(SPACE, KEY)
+    assert raised.value.reason == "cannot_open"
+    (tmp_path / "folder").mkdir()
+    set_field(storage)
+    assert preferences(storage) == {"f": 1}
+    storage.close()
+
+
+@pytest.mark.parametrize("which", ["alias.db", "alias.db-preferences"])
+def test_a_newer_schema_is_left_alone(storage: SQLiteStorage, path: Path, which: str) -> None:
+    """After a downgrade nothing is touched that is not understood."""
+    set_field(storage)
+    storage.close()
+    sql = sqlite3.connect(path.with_name(which))
+    sql.execute("PRAGMA user_version = 99")
+    sql.close()
+    with pytest.raises(StorageUnavailable) as raised:
+        storage.read_profile(SPACE, KEY)
+    assert raised.value.reason == "newer"
+
+
+def test_idle_connections_are_few(storage: SQLiteStorage) -> None:
+    """More connections at once than are kept are closed when given back."""
+    files = storage._files
+    taken = [files.take() for _ in range(20)]
+    for held in taken:
+        files.give(held)
+    assert len(files._idle) == 16
+    before = len(os.listdir("/proc/self/fd"))
+    storage.close()
+    assert len(os.listdir("/proc/self/fd")) < before

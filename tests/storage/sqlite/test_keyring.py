@@ -1,0 +1,60 @@
+"""The keys that remember erased visitors: from the settings, or a file that is made once."""
+
+from __future__ import annotations
+
+import stat
+import threading
+from pathlib import Path
+
+from alias_middleware.storage.sqlite.keyring import Keyring
+
+
+def hashes(ring: Keyring) -> list[bytes]:
+    return ring.every("tombstone", "portal", "314522927347")
+
+
+def test_concurrent_first_use_makes_one_key(tmp_path: Path) -> None:
+    """Whoever comes first, all use the same key, and no draft of it stays."""
+    path = tmp_path / "alias.db-key"
+    ready = threading.Barrier(8)
+    found: list[list[bytes]] = []
+
+    def use() -> None:
+        ring = Keyring(path, ())
+        ready.wait()
+        found.append(hashes(ring))
+
+    threads = [threading.Thread(target=use) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 8
+    assert all(each == found[0] for each in found)
+    assert [each.name for each in tmp_path.iterdir()] == ["alias.db-key"]
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert len(path.read_bytes()) == 32
+
+
+def test_keys_of_the_settings_make_no_file(tmp_path: Path) -> None:
+    """The newest writes, all are looked for."""
+    path = tmp_path / "alias.db-key"
+    first, both = Keyring(path, (b"1" * 32,)), Keyring(path, (b"1" * 32, b"2" * 32))
+    assert hashes(both)[1:] == hashes(first)
+    assert both.newest("tombstone", "portal", "314522927347") == hashes(both)[0]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_key_file_stays_valid_when_keys_are_set(tmp_path: Path) -> None:
+    """Who was erased before the publisher set keys is still known."""
+    path = tmp_path / "alias.db-key"
+    before = hashes(Keyring(path, ()))
+    after = hashes(Keyring(path, (b"1" * 32,)))
+    assert after[1:] == before
+
+
+def test_purposes_and_namespaces_do_not_meet(tmp_path: Path) -> None:
+    """A tombstone's hash tells nothing about a suppression's, nor about another namespace."""
+    ring = Keyring(tmp_path / "key", (b"1" * 32,))
+    asked = [("a", "bc", "d"), ("ab", "c", "d"), ("a", "b", "cd"), ("a", "bc", "e")]
+    assert len({ring.newest(*each) for each in asked}) == len(asked)

@@ -1,0 +1,118 @@
+"""Storages by URL: the built-in ones, third parties' by entry point, instances as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import pytest
+
+from alias_middleware import storage as storages
+from alias_middleware.errors import SettingsError
+from alias_middleware.history import Knowledge
+from alias_middleware.profile import StoredProfile
+from alias_middleware.storage import open_storage
+from alias_middleware.storage.base import Outcome, Suppression, export_document
+from alias_middleware.storage.memory import MemoryStorage
+from alias_middleware.storage.sqlite import SQLiteStorage
+from alias_middleware.testing._contract_batches import bare
+from alias_middleware.testing.histories import Teller
+
+
+class Installed:
+    """An entry point as `importlib.metadata` gives it."""
+
+    def __init__(self, name: str, made: Callable[..., object]) -> None:
+        self.name = name
+        self._made = made
+
+    def load(self) -> Callable[..., object]:
+        return self._made
+
+
+class RedisStorage(MemoryStorage):
+    """A third party's storage."""
+
+    def __init__(self, url: str, *, secret_keys: Sequence[bytes] = ()) -> None:
+        super().__init__()
+        self.made_with = url, secret_keys
+
+
+@pytest.fixture
+def installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two packages that name storages."""
+
+    def entry_points(*, group: str) -> list[Installed]:
+        assert group == "alias_middleware.storages"
+        return [Installed("redis", RedisStorage), Installed("odd", lambda url, **keys: object())]
+
+    monkeypatch.setattr(storages, "entry_points", entry_points)
+
+
+@pytest.mark.parametrize(
+    ("url", "kind"),
+    [
+        pytest.param("memory://", MemoryStorage, id="memory"),
+        pytest.param("sqlite:///alias.db", SQLiteStorage, id="sqlite"),
+    ],
+)
+def test_built_in(url: str, kind: type) -> None:
+    """The scheme names the storage."""
+    assert type(open_storage(url)) is kind
+
+
+def test_an_instance_is_taken_as_it_is() -> None:
+    """Whoever needs more than a URL says makes the storage himself."""
+    storage = MemoryStorage()
+    assert open_storage(storage) is storage
+
+
+@pytest.mark.usefixtures("installed")
+def test_a_third_partys_entry_point() -> None:
+    """It is made with the URL and the keys, oldest first."""
+    storage = open_storage("redis://host/1", secret_keys=[b"1", b"2"])
+    assert isinstance(storage, RedisStorage)
+    assert storage.made_with == ("redis://host/1", (b"1", b"2"))
+
+
+@pytest.mark.usefixtures("installed")
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        pytest.param("mongo://host", "no storage serves mongo", id="an unknown scheme"),
+        pytest.param("alias.db", "no storage serves a URL without scheme", id="a file name"),
+        pytest.param("", "no storage serves a URL without scheme", id="nothing"),
+        pytest.param("odd://x", "what serves odd:// is no Storage", id="an entry point to something else"),
+        pytest.param(None, "a URL or a Storage", id="None"),
+    ],
+)
+def test_what_is_no_storage(value: str, message: str) -> None:
+    """The error names the setting and what there is."""
+    with pytest.raises(SettingsError, match=message) as raised:
+        open_storage(value)
+    assert raised.value.setting == "storage"
+
+
+def test_an_outcome_as_counters() -> None:
+    """Only what happened is named; reasons have names of their own."""
+    outcome = Outcome(stored=2, conflicts=1)
+    outcome.dropped["erased"] += 3
+    assert outcome.counts() == {"stored": 2, "order_conflicts": 1, "dropped.erased": 3}
+    assert Outcome().counts() == {}
+
+
+def test_an_export_is_plain_json() -> None:
+    """Everything known of a visitor, by name, money as exact text."""
+    stored = StoredProfile(
+        b'{"font":"large"}', b'{"name":"N"}', b'{"contact":[[true,1,"page"]]}', Knowledge(visits=1)
+    )
+    tell = Teller()
+    events = [bare(tell.purchase("2026-03-02T12:00", "A", "3.00")), bare(tell.view("2026-03-02T11:00"))]
+    document = export_document(stored, events, [Suppression("marketing", "STOP", "sms", 7)])
+    assert document["preferences"] == {"font": "large"}
+    assert document["personal"] == {"name": "N"}
+    assert document["consents"] == {"contact": [[True, 1, "page"]]}
+    assert document["knowledge"]["visits"] == 1
+    assert [event["type"] for event in document["history"]] == ["Purchase", "PageView"]
+    item = {"sku": "rt-42", "name": "Ringtone", "category": "music", "price": "3.00", "quantity": 1}
+    assert document["history"][0]["items"] == [item]
+    assert document["suppressions"] == [{"scope": "marketing", "reason": "STOP", "channel": "sms", "time_us": 7}]

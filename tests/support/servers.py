@@ -1,0 +1,46 @@
+"""The servers that users run, in a thread of the test."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import uvicorn
+import waitress.server
+from waitress import wasyncore
+
+from tests.support.real import free_port, wait_until
+
+
+@contextmanager
+def waitress_server(application: Any) -> Iterator[int]:
+    """Serve a WSGI application with waitress, and give its port."""
+    server = waitress.server.create_server(application, host="127.0.0.1", port=0, threads=4)
+    thread = threading.Thread(target=server.run, name="waitress")
+    thread.start()
+    try:
+        yield int(server.effective_port)
+    finally:
+        server.trigger.pull_trigger(lambda: wasyncore.close_all(server._map, ignore_all=True))
+        thread.join(10)
+        server.task_dispatcher.shutdown()
+
+
+@contextmanager
+def uvicorn_server(application: Any) -> Iterator[int]:
+    """Serve an ASGI application with uvicorn, its peers as they are, and give its port."""
+    port = free_port()
+    config = uvicorn.Config(
+        application, host="127.0.0.1", port=port, proxy_headers=False, ws="none", lifespan="off", log_config=None
+    )
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, name="uvicorn")
+    thread.start()
+    try:
+        wait_until(lambda: server.started, "uvicorn is started")
+        yield port
+    finally:
+        server.should_exit = True
+        thread.join(10)

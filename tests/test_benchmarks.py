@@ -1,0 +1,104 @@
+"""The benchmark runs, and what it measures really happened."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks import __main__ as command
+from benchmarks.figures import Bench, Figure, Scale
+from benchmarks.rounds import Contender, Spread, added, measure, ratio, spread
+
+_TINY = Scale(visitors=20, rounds=2, requests=10, drained_rounds=1, drained_requests=30)
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory: pytest.TempPathFactory) -> tuple[Bench, list[Figure]]:
+    bench = Bench(tmp_path_factory.mktemp("bench"), _TINY)
+    bench.build()
+    return bench, list(bench.figures())
+
+
+def test_every_target_of_the_project_is_measured(measured: tuple[Bench, list[Figure]]) -> None:
+    """Two ratios under ASGI, one under Flask, and the microseconds of an unrecognised request."""
+    _, figures = measured
+    assert [figure.target for figure in figures if figure.target is not None] == [0.35, 0.75, 0.20, 4]
+
+
+def test_every_page_sent_is_stored(measured: tuple[Bench, list[Figure]]) -> None:
+    """Figures of requests that recorded nothing would be worth nothing: each page view is in the storage."""
+    bench, _ = measured
+    with bench.tracker() as tracker:
+        counters = tracker.counters()
+    assert counters["stored"] == counters["seen"] == bench.pages_sent
+    assert counters["dropped"] == {}
+    assert counters["spooled"] == 0
+
+
+def test_every_profile_of_the_base_is_found(measured: tuple[Bench, list[Figure]]) -> None:
+    """Reading an empty profile would be cheaper: every visitor of the base has chosen a font."""
+    bench, _ = measured
+    with bench.tracker() as tracker:
+        fonts = {tracker.visitor(alias).profile["font"] for alias in bench.everybody}
+    assert fonts == {"large"}
+
+
+def test_rounds_are_interleaved() -> None:
+    """Contenders take turns, each round beginning with another one; the warm-up is not kept."""
+    served: list[str] = []
+
+    def contender(name: str, seconds: float) -> Contender:
+        def serve(requests: int) -> float:
+            served.append(name)
+            return seconds * requests
+
+        return serve
+
+    times = measure({"one": contender("one", 1e-6), "other": contender("other", 3e-6)}, rounds=2, requests=5)
+    assert served == ["other", "one", "one", "other", "other", "one"]
+    assert times == {"one": pytest.approx([1, 1]), "other": pytest.approx([3, 3])}
+
+
+def test_a_figure_is_a_ratio_of_added_costs() -> None:
+    """What ours adds to the plain app, over what the peer adds to it, round by round; then the median."""
+    us = {"plain": [1.0, 2.0, 1.0], "session": [11.0, 22.0, 21.0], "alias": [3.0, 12.0, 6.0]}
+    ratios = ratio(added(us, "alias", to="plain"), added(us, "session", to="plain"))
+    assert spread(ratios) == Spread(median=0.25, least=0.2, most=0.5)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "median", "code"),
+    [
+        pytest.param([], 0.5, 0, id="a missed target is shown"),
+        pytest.param(["--check"], 0.5, 1, id="a missed target fails the check"),
+        pytest.param(["--check"], 0.1, 0, id="met targets pass the check"),
+    ],
+)
+def test_the_command_prints_a_table(
+    arguments: list[str],
+    median: float,
+    code: int,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A line for each figure with its target and verdict; the exit code says more only when asked."""
+    figures = [
+        Figure("added", "", Spread(median, 0.05, 0.9), 0.35),
+        Figure("for information", "us", Spread(9, 8, 10)),
+    ]
+    monkeypatch.setattr(command.Bench, "build", lambda bench: None)
+    monkeypatch.setattr(command.Bench, "figures", lambda bench: iter(figures))
+    assert command.main(arguments) == code
+    head, first, second = capsys.readouterr().out.splitlines()
+    assert "median" in head
+    assert first.split() == [
+        "added",
+        f"{median:.2f}",
+        "0.05",
+        "-",
+        "0.90",
+        "0.35",
+        "ok" if median < 0.35 else "missed",
+    ]
+    assert second.split()[-5:] == ["9.00", "us", "8.00", "-", "10.00"]

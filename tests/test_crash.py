@@ -1,0 +1,248 @@
+"""What real processes leave behind when they are killed: nothing acknowledged is lost, nothing counted twice."""
+
+from __future__ import annotations
+
+import http.client
+import random
+import socket
+import struct
+import subprocess
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from alias_middleware import Tracker
+from alias_middleware.events import PageView
+from alias_middleware.identity import visitor_key
+from tests.support.processes import ALIAS, SERVICE, finish, make_tracker, process, wait_until_ready
+
+HEADERS = {"wap-network-info": f"mUserAlias:{ALIAS}"}
+CLIENTS = 6
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Path:
+    return tmp_path / "alias.db"
+
+
+@pytest.fixture
+def tracker(database: Path) -> Iterator[Tracker]:
+    """A tracker on the files that the processes use."""
+    made = make_tracker(database, writer="external")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def listener() -> Iterator[socket.socket]:
+    """A socket that outlives the servers which accept on it."""
+    with socket.create_server(("127.0.0.1", 0), backlog=128) as made:
+        yield made
+
+
+class Clients:
+    """Phones that fetch pages all the time, a path of its own each, and note what came of each."""
+
+    def __init__(self, port: int) -> None:
+        self.acknowledged: set[str] = set()
+        self.unanswered: set[str] = set()
+        self._port = port
+        self._stopping = threading.Event()
+        self._numbers = count()
+        self._pool = ThreadPoolExecutor(CLIENTS)
+        self._loops = [self._pool.submit(self._fetch_all) for _ in range(CLIENTS)]
+
+    def _fetch_all(self) -> None:
+        while not self._stopping.is_set():
+            connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=20)
+            try:
+                self._fetch_over(connection)
+            finally:
+                connection.close()
+
+    def _fetch_over(self, connection: http.client.HTTPConnection) -> None:
+        while not self._stopping.is_set():
+            path = f"/page/{next(self._numbers)}"
+            try:
+                connection.request("GET", path, headers=HEADERS)
+                answer = connection.getresponse()
+                whole = answer.status == 200 and answer.read() == b"ok"
+            except (OSError, http.client.HTTPException):
+                self.unanswered.add(path)
+                return
+            (self.acknowledged if whole else self.unanswered).add(path)
+
+    def served(self, more: int) -> None:
+        """Wait until so many more pages were served."""
+        goal = len(self.acknowledged) + more
+        wait_for(lambda: len(self.acknowledged) >= goal)
+
+    def stop(self) -> None:
+        self._stopping.set()
+        for loop in self._loops:
+            loop.result(timeout=30)
+        self._pool.shutdown()
+
+
+def wait_for(condition: Any, seconds: float = 20.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it does not come about"
+        time.sleep(0.005)
+
+
+def stored_paths(tracker: Tracker) -> Counter[str]:
+    """How often each page view is stored."""
+    events = tracker.storage.history(SERVICE, visitor_key(ALIAS, SERVICE, ()), 1_000_000)
+    return Counter(event.path for event in events if isinstance(event, PageView))
+
+
+def assert_balanced(counters: dict[str, Any]) -> None:
+    accounted = counters["stored"] + counters["deduplicated"] + counters["spooled"]
+    assert counters["seen"] == accounted + sum(counters["dropped"].values())
+
+
+@pytest.mark.parametrize("server", ["serve_asgi", "serve_wsgi"])
+def test_every_acknowledged_page_is_stored_once_whenever_the_server_is_killed(
+    server: str, database: Path, tracker: Tracker, listener: socket.socket
+) -> None:
+    """kill -9 under load, again and again: acknowledged responses == recorded page views."""
+    dice = random.Random(server)
+    arguments = (database, listener.fileno())
+    clients = Clients(listener.getsockname()[1])
+    for _ in range(5):
+        with process(server, *arguments, inherit=(listener.fileno(),)) as started:
+            wait_until_ready(started)
+            clients.served(dice.randrange(40, 160))
+            time.sleep(dice.uniform(0, 0.05))  # anywhere between two batches, or within one
+            started.kill()
+            started.wait()
+    with process(server, *arguments, inherit=(listener.fileno(),)) as started:
+        clients.served(20)
+        clients.stop()
+    assert tracker.flush(20)
+
+    stored = stored_paths(tracker)
+    lost = clients.acknowledged - stored.keys()
+    doubled = [path for path, times in stored.items() if times > 1]
+    invented = stored.keys() - clients.acknowledged - clients.unanswered
+    assert (lost, doubled, invented) == (set(), [], set())
+    assert len(clients.unanswered) <= 6 * CLIENTS
+    counters = tracker.counters()
+    assert_balanced(counters)
+    assert counters["stored"] == len(stored)
+    assert counters["spooled"] == 0
+
+
+def test_a_drainer_killed_again_and_again_loses_and_doubles_nothing(database: Path, tracker: Tracker) -> None:
+    """Others append all the while; what a killed drainer had begun, the next one takes up."""
+    dice = random.Random(2)
+    with ExitStack() as stack:
+        appenders = [stack.enter_context(process("append", database)) for _ in range(2)]
+        for appender in appenders:
+            wait_until_ready(appender)
+        for _ in range(8):
+            with process("drain", database) as drainer:
+                wait_until_ready(drainer)
+                time.sleep(dice.uniform(0, 0.1))
+                drainer.kill()
+                drainer.wait()
+            assert_balanced(tracker.counters())
+        recorded = sum(finish(appender) for appender in appenders)
+    assert tracker.flush(20)
+    counters = tracker.counters()
+    assert recorded > 500
+    assert (counters["seen"], counters["stored"], counters["spooled"]) == (recorded, recorded, 0)
+    visitor = tracker.visitor(ALIAS)
+    assert len(visitor.history(limit=1_000_000)) == recorded
+    assert visitor.profile["shared"] == counters["preferences_deferred"] == recorded
+
+
+@pytest.mark.parametrize(
+    "timeout", [pytest.param(5.0, id="each in time"), pytest.param(0.001, id="many by way of the spool")]
+)
+def test_concurrent_field_operations_lose_nothing(timeout: float, database: Path, tracker: Tracker) -> None:
+    """16 processes increment one field 500 times each, and set one of their own each time."""
+    processes, times = 16, 500
+    with ExitStack() as stack:
+        started = [
+            stack.enter_context(process("increment", database, f"own-{number}", times, timeout))
+            for number in range(processes)
+        ]
+        for one in started:
+            wait_until_ready(one)
+        assert sum(finish_together(started)) == processes * times
+    assert tracker.flush(20)
+    profile = tracker.visitor(ALIAS).profile
+    assert profile["shared"] == processes * times
+    assert {name: profile[name] for name in profile if name != "shared"} == {
+        f"own-{number}": times - 1 for number in range(processes)
+    }
+    counters = tracker.counters()
+    assert "preferences_lost" not in counters
+    assert bool(counters.get("preferences_deferred")) is (timeout < 1)
+
+
+def finish_together(started: list[subprocess.Popen[str]]) -> list[int]:
+    """Let processes that wait for their stdin go at once, and wait for them."""
+    for one in started:
+        assert one.stdin is not None
+        one.stdin.write("\n")
+        one.stdin.flush()
+    return [finish(one, 60) for one in started]
+
+
+def test_the_living_drain_what_the_dead_left(database: Path, tracker: Tracker) -> None:
+    """A process killed right after recording leaves its spool to whoever lives on."""
+    for _ in range(2):
+        with process("die", database, 50) as started:
+            assert started.wait(30) == -9
+    assert tracker.counters()["spooled"] == 100
+    assert tracker.flush(20)
+    assert tracker.counters()["stored"] == 100
+    assert [name.suffix for name in tracker.storage.spool_folder.iterdir()] == [".lock"]  # type: ignore[union-attr]
+
+
+def test_forks_under_load_lose_and_double_nothing(database: Path, tracker: Tracker) -> None:
+    """Children forked in the middle of their parent's recording record to segments of their own."""
+    with process("fork", database, 8, 50) as started:
+        recorded = finish(started, 40)
+    assert tracker.flush(20)
+    counters = tracker.counters()
+    assert (counters["seen"], counters["stored"]) == (recorded, recorded)
+
+
+def test_clients_that_hang_up_harm_nobody(database: Path, tracker: Tracker, listener: socket.socket) -> None:
+    """A page whose client is gone is recorded once or not at all; the others' are recorded as ever."""
+    port = listener.getsockname()[1]
+    with process("serve_asgi", database, listener.fileno(), inherit=(listener.fileno(),)) as started:
+        wait_until_ready(started)
+        clients = Clients(port)
+        for number in range(60):
+            hang_up(port, f"/slow/{number}", b"" if number % 2 else b"\r\n")
+        clients.served(100)
+        clients.stop()
+        started.terminate()
+        started.wait(20)
+    assert tracker.flush(20)
+    stored = stored_paths(tracker)
+    assert not clients.unanswered
+    assert clients.acknowledged <= stored.keys()
+    assert set(stored.values()) == {1}
+    assert "errors" not in tracker.counters()
+
+
+def hang_up(port: int, path: str, end: bytes) -> None:
+    """Send a request, or most of one, and reset the connection."""
+    with socket.create_connection(("127.0.0.1", port)) as connection:
+        head = f"GET {path} HTTP/1.1\r\nHost: site\r\nwap-network-info: mUserAlias:{ALIAS}\r\n"
+        connection.sendall(head.encode() + end)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

@@ -1,0 +1,99 @@
+"""Export and erasure of a visitor, through the tracker."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+
+from alias_middleware import Item, Visitor
+from tests.support.site import ALIAS, BEGINNING, HTML, Given, Seen, Site
+
+
+def everything(visitor: Visitor, request: Seen) -> Given:
+    """A page that leaves something of every kind."""
+    visitor.profile["font"] = "large"
+    visitor.profile.personal["name"] = "Ada"
+    visitor.consent("contact", True, source="settings page")
+    visitor.track("look", sku="rt-42")
+    visitor.purchase("CMD-1", [Item("rt-42", "Sonnerie", price=Decimal("3.00"))], currency="EUR")
+    visitor.refund("CMD-1", amount=1)
+    return 200, HTML, [b"x"]
+
+
+def test_an_export_is_complete(site: Site) -> None:
+    """Everything stored of a visitor, as plain JSON."""
+    site.handler = everything
+    site.get("/a")
+    stored = site.stored()
+    assert json.loads(json.dumps(stored)) == stored
+    assert stored["preferences"] == {"font": "large"}
+    assert stored["personal"] == {"name": "Ada"}
+    assert [said[0] for said in stored["consents"]["contact"]] == [True]
+    kinds = sorted(event["type"] for event in stored["history"])
+    assert kinds == ["PageView", "Purchase", "Refund", "TrackedEvent"]
+    assert stored["knowledge"]["page_views"] == 1
+
+
+def test_an_erasure_leaves_nothing(site: Site) -> None:
+    """Profile, history and figures are gone; the number of erasures is shown."""
+    site.handler = everything
+    site.get()
+    site.flush()
+    site.clock.advance(seconds=1)
+    gone = site.tracker.privacy.erase(ALIAS)
+    assert sum(gone.values()) > 0
+    stored = site.stored()
+    assert not any(stored[part] for part in ("preferences", "personal", "consents", "history"))
+    summary = site.summary()
+    assert (summary.visitors, summary.orders, summary.erased) == (0, 0, 1)
+
+
+def test_a_request_begun_before_an_erasure_rebuilds_nothing(site: Site) -> None:
+    """What a request in flight records and changes after the erasure is dropped; a later request starts anew."""
+
+    def in_flight(visitor: Visitor, request: Seen) -> Given:
+        site.clock.advance(seconds=1)
+        site.tracker.privacy.erase(ALIAS)
+        site.clock.advance(seconds=1)
+        return everything(visitor, request)
+
+    site.handler = in_flight
+    site.get()
+    stored = site.stored()
+    assert not any(stored[part] for part in ("preferences", "personal", "consents", "history"))
+    assert site.counters()["dropped"] == {"erased": 4}
+    site.handler = everything
+    site.clock.advance(seconds=1)
+    site.get()
+    assert site.stored()["preferences"] == {"font": "large"}
+    assert len(site.stored()["history"]) == 4
+
+
+def test_events_in_the_spool_are_erased_too(site: Site) -> None:
+    """What waits in the spool when somebody is erased never arrives."""
+    site.get()
+    site.clock.advance(seconds=1)
+    site.tracker.privacy.erase(ALIAS)
+    assert site.stored()["history"] == []
+
+
+def test_an_import_does_not_bring_back_what_was_erased(site: Site) -> None:
+    """An event timed before the erasure is dropped, whenever it is told; one timed after it is kept."""
+    site.tracker.privacy.erase(ALIAS)
+    site.clock.advance(hours=1)
+    visitor = site.tracker.visitor(ALIAS)
+    visitor.track("old", at=BEGINNING - timedelta(days=1))
+    visitor.track("new", at=BEGINNING + timedelta(minutes=1))
+    assert [event["name"] for event in site.stored()["history"]] == ["new"]
+    assert site.counters()["dropped"] == {"erased": 1}
+
+
+@pytest.mark.parametrize("alias", ["", "12", "not an alias"])
+def test_only_aliases_are_taken(site: Site, alias: str) -> None:
+    """A mistyped alias is an error, not an empty export."""
+    for call in (site.tracker.privacy.export, site.tracker.privacy.erase):
+        with pytest.raises(ValueError, match="no alias"):
+            call(alias)

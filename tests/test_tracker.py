@@ -1,0 +1,324 @@
+"""The tracker: continuity end to end, namespaces, pseudonyms, counters over processes, fork, close and reuse."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from alias_middleware import HeaderAlias, Tracker, Visitor
+from alias_middleware.continuity import COOKIE
+from alias_middleware.identity import Status
+from alias_middleware.recorder import Recorder
+from tests.support.site import ALIAS, GATEWAY, HTML, OTHER_ALIAS, SECRET_KEYS, STRANGER, Answer, Given, Seen, Site
+
+
+def who(visitor: Visitor, request: Seen) -> Given:
+    """A page that says who is there."""
+    return 200, HTML, [str(visitor.alias).encode()]
+
+
+@pytest.fixture
+def bridged(site: Site) -> Site:
+    """A site with continuity."""
+    site.settings.update(continuity=True, secret_keys=SECRET_KEYS)
+    site.handler = who
+    return site
+
+
+def ask(site: Site, cookie: str | None, alias: str | None = None, header: str | None = None, **more: Any) -> Answer:
+    """Ask with a cookie, and possibly a header."""
+    headers = [("Cookie", f"theme=dark; {cookie}")] if cookie else []
+    if header is not None:
+        headers.append(("wap-network-info", header))
+    return site.get(alias=alias, headers=headers, **more)
+
+
+@pytest.mark.parametrize(
+    ("header", "peer", "status", "stands_in"),
+    [
+        pytest.param(None, GATEWAY, Status.ABSENT, True, id="ABSENT"),
+        pytest.param("", GATEWAY, Status.EMPTY, True, id="EMPTY"),
+        pytest.param("other:1", GATEWAY, Status.NO_ALIAS, True, id="NO_ALIAS"),
+        pytest.param(f"mUserAlias:{OTHER_ALIAS}", STRANGER, Status.UNTRUSTED, True, id="UNTRUSTED"),
+        pytest.param(f"mUserAlias:{OTHER_ALIAS},mUserAlias:{ALIAS}", GATEWAY, Status.CONFLICT, False, id="CONFLICT"),
+        pytest.param("nonsense", GATEWAY, Status.MALFORMED, False, id="MALFORMED"),
+        pytest.param("mUserAlias:12", GATEWAY, Status.BAD_VALUE, False, id="BAD_VALUE"),
+        pytest.param("\x7f", GATEWAY, Status.BAD_CHAR, False, id="BAD_CHAR"),
+        pytest.param("x" * 300, GATEWAY, Status.TOO_LONG, False, id="TOO_LONG"),
+    ],
+)
+def test_when_the_cookie_stands_in(
+    bridged: Site, header: str | None, peer: str, status: Status, stands_in: bool
+) -> None:
+    """A header that is missing is bridged; one that is wrong is never overruled. The status stays what it was."""
+    cookie = bridged.get().cookie()
+    seen: list[Status] = []
+
+    def handler(visitor: Visitor, request: Seen) -> Given:
+        seen.append(visitor.status)
+        return who(visitor, request)
+
+    bridged.handler = handler
+    answer = ask(bridged, cookie, header=header, peer=peer)
+    assert answer.chunks == [(ALIAS if stands_in else "None").encode()]
+    assert seen == [status]
+    assert bridged.counters()["identity"].get("continuity", 0) == stands_in
+    assert bridged.summary().page_views == 1 + stands_in
+
+
+def test_the_header_always_wins(bridged: Site) -> None:
+    """A cookie of somebody else is ignored beside a header, and replaced."""
+    cookie = bridged.get().cookie()
+    answer = ask(bridged, cookie, alias=OTHER_ALIAS)
+    assert answer.chunks == [OTHER_ALIAS.encode()]
+    assert ask(bridged, answer.cookie()).chunks == [OTHER_ALIAS.encode()]
+
+
+@pytest.mark.parametrize("https", [True, False])
+def test_the_cookie_itself(bridged: Site, https: bool) -> None:
+    """Out of scripts' reach, Lax, 30 days, kept off plain HTTP where it came by https; the alias is not in it."""
+    (set_cookie,) = bridged.get(https=https).all("Set-Cookie")
+    value, *attributes = set_cookie.split("; ")
+    assert value.startswith(f"{COOKIE}=")
+    assert ALIAS not in value
+    expected = {"HttpOnly", "SameSite=Lax", "Max-Age=2592000", "Path=/"} | ({"Secure"} if https else set())
+    assert set(attributes) == expected
+
+
+def test_an_answer_depends_on_the_cookie_too(bridged: Site) -> None:
+    """With continuity, Vary names Cookie; an answer that sets the cookie is private even if untouched."""
+    bridged.handler = lambda visitor, request: (200, HTML, [b"x"])
+    answer = bridged.get()
+    assert answer.all("Vary") == ["wap-network-info, cookie"]
+    assert answer.all("Cache-Control") == ["private"]
+
+
+@pytest.mark.parametrize(
+    ("own", "sets"),
+    [
+        pytest.param("public, max-age=60", False, id="public"),
+        pytest.param("s-maxage=60", False, id="for shared caches"),
+        pytest.param("private, max-age=60", True, id="private"),
+        pytest.param("no-store", True, id="not kept"),
+    ],
+)
+def test_no_cookie_goes_with_an_answer_for_everybody(bridged: Site, own: str, sets: bool) -> None:
+    """A shared cache would hand the cookie, and so the visitor, to everybody: such an answer carries none."""
+    bridged.handler = lambda visitor, request: (200, [*HTML, ("Cache-Control", own)], [b"x"])
+    assert bool(bridged.get().all("Set-Cookie")) is sets
+
+
+def test_the_cookie_is_issued_on_the_header_only(bridged: Site) -> None:
+    """Strangers and visitors known by the cookie get none, so that it does not slide: it ends after 30 days."""
+    cookie = bridged.get().cookie()
+    assert bridged.get(alias=None).all("Set-Cookie") == []
+    bridged.clock.advance(days=29)
+    answer = ask(bridged, cookie)
+    assert (answer.chunks, answer.all("Set-Cookie")) == ([ALIAS.encode()], [])
+    bridged.clock.advance(days=1)
+    assert ask(bridged, cookie).chunks == [b"None"]
+
+
+def test_the_cookie_is_issued_again_at_most_daily(bridged: Site) -> None:
+    """A header renews the cookie once a day, not at each request."""
+    cookie = bridged.get().cookie()
+    bridged.clock.advance(hours=23)
+    assert ask(bridged, cookie, alias=ALIAS).all("Set-Cookie") == []
+    bridged.clock.advance(hours=1)
+    assert ask(bridged, cookie, alias=ALIAS).cookie() != cookie
+
+
+def test_the_cookie_is_refused_after_an_erasure(bridged: Site) -> None:
+    """Whoever was erased is a stranger until a header names him again."""
+    cookie = bridged.get().cookie()
+    bridged.clock.advance(minutes=1)
+    bridged.tracker.privacy.erase(ALIAS)
+    assert ask(bridged, cookie).chunks == [b"None"]
+    bridged.clock.advance(minutes=1)
+    assert ask(bridged, bridged.get().cookie()).chunks == [ALIAS.encode()]
+
+
+@pytest.mark.parametrize("value", ["", "x", "x" * 5000, "\xff", f"{ALIAS}"])
+def test_a_forged_cookie_is_nobody(bridged: Site, value: str) -> None:
+    """What was not issued counts for nothing and raises nothing."""
+    assert ask(bridged, f"{COOKIE}={value}").chunks == [b"None"]
+
+
+def test_the_cookie_is_bound_to_the_namespace(bridged: Site, tmp_path: Path) -> None:
+    """Another service's cookie, signed with the same keys, is nobody."""
+    cookie = bridged.get().cookie()
+    other = Site(bridged.edge, "memory", tmp_path / "other")
+    other.settings.update(service="videos", continuity=True, secret_keys=SECRET_KEYS)
+    other.handler = who
+    assert ask(other, cookie).chunks == [b"None"]
+    other.close()
+
+
+def test_an_alias_the_source_no_longer_accepts(bridged: Site) -> None:
+    """After the operator's header changed, old cookies are strangers', without an error."""
+    bridged.settings["source"] = HeaderAlias("x-acr", "[a-z]{8}")
+    cookie = bridged.get(alias=None, headers=[("X-ACR", "abcdefgh")]).cookie()
+    bridged._tracker = None
+    bridged.settings["source"] = HeaderAlias("x-acr", "[0-9]{8}")
+    assert ask(bridged, cookie).chunks == [b"None"]
+
+
+def test_another_operators_header(site: Site) -> None:
+    """`HeaderAlias` reads an opaque id; Vary names its header, and the app does not see it."""
+    site.settings["source"] = HeaderAlias("X-ACR", "[0-9a-f]{8}")
+
+    def handler(visitor: Visitor, request: Seen) -> Given:
+        assert "x-acr" not in request.headers
+        return who(visitor, request)
+
+    site.handler = handler
+    answer = site.get(alias=None, headers=[("X-ACR", "0123cafe")])
+    assert (answer.chunks, answer.all("Vary")) == ([b"0123cafe"], ["x-acr"])
+    with site.tracker.visitor("0123cafe") as visitor:
+        assert visitor.profile.page_views == 0
+    with pytest.raises(ValueError, match="no alias"):
+        site.tracker.visitor(ALIAS)
+
+
+def test_attached_services_share_their_visitors(make_site: Callable[..., Site]) -> None:
+    """Services of one reference share profiles and histories; figures stay each service's own."""
+    site = make_site("wsgi", "sqlite", reference="portal")
+    site.get("/ringtones")
+    site.flush()
+    videos = site.another_tracker(service="videos", spool=None)
+    with videos.visitor(ALIAS) as visitor:
+        assert [event.path for event in visitor.history()] == ["/ringtones"]  # type: ignore[attr-defined]
+        visitor.profile["font"] = "large"
+    today = site.clock.now.date()
+    assert videos.statistics.summary(today, today.replace(day=30)).page_views == 0
+    assert site.stored()["preferences"] == {"font": "large"}
+    alone = site.another_tracker(service="videos", reference=None, spool=None)
+    with alone.visitor(ALIAS) as visitor:
+        assert "font" not in visitor.profile
+    for tracker in (videos, alone):
+        tracker.close()
+
+
+def test_pseudonyms(make_site: Callable[..., Site]) -> None:
+    """With `pseudonym_keys` the alias is in no file, and everything works as without."""
+    site = make_site("wsgi", "sqlite", pseudonym_keys=["one key of 16 bytes or more", "another key of 16 bytes"])
+
+    def handler(visitor: Visitor, request: Seen) -> Given:
+        visitor.profile.increment("n")
+        visitor.track("look")
+        return 200, HTML, [b"x"]
+
+    site.handler = handler
+    site.get()
+    spooled = [path.read_bytes() for path in site.folder.rglob("*") if path.is_file()]
+    stored = site.stored()
+    assert stored["preferences"] == {"n": 1}
+    assert len(stored["history"]) == 2
+    files = [path for path in site.folder.rglob("*") if path.is_file()]
+    assert files
+    assert not any(ALIAS.encode() in content for content in [*spooled, *(path.read_bytes() for path in files)])
+
+
+def test_a_clock_stepped_back(site: Site) -> None:
+    """Time running backwards harms nobody: events keep their times, preferences their order of arrival."""
+    site.handler = lambda visitor, request: (200, HTML, [str(visitor.profile.setdefault("p", request.path)).encode()])
+    site.get("/a")
+    site.clock.advance(hours=-2)
+    site.get("/b")
+    stored = site.stored()
+    assert [event["path"] for event in stored["history"]] == ["/a", "/b"]
+    with site.tracker.visitor(ALIAS) as visitor:
+        visitor.profile["p"] = "later"
+    assert site.stored()["preferences"] == {"p": "later"}
+
+
+def test_counters_add_up_over_processes(make_site: Callable[..., Site]) -> None:
+    """`seen = stored + deduplicated + spooled + dropped` over every tracker of one spool."""
+    site = make_site("wsgi", "sqlite")
+    other = site.another_tracker(raise_errors=False)
+    site.get()
+    other.visitor(ALIAS).track("look")
+    site.handler = lambda visitor, request: (200, HTML, [b"x" if visitor.track("look") else b""])
+    site.get(alias=None)
+    counters = site.counters()
+    assert (counters["seen"], counters["spooled"], counters["dropped"]) == (3, 2, {"no_alias": 1})
+    site.flush()
+    other.visitor(ALIAS).track("look")
+    counters = site.counters()
+    assert (counters["seen"], counters["stored"], counters["spooled"]) == (4, 2, 1)
+    other.close()
+
+
+def test_a_fork(make_site: Callable[..., Site]) -> None:
+    """A forked child records its own events; what the parent counted is not counted again."""
+    site = make_site("wsgi", "sqlite")
+    site.get("/parent")
+    site.get(alias=None)
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            done = site.tracker.visitor(ALIAS).track("child")
+            site.tracker.close()
+            os.write(write, b"1" if done else b"0")
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
+    assert os.read(read, 1) == b"1"
+    os.close(read)
+    os.close(write)
+    site.get("/parent")
+    counters = site.counters()
+    assert (counters["seen"], counters["identity"]) == (3, {"OK": 2, "ABSENT": 1})
+    summary = site.summary()
+    assert (summary.page_views, summary.unidentified_page_views) == (2, 1)
+
+
+def test_threads_of_a_forked_child_share_one_recorder(
+    make_site: Callable[..., Site], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Until the child's own part is ready, nobody gets the parent's, whose locks may be held for ever."""
+    tracker = make_site("wsgi").tracker
+    parents = tracker._recorder
+    seen: list[bool] = []
+
+    class Watching(Recorder):
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            seen.append(tracker._pid == os.getpid())
+            super().__init__(*args, **kwargs)
+
+    monkeypatch.setattr("alias_middleware.tracker.Recorder", Watching)
+    tracker._pid = -1
+    assert tracker._here() is not parents
+    assert seen == [False]
+
+
+def test_close_and_use_again(site: Site) -> None:
+    """A closed tracker has handed everything on; a later use begins anew."""
+    site.get()
+    site.tracker.close()
+    assert site.counters()["stored"] == 1
+    site.get()
+    assert site.summary().page_views == 2
+
+
+def test_a_tracker_that_is_only_made_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No file, no folder, no thread before there is something to record."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    for storage in ("memory://", f"sqlite:///{tmp_path}/alias.db"):
+        Tracker(service="sonneries", storage=storage, trusted_gateways=[]).close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_thread_drains_by_itself(tmp_path: Path) -> None:
+    """Without `writer="external"` nobody has to ask: `flush` waits for it."""
+    url = f"sqlite:///{tmp_path}/alias.db"
+    tracker = Tracker(service="sonneries", storage=url, trusted_gateways=[], writer_interval=0.01)
+    tracker.visitor(ALIAS).track("look")
+    assert tracker.flush()
+    assert tracker.counters()["stored"] == 1
+    tracker.close()

@@ -1,0 +1,213 @@
+"""The visitor outside a request, times of events, and arguments as apps really pass them."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from alias_middleware import Item
+from alias_middleware.errors import EventError
+from tests.support.site import ALIAS, BEGINNING, HTML, Site
+
+ORDER = [Item("rt-42", "Sonnerie", category="music", price=Decimal("3.00"))]
+
+
+@pytest.fixture
+def site(make_site: Callable[..., Site]) -> Site:
+    """A site in memory, used from outside a request."""
+    return make_site("wsgi")
+
+
+def test_a_block_commits_at_its_end(site: Site) -> None:
+    """With `with`, changes are made together when the block ends; events are recorded at once."""
+    with site.tracker.visitor(ALIAS) as visitor:
+        visitor.profile["font"] = "large"
+        visitor.profile.personal["name"] = "Ada"
+        assert visitor.track("import")
+        assert site.tracker.privacy.export(ALIAS)["preferences"] == {}
+        assert site.counters()["spooled"] == 1
+    stored = site.stored()
+    assert (stored["preferences"], stored["personal"]) == ({"font": "large"}, {"name": "Ada"})
+
+
+def test_a_block_that_raises_changes_nothing(site: Site) -> None:
+    """Its field operations are left out; events were recorded, and a purchase is made durable all the same."""
+    site.settings["purchase_durability"] = "power"
+    synced: list[int] = []
+    spool = site.tracker._recorder.spool
+    sync = spool.sync
+    spool.sync = lambda: (synced.append(1), sync())[1]  # type: ignore[func-returns-value,method-assign]
+    with pytest.raises(LookupError), site.tracker.visitor(ALIAS) as visitor:
+        visitor.profile["font"] = "large"
+        visitor.purchase("CMD-1", ORDER, currency="EUR")
+        raise LookupError
+    assert synced == [1]
+    stored = site.stored()
+    assert (stored["preferences"], len(stored["history"])) == ({}, 1)
+
+
+def test_without_a_block_every_call_commits(site: Site) -> None:
+    """What one call changed, anybody sees when it returns, and the visitor sees what others changed."""
+    one, other = site.tracker.visitor(ALIAS), site.tracker.visitor(ALIAS)
+    one.profile["font"] = "large"
+    assert other.profile["font"] == "large"
+    assert other.profile.increment("n") == 1
+    assert one.profile.increment("n") == 2
+    one.consent("contact", True, source="call centre")
+    assert site.stored()["preferences"] == {"font": "large", "n": 2}
+    assert site.tracker.visitor(ALIAS).allows("contact")
+
+
+def test_the_time_of_an_event(site: Site) -> None:
+    """Now by default, else `at=`, in any time zone; a naive time is refused."""
+    visitor = site.tracker.visitor(ALIAS)
+    visitor.track("now")
+    site.clock.advance(minutes=5)
+    visitor.track("later")
+    visitor.track("before", at=datetime(2026, 2, 1, 1, tzinfo=UTC))
+    with pytest.raises(ValueError, match="time zone"):
+        visitor.track("never", at=datetime(2026, 2, 1))  # noqa: DTZ001
+    site.flush()
+    times = {event.name: event.time for event in visitor.history()}  # type: ignore[attr-defined]
+    assert times == {
+        "now": BEGINNING,
+        "later": BEGINNING + timedelta(minutes=5),
+        "before": datetime(2026, 2, 1, 1, tzinfo=UTC),
+    }
+
+
+def test_in_a_request_events_have_its_time(site: Site) -> None:
+    """All events of one request happen when it began, however long it takes."""
+
+    def handler(visitor: Any, request: Any) -> Any:
+        site.clock.advance(seconds=10)
+        visitor.track("slow")
+        return 200, HTML, [b"x"]
+
+    site.handler = handler
+    site.get()
+    assert {event["time_us"] for event in site.stored()["history"]} == {int(BEGINNING.timestamp() * 1_000_000)}
+
+
+class Markup(str):
+    """A text of a template engine's own kind."""
+
+    def __getitem__(self, key: Any) -> Markup:
+        return Markup(super().__getitem__(key))
+
+
+class Half(float):
+    """A number of a numeric library's own kind."""
+
+
+class Level(enum.IntEnum):
+    """A number of the app's own kind."""
+
+    HIGH = 3
+
+
+@pytest.mark.parametrize(
+    ("value", "kept"),
+    [
+        pytest.param(Markup("<b>"), "<b>", id="a template's text"),
+        pytest.param(Half(0.5), 0.5, id="a library's float"),
+        pytest.param(Level.HIGH, 3, id="an enum's number"),
+        pytest.param(True, True, id="a bool"),
+        pytest.param("\ud800", "?", id="no UTF-8"),
+        pytest.param("x" * 300, "x" * 256, id="a long text"),
+        pytest.param(2**70, str(2**70), id="a large number"),
+        pytest.param([1], "[1]", id="a list"),
+    ],
+)
+def test_properties_are_made_to_fit(site: Site, value: object, kept: object) -> None:
+    """Long or odd values are cut or written as text, never an error, and the event is not lost."""
+    assert site.tracker.visitor(ALIAS).track("look", value=value)
+    (event,) = site.stored()["history"]
+    assert event["properties"] == {"value": kept}
+    assert type(event["properties"]["value"]) is type(kept)
+
+
+def test_texts_of_a_template_are_taken(site: Site) -> None:
+    """Subclasses of str, as Jinja gives them, do wherever a text does."""
+
+    def handler(visitor: Any, request: Any) -> Any:
+        visitor.page(title=Markup("Home"), category=Markup("news"))
+        visitor.purchase(Markup("CMD-1"), [Item(Markup("a"), Markup("b"), Markup("c"))], currency=Markup("EUR"))
+        visitor.refund(Markup("CMD-1"))
+        visitor.track(Markup("look"), category=Markup("news"))
+        return 200, HTML, [b"x"]
+
+    site.handler = handler
+    site.get()
+    assert len(site.stored()["history"]) == 4
+    assert site.counters()["dropped"] == {}
+
+
+@pytest.mark.parametrize(
+    ("call", "field"),
+    [
+        pytest.param(lambda visitor: visitor.purchase("", ORDER, currency="EUR"), "order_id", id="no order id"),
+        pytest.param(lambda visitor: visitor.purchase("1", [], currency="EUR"), "items", id="no items"),
+        pytest.param(lambda visitor: visitor.purchase("1", ORDER, currency="euro"), "currency", id="no currency"),
+        pytest.param(lambda visitor: visitor.refund("1", amount=1.5), "amount", id="a float"),
+        pytest.param(lambda visitor: Item("a", None), "name", id="an item without a name"),
+        pytest.param(lambda visitor: Item("a", "b", category=1), "category", id="a category that is no text"),
+    ],
+)
+def test_what_cannot_be_recorded_is_refused(site: Site, call: Callable[[Any], object], field: str) -> None:
+    """The error names the argument; nothing is recorded."""
+    with pytest.raises(EventError) as refused:
+        call(site.tracker.visitor(ALIAS))
+    assert refused.value.field == field
+    assert site.counters()["seen"] == 0
+
+
+@pytest.mark.parametrize("alias", ["", "12", "31452292734٣", "314522927347\n", None, 314522927347])
+def test_what_is_no_alias_is_refused(site: Site, alias: Any) -> None:
+    """The error does not repeat the value."""
+    with pytest.raises(ValueError, match="no alias") as refused:
+        site.tracker.visitor(alias)
+    assert not alias or str(alias) not in str(refused.value)
+
+
+def test_it_shows_no_alias(site: Site) -> None:
+    """Neither `repr` nor the name for frameworks tells who it is."""
+    visitor = site.tracker.visitor(ALIAS)
+    assert (repr(visitor), visitor.display_name) == ("<Visitor recognised>", "visitor")
+    assert (visitor.identity, visitor.is_authenticated) == (ALIAS, True)
+
+
+@pytest.mark.parametrize(
+    "look",
+    [
+        pytest.param(bool, id="bool"),
+        *(
+            pytest.param(lambda visitor, name=name: getattr(visitor, name), id=name)
+            for name in ("alias", "status", "flags", "profile", "consents", "identity", "is_authenticated")
+        ),
+        pytest.param(lambda visitor: visitor.allows("contact"), id="allows"),
+        pytest.param(lambda visitor: visitor.history(), id="history"),
+        pytest.param(lambda visitor: visitor.consent("contact", True), id="consent"),
+    ],
+)
+def test_every_look_makes_an_answer_personal(site: Site, look: Callable[[Any], object]) -> None:
+    """Whatever tells one visitor from another makes the answer private."""
+    site.handler = lambda visitor, request: (200, HTML, [b"x", b""][: look(visitor) is None or 1])
+    assert site.get().all("Vary") == ["wap-network-info"]
+
+
+def test_purposes(site: Site) -> None:
+    """There are three; measure and personalise hold until he says no, contact until he says yes."""
+    visitor = site.tracker.visitor(ALIAS)
+    assert [visitor.allows(purpose) for purpose in ("measure", "personalise", "contact")] == [True, True, False]
+    visitor.consent("personalise", False, source="settings page")
+    said = visitor.consents["personalise"]
+    assert (said.granted, said.time, said.source) == (False, BEGINNING, "settings page")
+    for call in (visitor.allows, lambda purpose: visitor.consent(purpose, True)):
+        with pytest.raises(ValueError, match="measure, personalise, contact"):
+            call("everything")
