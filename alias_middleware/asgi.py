@@ -48,7 +48,11 @@ class AliasMiddleware:
         """Serve one connection; scopes other than http and websocket pass through untouched."""
         kind = scope["type"]
         if kind not in ("http", "websocket"):
-            await self.app(scope, receive, send)
+            try:
+                await self.app(scope, receive, send)
+            finally:
+                if kind == "lifespan":  # the server ends, some of them the process without a farewell
+                    self.tracker.hand_on()
             return
         request = self._request(scope)
         if self._reads_block and request.noticed:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -25,12 +25,13 @@ Counts = dict[str, int | dict[str, int]]
 def count(folder: Path, storage: Storage, unflushed: Mapping[str, int]) -> Counts:
     """Count storage, spool and this process's own `unflushed` counts together.
 
-    The storage says what it counted and up to where of each segment; behind that, segments are counted
-    here. Where a writer removes one meanwhile, both are asked again.
+    The storage says what it counted and up to where of each segment; behind that, the segments that were
+    there before it was asked are counted here. Where a writer removes one meanwhile, all is asked again.
     """
     for _ in range(_ATTEMPTS):
+        names = _names(folder)
         totals, positions = _counted(storage)
-        waiting, complete = _waiting(folder, positions)
+        waiting, complete = _waiting(folder, names, positions)
         if complete:
             break
     totals.update(waiting)
@@ -46,11 +47,11 @@ def _counted(storage: Storage) -> tuple[Counter[str], Mapping[str, int]]:
     return Counter(ledger.counts), ledger.positions
 
 
-def _waiting(folder: Path, positions: Mapping[str, int]) -> tuple[Counter[str], bool]:
+def _waiting(folder: Path, names: Sequence[str], positions: Mapping[str, int]) -> tuple[Counter[str], bool]:
     """Count what segments hold past their drained positions; False when one went away meanwhile."""
     counts: Counter[str] = Counter()
     complete = True
-    for name in _names(folder):
+    for name in names:
         try:
             for payload in segments.payloads(folder / name, positions.get(name, 0)):
                 _add(counts, payload)

@@ -29,6 +29,12 @@ class Counters:
             with self._lock:
                 self._counts[name] += number
 
+    def add_dropped(self, reason: str) -> None:
+        """Count an event seen and dropped, both at once: nobody takes the one without the other."""
+        with self._lock:
+            for name in ("seen", f"dropped.{reason}"):
+                self._counts[name] = self._counts.get(name, 0) + 1
+
     def add_unidentified(self, day: int) -> None:
         """Count a page view without an alias on a local day (ordinal)."""
         self._mark(day)

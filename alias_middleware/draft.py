@@ -281,13 +281,16 @@ class Profile(Fields):
     Knowledge is derived from the recorded history; it follows within about a second.
     """
 
-    __slots__ = ("personal",)
+    __slots__ = ()
 
     def __init__(self, draft: Draft) -> None:
         """Show a draft."""
         super().__init__(draft, "preferences")
-        self.personal = Fields(draft, "personal")
+
+    @property
+    def personal(self) -> Fields:
         """What the visitor typed about himself; never in logs or tables of figures."""
+        return Fields(self._draft, "personal")
 
     @property
     def _knowledge(self) -> Knowledge:

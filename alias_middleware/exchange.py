@@ -138,11 +138,7 @@ class Exchange:
                 self._host.problem(error)
         headers = [] if cookie is None else [("Set-Cookie", cookie)]
         if self.visitor.touched or cookie is not None:
-            depends = _with_names(vary, self._rules.vary)
-            if depends is not None:
-                headers.append(("Vary", depends))
-            if not cache_control:
-                headers.append(("Cache-Control", "private"))
+            headers += _personal(vary, cache_control, self._rules.vary)
         return headers
 
     def _continuity_cookie(self) -> str | None:
@@ -156,14 +152,13 @@ class Exchange:
         return continuity.set_cookie(continuity.issue(alias, now), self._request.secure)
 
 
-@lru_cache
-def _with_names(vary: str, names: tuple[str, ...]) -> str | None:
-    """A Vary with these names added; None where it says so already. Cached: a site has few."""
+@lru_cache  # nearly every personal answer of a site gets the same
+def _personal(vary: str, cache_control: str, names: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    """What a personal answer says besides what it says already: the request headers it depends on, and private."""
     named = {name.strip().lower() for name in vary.split(",")}
     missing = [name for name in names if name not in named]
-    if not missing or "*" in named:
-        return None
-    return ", ".join([vary, *missing] if vary else missing)
+    depends = () if not missing or "*" in named else (("Vary", ", ".join([vary, *missing] if vary else missing)),)
+    return depends if cache_control else (*depends, ("Cache-Control", "private"))
 
 
 def _says_prefetch(noticed: list[Pair]) -> bool:

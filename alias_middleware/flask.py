@@ -162,14 +162,17 @@ def _configured(app: Flask, name: str) -> tuple[bool, Any]:
     if text is None:
         return False, None
     try:
-        value = json.loads(text.lower() if text in ("True", "False") else text)
+        return True, _plain(name, json.loads(text))
     except ValueError:
-        value = text
-    return True, _plain(name, text if name in _TEXTS and not isinstance(value, str | list) else value)
+        return True, _plain(name, text)
 
 
 def _plain(name: str, value: Any) -> Any:
-    """A list may be written as text with commas; a pair comes as a list from JSON."""
+    """Take a setting as it is written where all is text or JSON: a list with commas, a pair as a list, True."""
+    if name in _TEXTS and type(value) is int:
+        value = str(value)
+    if name not in _TEXTS and value in ("True", "False"):
+        return value == "True"
     if isinstance(value, str) and name in _LISTS:
         return [part.strip() for part in value.split(",") if part.strip()]
     return tuple(value) if name == "GATEWAY_SECRET" and isinstance(value, list) else value

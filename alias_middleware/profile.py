@@ -27,6 +27,9 @@ PURPOSES = {"measure": True, "personalise": True, "contact": False}
 CONSENTS_KEPT = 50
 """How many of a visitor's latest answers about one purpose are kept."""
 
+REMOVALS_KEPT = 256
+"""How many removed fields are remembered, so that a late change does not bring them back."""
+
 LARGEST_INTEGER = 2**63 - 1
 _DEEPEST = 32
 
@@ -195,7 +198,20 @@ def _apply(document: ProfileDocument, operation: Operation, time_us: int, *, lat
         return False
     latest = max(time_us, touched) if late else time_us
     document.stamps[stamp] = (time_us if replaces else absolute, latest)
+    if operation.verb == "remove":
+        _forget_oldest_removal(document)
     return True
+
+
+def _forget_oldest_removal(document: ProfileDocument) -> None:
+    """Keep the stamps of removed fields from growing without end."""
+    removed = []
+    for stamp in document.stamps:
+        area, _, field = stamp.partition("/")
+        if field not in getattr(document, area):
+            removed.append(stamp)
+    if len(removed) > REMOVALS_KEPT:
+        del document.stamps[min(removed, key=lambda stamp: document.stamps[stamp])]
 
 
 class _Missing:

@@ -118,11 +118,11 @@ class Recorder:
         try:
             self.spool.append(event)
         except SpoolError as error:
-            self._drop(f"spool_{error.reason}")
+            self.counters.add_dropped(f"spool_{error.reason}")
             self._spool_failed(error)
             return False
         except Exception as error:
-            self._drop("error")
+            self.counters.add_dropped("error")
             self.problem(error)
             return False
         self._appended()
@@ -161,13 +161,9 @@ class Recorder:
 
     def dropped(self, reason: str, event: str) -> None:
         """Count an event that is not recorded; a purchase also gets one line in the log."""
-        self._drop(reason)
+        self.counters.add_dropped(reason)
         if event == "purchase":
             logger.warning("a purchase was not recorded: %s", reason)
-
-    def _drop(self, reason: str) -> None:
-        self.counters.add("seen")
-        self.counters.add(f"dropped.{reason}")
 
     def unidentified(self, time_us: int) -> None:
         """Count a page view without an alias, in a request begun at `time_us`."""

@@ -231,12 +231,12 @@ class Writer:
         for name in self._finished:
             self._positions.pop(name, None)
             segments.remove(self._folder / name)
-        self._finished = gathering.ended
         for name in gathering.ended:
             segments.finish(self._folder / name)
         for name in gathering.unreadable:
             logger.error("spool segment %s has no readable header and was set aside", name)
             segments.set_aside(self._folder / name)
+        self._finished = gathering.ended + gathering.unreadable
         return gathering.more or bool(self._finished)
 
     def _gather(self, positions: Mapping[str, int]) -> _Gathering:

@@ -52,7 +52,7 @@ class AliasMiddleware:
     def _request(self, environ: WSGIEnvironment) -> Request:
         return Request(
             noticed=[(name, _raw(environ[key])) for key, name in self._watched.items() if key in environ],
-            peer=environ.get("REMOTE_ADDR"),
+            peer=_peer(environ),
             method=environ.get("REQUEST_METHOD", "GET"),
             path=_raw(environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")).decode("utf-8", "replace"),
             secure=environ.get("wsgi.url_scheme") == "https",
@@ -152,6 +152,15 @@ class _Body:
 def _code(status: str) -> int:
     """The number in a status line; 0 in one that the server will have to judge."""
     return int(status[:3]) if status[:3].isdecimal() else 0
+
+
+def _peer(environ: WSGIEnvironment) -> str | None:
+    """The address of the connection's other end, None or "" on a Unix socket, as most servers have it there.
+
+    Waitress has "localhost" without a port. No TCP connection is without one, whatever X-Forwarded-For says.
+    """
+    peer = environ.get("REMOTE_ADDR")
+    return None if peer == "localhost" and environ.get("REMOTE_PORT") == "None" else peer
 
 
 def _environ_key(name: bytes) -> str:

@@ -70,14 +70,14 @@ def contender(runner: asyncio.Runner, app: ASGIApp, who: Callable[[int], Iterabl
     return lambda requests: runner.run(_serve(app, who(requests)))
 
 
-async def _serve(app: ASGIApp, aliases: Iterable[str | None]) -> float:
+async def _serve(app: ASGIApp, aliases: Iterable[str | None]) -> list[float]:
     cookie = _session_cookie()
-    spent = 0.0
+    spent = []
     for alias in aliases:
         scope = _scope(alias, cookie)  # as from a server: just made, and let go of when it is answered
         begun = time.perf_counter()
         await app(scope, _receive, _send)
-        spent += time.perf_counter() - begun
+        spent.append(time.perf_counter() - begun)
     return spent
 
 

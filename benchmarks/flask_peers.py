@@ -55,9 +55,9 @@ def contender(app: Flask, who: Callable[[int], Iterable[str]]) -> Contender:
     return lambda requests: _serve(app, who(requests))
 
 
-def _serve(app: Flask, aliases: Iterable[str]) -> float:
+def _serve(app: Flask, aliases: Iterable[str]) -> list[float]:
     cookie = _session_cookie()
-    spent = 0.0
+    spent = []
     for alias in aliases:
         environ = _environ(alias, cookie)
         begun = time.perf_counter()
@@ -67,7 +67,7 @@ def _serve(app: Flask, aliases: Iterable[str]) -> float:
         close = getattr(body, "close", None)
         if close is not None:
             close()
-        spent += time.perf_counter() - begun
+        spent.append(time.perf_counter() - begun)
     return spent
 
 

@@ -4,19 +4,11 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from typing import NamedTuple
 
 GATEWAY = "10.12.0.7"
 """The operator's gateway, where every request comes from."""
 
 SEEDS = random.Random(314522927347)
-
-
-class Passer(NamedTuple):
-    """Who sends a request: an alias, or None where the gateway names nobody, and a session's cookie."""
-
-    alias: str | None
-    cookie: str
 
 
 def aliases(visitors: int) -> list[str]:

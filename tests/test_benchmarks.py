@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from benchmarks import __main__ as command
@@ -49,9 +47,9 @@ def test_rounds_are_interleaved() -> None:
     served: list[str] = []
 
     def contender(name: str, seconds: float) -> Contender:
-        def serve(requests: int) -> float:
+        def serve(requests: int) -> list[float]:
             served.append(name)
-            return seconds * requests
+            return [seconds] * requests
 
         return serve
 
@@ -87,8 +85,8 @@ def test_the_command_prints_a_table(
         Figure("added", "", Spread(median, 0.05, 0.9), 0.35),
         Figure("for information", "us", Spread(9, 8, 10)),
     ]
-    monkeypatch.setattr(command.Bench, "build", lambda bench: None)
-    monkeypatch.setattr(command.Bench, "figures", lambda bench: iter(figures))
+    monkeypatch.setattr(Bench, "build", lambda bench: None)
+    monkeypatch.setattr(Bench, "figures", lambda bench: iter(figures))
     assert command.main(arguments) == code
     head, first, second = capsys.readouterr().out.splitlines()
     assert "median" in head

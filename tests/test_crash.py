@@ -142,6 +142,20 @@ def test_every_acknowledged_page_is_stored_once_whenever_the_server_is_killed(
     assert counters["spooled"] == 0
 
 
+def test_a_flush_waits_for_the_process_that_is_the_writer(
+    database: Path, tracker: Tracker, listener: socket.socket
+) -> None:
+    """Another process holds the lock; what was recorded before is stored when `flush` returns."""
+    with process("serve_asgi", database, listener.fileno(), inherit=(listener.fileno(),)) as started:
+        wait_until_ready(started)
+        clients = Clients(listener.getsockname()[1])
+        clients.served(100)
+        clients.stop()
+        wait_for(lambda: not tracker.drain())
+        assert tracker.flush(20)
+        assert stored_paths(tracker) == Counter(clients.acknowledged)
+
+
 def test_a_drainer_killed_again_and_again_loses_and_doubles_nothing(database: Path, tracker: Tracker) -> None:
     """Others append all the while; what a killed drainer had begun, the next one takes up."""
     dice = random.Random(2)

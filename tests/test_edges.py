@@ -248,7 +248,7 @@ def test_streaming(site: Site) -> None:
     assert site.stored()["preferences"] == {"parts": 3, "done": True}
 
 
-class Broken(Exception):
+class BrokenError(Exception):
     """The app's own failure."""
 
 
@@ -258,10 +258,10 @@ def test_an_exception_before_the_answer_starts(site: Site) -> None:
     def handler(visitor: Visitor, request: Seen) -> Given:
         visitor.track("try")
         visitor.profile["tries"] = 1
-        raise Broken
+        raise BrokenError
 
     site.handler = handler
-    with pytest.raises(Broken):
+    with pytest.raises(BrokenError):
         site.get()
     stored = site.stored()
     assert [event["type"] for event in stored["history"]] == ["TrackedEvent"]
@@ -276,10 +276,10 @@ def test_an_exception_in_the_body(site: Site) -> None:
         yield b"x"
         visitor.track("half")
         visitor.profile["half"] = True
-        raise Broken
+        raise BrokenError
 
     site.handler = lambda visitor, request: (200, HTML, chunks(visitor))
-    with pytest.raises(Broken):
+    with pytest.raises(BrokenError):
         site.get()
     stored = site.stored()
     assert [event["type"] for event in stored["history"]].count("PageView") == 1

@@ -92,14 +92,13 @@ def test_days_as_zoneinfo_has_them(zone: ZoneInfo, asked: list[datetime], nearby
 
 @pytest.mark.parametrize("zone", ZONES, ids=str)
 def test_days_around_every_change_of_clocks(zone: ZoneInfo) -> None:
-    """Hour by hour through whole years, forwards and backwards, one calendar object is always right."""
+    """Hour by hour through a year, forwards and backwards, one calendar object is always right."""
     days = LocalDays(zone)
-    for year in (2011, 2018, 2026):
-        start = to_micros(datetime(year, 1, 1, tzinfo=UTC)) - 1
-        instants = [start + hour * HOUR_US for hour in range(366 * 24)]
-        expected = [from_micros(each).astimezone(zone).date().toordinal() for each in instants]
-        assert [days.day(each) for each in instants] == expected
-        assert [days.day(each) for each in reversed(instants)] == expected[::-1]
+    start = to_micros(datetime(2018, 1, 1, tzinfo=UTC)) - 1
+    instants = [start + hour * HOUR_US for hour in range(366 * 24)]
+    expected = [from_micros(each).astimezone(zone).date().toordinal() for each in instants]
+    assert [days.day(each) for each in instants] == expected
+    assert [days.day(each) for each in reversed(instants)] == expected[::-1]
 
 
 def test_an_interval_of_days_has_no_holes() -> None:

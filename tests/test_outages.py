@@ -1,4 +1,4 @@
-"""Whatever fails in here, the site answers: a storage that is down or slow, a spool that is full, a bug of ours."""
+"""Whatever fails in here, the site answers: a storage that is down or slow, a full spool, a bug of ours."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_the_storage_is_busy(site: Site, storage: FailingStorage) -> None:
         raise StorageUnavailable("somebody holds the lock", reason="locked")
 
     original = storage.change_profile
-    storage.change_profile = busy  # type: ignore[method-assign,assignment]
+    storage.change_profile = busy  # type: ignore[method-assign]
     site.get()
     storage.change_profile = original  # type: ignore[method-assign]
     assert asked == [0.01]

@@ -14,6 +14,7 @@ from alias_middleware.profile import (
     CONSENTS_KEPT,
     LARGEST_INTEGER,
     PROFILE_LIMIT,
+    REMOVALS_KEPT,
     Consent,
     Operation,
     ProfileChange,
@@ -216,6 +217,19 @@ def test_only_the_latest_answers_are_kept() -> None:
         apply(document, consent(True), time_us, late=True)
     kept = sorted(said.time_us for said in document.consents["measure"])
     assert kept == list(range(9, CONSENTS_KEPT + 9))
+
+
+def test_only_the_latest_removals_are_remembered() -> None:
+    """Fields that come and go do not fill the file; those that are there keep their times."""
+    document = ProfileDocument()
+    apply(document, Operation("set", "personal", "kept", 1), 1)
+    for number in range(REMOVALS_KEPT + 9):
+        apply(document, Operation("set", "preferences", str(number), 1), number)
+        apply(document, Operation("remove", "preferences", str(number)), number)
+    assert len(document.stamps) == REMOVALS_KEPT + 1
+    assert "personal/kept" in document.stamps
+    assert "preferences/8" not in document.stamps
+    assert "preferences/9" in document.stamps
 
 
 fields = st.sampled_from(["a", "b"])

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import tempfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -180,7 +181,7 @@ def test_a_newer_format_is_left_to_a_newer_version(payloads: list[bytes], tmp_pa
 def test_a_header_of_another_shape_is_unreadable(tmp_path: Path) -> None:
     """Whole by its checksum, but not a header of this format."""
     path = tmp_path / "a.spool"
-    payload = encode_record({"format": FORMAT})  # type: ignore[arg-type]
+    payload = encode_record({"format": FORMAT})
     path.write_bytes(FRAME.pack(len(payload), zlib.crc32(payload)) + payload)
     assert segments.read(path, 0, 1 << 20).torn == 1
     segments.set_aside(path)
@@ -244,24 +245,19 @@ def test_a_lock_that_cannot_be_had_is_told_from_one_that_is_taken(
         raise OSError("no locks available")
 
     lock = segments.WriterLock(tmp_path)
-    monkeypatch.setattr(segments.fcntl, "flock", refuse)
+    monkeypatch.setattr(fcntl, "flock", refuse)
     with pytest.raises(OSError, match="no locks"):
         lock.acquire()
     assert not lock.held
 
 
 @pytest.mark.parametrize("most", [1, 100, 1 << 20])
-def test_what_was_appended_is_read_in_order(most: int, tmp_path: Path, subtests_seed: Callable[[], int]) -> None:
+def test_what_was_appended_is_read_in_order(most: int, tmp_path: Path) -> None:
     """Whatever the sizes of records and steps."""
-    journal = make_spool(tmp_path, seed=subtests_seed())
+    journal = make_spool(tmp_path)
     for number in range(50):
         journal.append(event(str(number), filler="x" * (number * 37 % 500)))
     (name,) = segments.names(tmp_path)
     payloads, torn = read_all(tmp_path / name, most)
     assert (len(payloads), torn) == (50, 0)
     assert names_of(records_in(tmp_path)) == [str(number) for number in range(50)]
-
-
-@pytest.fixture
-def subtests_seed() -> Callable[[], int]:
-    return lambda: 5

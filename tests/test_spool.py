@@ -25,11 +25,13 @@ from tests.support.spools import event, make_spool, names_of, records_in
 def fill(journal: Spool, *, most: int = 10_000) -> list[str]:
     """Append until the spool refuses; give the names of what it took."""
     taken: list[str] = []
-    with pytest.raises(SpoolError):
-        for number in range(most):
+    for number in range(most):
+        try:
             journal.append(event(f"event-{number}", filler="x" * 700))
-            taken.append(f"event-{number}")
-    return taken
+        except SpoolError:
+            return taken
+        taken.append(f"event-{number}")
+    raise AssertionError("it refuses nothing")
 
 
 def test_nothing_is_created_before_the_first_event(tmp_path: Path) -> None:
@@ -107,9 +109,8 @@ def test_a_disk_too_full_for_a_new_segment_leaves_no_file(tmp_path: Path) -> Non
     """What cannot even begin leaves nothing behind."""
     with tiny_disk(tmp_path / "disk", kilobytes=16) as disk:
         (disk / "spool").mkdir()
-        with (disk / "ballast").open("wb", buffering=0) as ballast, pytest.raises(OSError, match="space"):
-            while ballast.write(b"\0" * 4096):
-                pass
+        with (disk / "ballast").open("wb", buffering=0) as ballast:
+            assert ballast.write(b"\0" * (1 << 20)) < 1 << 20
         with pytest.raises(SpoolError) as refusal:
             make_spool(disk / "spool").append(event())
         assert refusal.value.reason == "disk_full"

@@ -12,8 +12,10 @@ import pytest
 
 from alias_middleware import Item
 from alias_middleware.errors import EventError
+from alias_middleware.spool import Spool
 from tests.support.site import ALIAS, BEGINNING, HTML, Site
 
+item: Any = Item
 ORDER = [Item("rt-42", "Sonnerie", category="music", price=Decimal("3.00"))]
 
 
@@ -35,17 +37,20 @@ def test_a_block_commits_at_its_end(site: Site) -> None:
     assert (stored["preferences"], stored["personal"]) == ({"font": "large"}, {"name": "Ada"})
 
 
-def test_a_block_that_raises_changes_nothing(site: Site) -> None:
+def test_a_block_that_raises_changes_nothing(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its field operations are left out; events were recorded, and a purchase is made durable all the same."""
     site.settings["purchase_durability"] = "power"
     synced: list[int] = []
-    spool = site.tracker._recorder.spool
-    sync = spool.sync
-    spool.sync = lambda: (synced.append(1), sync())[1]  # type: ignore[func-returns-value,method-assign]
-    with pytest.raises(LookupError), site.tracker.visitor(ALIAS) as visitor:
-        visitor.profile["font"] = "large"
-        visitor.purchase("CMD-1", ORDER, currency="EUR")
-        raise LookupError
+    monkeypatch.setattr(Spool, "sync", lambda self: synced.append(1))
+
+    def fail_halfway() -> None:
+        with site.tracker.visitor(ALIAS) as visitor:
+            visitor.profile["font"] = "large"
+            visitor.purchase("CMD-1", ORDER, currency="EUR")
+            raise LookupError
+
+    with pytest.raises(LookupError):
+        fail_halfway()
     assert synced == [1]
     stored = site.stored()
     assert (stored["preferences"], len(stored["history"])) == ({}, 1)
@@ -155,8 +160,8 @@ def test_texts_of_a_template_are_taken(site: Site) -> None:
         pytest.param(lambda visitor: visitor.purchase("1", [], currency="EUR"), "items", id="no items"),
         pytest.param(lambda visitor: visitor.purchase("1", ORDER, currency="euro"), "currency", id="no currency"),
         pytest.param(lambda visitor: visitor.refund("1", amount=1.5), "amount", id="a float"),
-        pytest.param(lambda visitor: Item("a", None), "name", id="an item without a name"),
-        pytest.param(lambda visitor: Item("a", "b", category=1), "category", id="a category that is no text"),
+        pytest.param(lambda visitor: item("a", None), "name", id="an item without a name"),
+        pytest.param(lambda visitor: item("a", "b", category=1), "category", id="a category that is no text"),
     ],
 )
 def test_what_cannot_be_recorded_is_refused(site: Site, call: Callable[[Any], object], field: str) -> None:

@@ -78,8 +78,9 @@ def test_a_file_is_passed_through(site: Site) -> None:
         made.append(environ["wsgi.file_wrapper"](io.BytesIO(b"x")))
         return made[0]
 
-    made: list[Any] = []
-    environ = environ_of(**{"wsgi.file_wrapper": FileWrapper})
+    made: list[Iterable[bytes]] = []
+    environ = environ_of()
+    environ["wsgi.file_wrapper"] = FileWrapper
     given = AliasMiddleware(app, tracker=site.tracker)(environ, lambda *args: lambda chunk: None)
     assert given is made[0]
     assert site.counters()["spooled"] == 1
@@ -206,7 +207,7 @@ def test_an_odd_status_is_the_servers_business(site: Site, status: str) -> None:
         start_response(status, HTML)
         return [b"x"]
 
-    AliasMiddleware(app, tracker=site.tracker)(environ_of(), lambda status, headers: given.append(status))  # type: ignore[arg-type,func-returns-value]
+    AliasMiddleware(app, tracker=site.tracker)(environ_of(), lambda status, headers: given.append(status))  # type: ignore[arg-type]
     assert given == [status]
     assert site.counters()["spooled"] == 0
 

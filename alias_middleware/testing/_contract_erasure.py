@@ -78,6 +78,7 @@ class ErasureContract(ContractCase):
         ]
         outcome = storage.apply(Batch(entries=entries))
         assert (outcome.stored, outcome.dropped) == (2, {"erased": 3})
+        assert [event.time_us for event in storage.history(_SPACE, KEY, 9)] == [_ERASED + 1, _ERASED - 5]
         again = storage.apply(Batch(entries=[tell.view(_ERASED), tell.view(_ERASED + 9)]))
         assert (again.stored, again.dropped) == (1, {"erased": 1})
         assert storage.read_profile(_SPACE, KEY).knowledge.page_views == 3

@@ -123,6 +123,7 @@ _KEYS = [f"{number:012d}" for number in range(5)]
 _START = "2026-03-27T20:00"
 _HOURS = 80
 _STEPS_US = (0, 0, 1, 60_000_000, 400_000_000, GAP_US - 1, GAP_US, GAP_US + 1, 3 * 3600 * 1_000_000)
+_LASTING_US = (0, 1, 3600 * 1_000_000)
 
 
 def random_history(seed: int, *, phases: int = 3, walks: int = 14) -> History:
@@ -176,7 +177,7 @@ def _walk(random: Random, ids: Iterator[int], start_us: int) -> Iterator[Entry]:
             case 3:
                 yield teller.track(time_us, channel=channel)
             case _:
-                yield teller.view(time_us, channel=channel)
+                yield teller.view(time_us, channel=channel, begun=time_us - random.choice(_LASTING_US))
 
 
 def _erasures(random: Random, start_us: int) -> list[tuple[str, str, int]]:

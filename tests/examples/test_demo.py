@@ -86,9 +86,7 @@ def counts(*names: str) -> Counts:
         pytest.param(1, ["pages to recognised"], 0, 0, id="all is well"),
         pytest.param(0, ["pages to recognised"], 0, 1, id="a page was lost"),
         pytest.param(2, ["pages to recognised"], 0, 1, id="a page was counted twice"),
-        pytest.param(
-            1, ["pages to recognised", "pages to unrecognised"], 0, 1, id="an unidentified page was lost"
-        ),
+        pytest.param(1, ["pages to recognised", "pages to unrecognised"], 0, 1, id="a stranger's page was lost"),
         pytest.param(1, ["pages to recognised", "purchases"], 0, 1, id="an order was lost"),
         pytest.param(1, ["pages to recognised"], 1, 1, id="a forged header got through"),
         pytest.param(1, ["pages to recognised", "failures"], 0, 1, id="a request failed"),

@@ -1,6 +1,6 @@
 """A small site behind either edge, for servers to import: `tests.servers.site_app:wsgi` and `:asgi`.
 
-The tracker's settings are JSON in the environment variable ALIAS_TEST_SITE.
+The settings of its tracker are in the environment.
 """
 
 from __future__ import annotations
@@ -17,10 +17,9 @@ from typing import Any, NamedTuple
 from alias_middleware import Item, Tracker, Visitor, current_visitor
 from alias_middleware import asgi as asgi_edge
 from alias_middleware import wsgi as wsgi_edge
+from tests.servers import SETTINGS
 
-SETTINGS = "ALIAS_TEST_SITE"
-PROBE = "x-probe"
-PAUSE = 0.02
+PAUSE = 0.01
 
 tracker = Tracker(**json.loads(os.environ[SETTINGS]))
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import sqlite3
 from collections.abc import Sequence
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
@@ -146,6 +148,33 @@ def test_a_child_opens_its_own_connections(tmp_path: Path) -> None:
     assert preferences(storage) == {"f": 3}
     storage.close()
     assert rows(tmp_path / "alias.db-preferences", "PRAGMA integrity_check") == [("ok",)]
+
+
+def test_a_parent_that_closes_takes_nothing_from_its_child(tmp_path: Path) -> None:
+    """What a child writes after its parent closed is in the files: it holds locks of its own."""
+    storage = opened(tmp_path)
+    storage.change_profile(NEWS.namespace, change(op("set", "f", 1), at=NOON), timeout=5)
+    context = multiprocessing.get_context("fork")
+    here, there = context.Pipe()
+    child = context.Process(target=_outlive_the_parents_connection, args=(storage, there))
+    child.start()
+    assert here.recv() == "opened"
+    storage.close()
+    here.send("closed")
+    child.join(60)
+    assert child.exitcode == 0
+    assert preferences(storage) == {"f": 3}
+    storage.close()
+    here.close()
+    there.close()
+
+
+def _outlive_the_parents_connection(storage: SQLiteStorage, pipe: Connection) -> None:
+    storage.change_profile(NEWS.namespace, change(op("increment", "f", 1), at=NOON), timeout=5)
+    pipe.send("opened")
+    assert pipe.recv() == "closed"
+    storage.change_profile(NEWS.namespace, change(op("increment", "f", 1), at=NOON), timeout=5)
+    os._exit(0)
 
 
 def _use_inherited(storage: SQLiteStorage) -> None:

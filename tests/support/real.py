@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 _PATIENCE = 20.0
+_SYSTEM_PROGRAMS = "/usr/sbin:/usr/local/sbin:/sbin"
 
 
 def require_program(name: str) -> str:
     """Give the path of a program; without it the test is skipped, or fails where ALIAS_REQUIRE_REAL=1."""
-    path = shutil.which(name) or shutil.which(name, path="/usr/sbin:/usr/local/sbin:/sbin")
+    beside = Path(sys.executable).parent  # an environment's programs, whether it is activated or not
+    path = shutil.which(name, path=beside) or shutil.which(name) or shutil.which(name, path=_SYSTEM_PROGRAMS)
     if path is not None:
         return path
     reason = f"{name} is not installed"
@@ -43,24 +47,61 @@ def wait_until(condition: Callable[[], bool], what: str) -> None:
         pause.wait(0.02)
 
 
-def listens(port: int) -> bool:
-    """Tell whether somebody listens on a port of 127.0.0.1."""
+def connect(where: int | Path, *, source: str = "") -> socket.socket:
+    """Connect to a port of 127.0.0.1, from an address of this machine if one is given, or to a Unix socket."""
+    if isinstance(where, int):
+        source_address = (source, 0) if source else None
+        return socket.create_connection(("127.0.0.1", where), timeout=_PATIENCE, source_address=source_address)
+    connection = socket.socket(socket.AF_UNIX)
     try:
-        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        connection.settimeout(_PATIENCE)
+        connection.connect(str(where))
+    except OSError:
+        connection.close()
+        raise
+    return connection
+
+
+def listens(where: int | Path) -> bool:
+    """Tell whether somebody listens on a port of 127.0.0.1, or on a Unix socket."""
+    try:
+        connect(where).close()
     except OSError:
         return False
     return True
 
 
 @contextmanager
-def running(command: Sequence[str], *, port: int, log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a server until the end of the block, once it listens on its port; what it writes goes to a file."""
+def running(
+    command: Sequence[str], *, port: int | Path, log: Path, environment: Mapping[str, str] | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a server until the end of the block, once it listens on its port; what it writes goes to a file.
+
+    `environment` is added to the test's own. One that does not stop when it is told to is killed, and the test
+    fails.
+    """
+    env = {**os.environ, **(environment or {})}
     with log.open("wb") as output:
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=env, start_new_session=True
+        )
     try:
         wait_until(lambda: process.poll() is not None or listens(port), f"{command[0]} listens")
         assert process.poll() is None, log.read_text(errors="replace")
         yield process
     finally:
-        process.terminate()
-        process.wait(_PATIENCE)
+        stop(process)
+
+
+def stop(process: subprocess.Popen[bytes], how: signal.Signals = signal.SIGTERM) -> int:
+    """Tell a process to stop, and give how it ended.
+
+    One that does not is killed with its workers, and the test fails.
+    """
+    process.send_signal(how)
+    try:
+        return process.wait(_PATIENCE)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        raise

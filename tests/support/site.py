@@ -78,7 +78,7 @@ def page(visitor: Visitor, request: Seen) -> Given:
 
 
 class Site:
-    """A site on one edge and one storage. `handler` may be replaced at any time; `settings` before the first use."""
+    """A site on one edge and one storage; `handler` may be replaced any time, `settings` before the first use."""
 
     def __init__(self, edge: Literal["wsgi", "asgi"], storage: Literal["memory", "sqlite"], folder: Path) -> None:
         self.edge = edge

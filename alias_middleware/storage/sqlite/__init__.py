@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -78,10 +79,12 @@ class SQLiteStorage(Storage):
 
     def change_profile(self, namespace: str, change: ProfileChange, *, timeout: float) -> int:
         """Carry out operations in one short transaction on the preferences file."""
+        deadline = time.monotonic() + timeout
         if not self._changing.acquire(timeout=timeout):
             raise StorageUnavailable("another thread is changing profiles", reason="locked")
         try:
-            with self._files.wrapped() as connection, connection.preferences_transaction(timeout) as sql:
+            left = max(0.0, deadline - time.monotonic())
+            with self._files.wrapped() as connection, connection.preferences_transaction(left) as sql:
                 return preferences.change(sql, namespace, change, self._preferences_tombstone(sql), late=False)
         finally:
             self._changing.release()

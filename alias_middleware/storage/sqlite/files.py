@@ -8,6 +8,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from weakref import WeakSet
 
 import msgspec
 
@@ -131,6 +132,7 @@ class Files:
         self._idle: list[Connection] = []
         self._inherited: list[Connection] = []
         self._taken = 0
+        _of_this_process.add(self)
 
     def take(self, *, look: bool = False) -> Connection:
         """Give a connection for one use, to be given back with `give`.
@@ -160,7 +162,7 @@ class Files:
             held.close()
 
     def _leave_to_parent(self) -> None:
-        """After a fork: the connections are the parent's. Closing them here would undo its locks, so keep them."""
+        """After a fork: a connection given back in its last moment is the parent's; closing it is not ours."""
         self._pid = os.getpid()
         self._inherited += self._idle
         self._idle = []
@@ -226,6 +228,22 @@ class Files:
                 self.give(held)
             raise
         self.give(held)
+
+
+_of_this_process: WeakSet[Files] = WeakSet()
+
+
+def _close_before_fork() -> None:
+    """Let a child inherit no connection.
+
+    SQLite in the child would take the parent's locks for its own and take none itself: the parent, when it
+    closes, would delete the log that the child writes to. See https://www.sqlite.org/howtocorrupt.html, 2.6.
+    """
+    for files in list(_of_this_process):
+        files.close()
+
+
+os.register_at_fork(before=_close_before_fork)
 
 
 def _file_identity(path: Path) -> tuple[int, int] | None:
