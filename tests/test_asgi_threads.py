@@ -183,3 +183,24 @@ def test_a_commit_that_has_begun_is_finished(site: Site) -> None:
     asyncio.run(run())
     site.tracker.close()
     assert site.stored()["preferences"] == {"font": "large"}
+
+
+def test_a_commit_that_has_to_wait_is_not_forgotten(site: Site) -> None:
+    """Where all threads are busy, a request cancelled again and again still gets its change made."""
+    leave = threading.Event()
+    site.handler = personal
+
+    async def run() -> None:
+        busy = [site.tracker.executor().submit(leave.wait, 10) for _ in range(4)]
+        task = asyncio.create_task(serve_asgi(AliasMiddleware(site.asgi_app, tracker=site.tracker), scope_of()))
+        for _ in range(3):
+            await asyncio.sleep(0)
+            task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        leave.set()
+        assert all(waited.result() for waited in busy)
+
+    asyncio.run(run())
+    site.tracker.close()
+    assert site.stored()["preferences"] == {"font": "large"}

@@ -11,6 +11,7 @@ import pytest
 from alias_middleware import census, segments
 from alias_middleware.profile import Operation, ProfileChange
 from alias_middleware.spool import Tally
+from alias_middleware.storage.base import Ledger
 from alias_middleware.storage.memory import MemoryStorage
 from alias_middleware.writer import Writer
 from tests.support.spools import ALIAS, event, make_spool, write_segment
@@ -106,6 +107,30 @@ def test_a_segment_that_goes_meanwhile_is_asked_for_again(
     counts = census.count(tmp_path, storage, {"seen": 1, "dropped.no_alias": 1})
     assert counts["spooled"] == spooled
     assert balanced(counts)
+
+
+class OvertakenStorage(MemoryStorage):
+    """Right after its first answer a writer moves everything to it."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self.drainer: Writer | None = make_writer(folder, self)
+
+    def ledger(self) -> Ledger:
+        ledger = super().ledger()
+        drainer, self.drainer = self.drainer, None
+        if drainer is not None:
+            drainer.drain()
+        return ledger
+
+
+def test_what_is_stored_right_after_the_storage_was_asked_is_not_missed(tmp_path: Path) -> None:
+    """What was recorded before is in the count, here or there."""
+    journal = make_spool(tmp_path)
+    journal.append(event())
+    journal.close()
+    counts = census.count(tmp_path, OvertakenStorage(tmp_path), {})
+    assert (counts["seen"], counts["stored"], counts["spooled"]) == (1, 1, 0)
 
 
 def test_counters_add_up_while_everything_moves(tmp_path: Path) -> None:

@@ -149,9 +149,10 @@ def test_a_flush_waits_for_the_process_that_is_the_writer(
     with process("serve_asgi", database, listener.fileno(), inherit=(listener.fileno(),)) as started:
         wait_until_ready(started)
         clients = Clients(listener.getsockname()[1])
+        clients.served(20)
+        wait_for(lambda: not tracker.drain())
         clients.served(100)
         clients.stop()
-        wait_for(lambda: not tracker.drain())
         assert tracker.flush(20)
         assert stored_paths(tracker) == Counter(clients.acknowledged)
 

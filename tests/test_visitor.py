@@ -110,6 +110,10 @@ class Half(float):
     """A number of a numeric library's own kind."""
 
 
+class Whole(int):
+    """A whole number of a numeric library's own kind."""
+
+
 class Level(enum.IntEnum):
     """A number of the app's own kind."""
 
@@ -122,6 +126,7 @@ class Level(enum.IntEnum):
         pytest.param(Markup("<b>"), "<b>", id="a template's text"),
         pytest.param(Half(0.5), 0.5, id="a library's float"),
         pytest.param(Level.HIGH, 3, id="an enum's number"),
+        pytest.param(Whole(3), 3, id="a library's integer"),
         pytest.param(True, True, id="a bool"),
         pytest.param("\ud800", "?", id="no UTF-8"),
         pytest.param("x" * 300, "x" * 256, id="a long text"),

@@ -171,9 +171,14 @@ class LosingStorage(MemoryStorage):
     """Takes a batch, but its answer is lost once."""
 
     lost = False
+    refused = 0
 
     def apply(self, batch: Batch) -> Outcome:
-        outcome = super().apply(batch)
+        try:
+            outcome = super().apply(batch)
+        except StorageUnavailable:
+            self.refused += 1
+            raise
         if not self.lost:
             self.lost = True
             raise StorageUnavailable(reason="io_error")
@@ -189,6 +194,7 @@ def test_a_batch_whose_answer_was_lost_is_not_taken_again(folder: Path) -> None:
         drainer.drain()
     drainer.drain()
     assert storage.ledger().counts == {"seen": 2, "stored": 2}
+    assert storage.refused == 0
 
 
 def test_a_replaced_database_gets_all_that_is_still_there(folder: Path, tmp_path: Path) -> None:
@@ -288,13 +294,16 @@ def test_a_storage_that_chokes_on_nothing_at_all_is_down(folder: Path, monkeypat
     record(folder, "a")
     for name in segments.names(folder):
         segments.finish(folder / name)
+    batches: list[Batch] = []
+
+    def choke(batch: Batch) -> Outcome:
+        batches.append(batch)
+        raise ZeroDivisionError
+
     monkeypatch.setattr(storage, "apply", choke)
     with pytest.raises(ZeroDivisionError):
         make_writer(folder, storage).drain()
-
-
-def choke(batch: Batch) -> Outcome:
-    raise ZeroDivisionError
+    assert len(batches) == 1
 
 
 @pytest.mark.parametrize(

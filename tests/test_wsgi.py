@@ -147,6 +147,23 @@ def test_an_app_that_starts_late(site: Site) -> None:
     assert site.summary().page_views == 1
 
 
+def test_changes_are_made_before_the_headers_leave(site: Site) -> None:
+    """When the server gets the status, the change is stored already: some send it at once."""
+    found: list[object] = []
+
+    def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        environ[ENVIRON_KEY].profile["font"] = "large"
+        start_response("200 OK", HTML)
+        return [b"x"]
+
+    def start(*args: object) -> Callable[[bytes], object]:
+        found.append(site.tracker.privacy.export(ALIAS)["preferences"])
+        return found.append
+
+    AliasMiddleware(app, tracker=site.tracker)(environ_of(), start)
+    assert found == [{"font": "large"}]
+
+
 def test_write(site: Site) -> None:
     """Before a chunk written the old way is passed on, the page view is in the spool."""
     spooled: list[int] = []

@@ -9,8 +9,7 @@ import logging
 import re
 import secrets
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +43,7 @@ _ONCE_PATIENCE = 30.0
 _LONGEST_PAUSE = 5.0
 _SUBSCRIBER_HEADER = "x-simulated-subscriber"
 _EPILOG = "Exit codes: 0 done; 1 the storage or something else failed; 2 the command or a setting is wrong."
+_SILENCE = logging.NullHandler()
 
 _json_option = click.option("--json", "as_json", is_flag=True, help="Write JSON.")
 
@@ -90,12 +90,12 @@ class AliasGroup(click.Group):
 @click.pass_obj
 def stats(source: Source, since: datetime | None, until: datetime | None, days: int | None, as_json: bool) -> None:
     """Show the figures of an interval, each with its definition."""
+    _silence_log()
     with source.opened() as tracker:
         today = datetime.now(zone_of(tracker)).date()
         bounds = interval(since and since.date(), until and until.date(), days, today)
         require_data(tracker)
-        with _quiet():
-            drained = tracker.flush(_DRAIN_PATIENCE)
+        drained = tracker.flush(_DRAIN_PATIENCE)
         summary = tracker.statistics.summary(*bounds)
     if not drained:
         click.echo("Note: some events still wait in the spool and are not in these figures.", err=True)
@@ -128,6 +128,7 @@ def interval(since: date | None, until: date | None, days: int | None, today: da
 @click.pass_obj
 def visitor(source: Source, alias: str, limit: int, as_json: bool) -> None:
     """Show what is stored of one visitor: profile, consents, latest history."""
+    _silence_log()
     with source.opened() as tracker:
         require_data(tracker)
         zone = zone_of(tracker)
@@ -146,6 +147,8 @@ def visitor(source: Source, alias: str, limit: int, as_json: bool) -> None:
 def drain(source: Source, once: bool, as_json: bool) -> None:
     """Move recorded events from the spool into the storage, until SIGTERM or SIGINT."""
     source.given.setdefault("service", "drain")  # nothing is recorded under it: a segment says whose it is
+    if once:
+        _silence_log()
     with source.opened() as tracker:
         if once:
             _drain_once(tracker)
@@ -156,9 +159,8 @@ def drain(source: Source, once: bool, as_json: bool) -> None:
 
 
 def _drain_once(tracker: Tracker) -> None:
-    with _quiet():
-        if not tracker.drain() and not tracker.flush(_ONCE_PATIENCE):
-            raise AliasError("another process is the writer of this spool, and it does not get on")
+    if not tracker.drain() and not tracker.flush(_ONCE_PATIENCE):
+        raise AliasError("another process is the writer of this spool, and it does not get on")
 
 
 def _drain_until_stopped(tracker: Tracker) -> None:
@@ -237,15 +239,9 @@ def _as_json(document: object) -> str:
     return msgspec.json.format(msgspec.json.encode(document)).decode()
 
 
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep the log off stderr while a command runs that says itself what went wrong."""
-    logger, silence = logging.getLogger("alias_middleware"), logging.NullHandler()
-    logger.addHandler(silence)
-    try:
-        yield
-    finally:
-        logger.removeHandler(silence)
+def _silence_log() -> None:
+    """Keep the log off stderr, to the process's end, where a command says itself what went wrong."""
+    logging.getLogger("alias_middleware").addHandler(_SILENCE)
 
 
 def standalone() -> click.Group:

@@ -136,7 +136,7 @@ def test_visitor_under_pseudonym_keys_is_found_by_the_environments_keys(database
         pytest.param(["stats", "--service=x", "--days=0"], 2, "--days", id="no days"),
         pytest.param(["stats", "--service=x", "--since=yesterday"], 2, "--since", id="no date"),
         pytest.param(
-            ["stats", "--service=x", "--storage=sqlite:////none/alias.db"], 1, "/none", id="no such file"
+            ["stats", "--service=x", "--storage=sqlite:////proc/no.db"], 1, "no /proc/no.db", id="no such file"
         ),
         pytest.param(["visitor", "--service=x", "33612345678"], 2, "no alias", id="no alias"),
         pytest.param(["keys", "--count=0"], 2, "--count", id="no keys"),

@@ -46,6 +46,15 @@ def test_module_is_the_command(database: str) -> None:
     assert len(bad.stderr.splitlines()) == 1
 
 
+@pytest.mark.parametrize("command", [["stats", "--service=x"], ["drain", "--once"]], ids=["stats", "drain"])
+def test_failure_is_one_line(database: str, tmp_path: Path, command: list[str]) -> None:
+    """When the database cannot be read, stderr has one line: the log stays silent beside it."""
+    (tmp_path / "alias.db").write_bytes(b"no database" * 1000)
+    result = ended(*command)
+    assert (result.returncode, result.stdout) == (1, "")
+    assert len(result.stderr.splitlines()) == 1, result.stderr
+
+
 def test_script_is_the_command() -> None:
     """The installed script `alias-middleware` is the same command line."""
     script = Path(sys.executable).with_name("alias-middleware")

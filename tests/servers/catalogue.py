@@ -22,17 +22,10 @@ def _gunicorn(name: str, *options: str, workers: int = 2) -> Server:
 def _uwsgi(name: str, *options: str, workers: int = 2) -> Server:
     def command(where: int | Path) -> list[str]:
         at = f"127.0.0.1:{where}" if isinstance(where, int) else str(where)
-        base = ["--http-socket", at, "--master", "--processes", str(workers), "--die-on-term", "--need-app"]
-        return [
-            "uwsgi",
-            *base,
-            "--pythonpath",
-            str(ROOT),
-            "--module",
-            f"{SITE}:wsgi",
-            "--disable-logging",
-            *options,
-        ]
+        base = ["--http-socket", at, "--master", "--processes", str(workers), "--need-app"]
+        gracefully = ["--hook-master-start", "unix_signal:15 gracefully_kill_them_all"]
+        site = ["--pythonpath", str(ROOT), "--module", f"{SITE}:wsgi", "--disable-logging"]
+        return ["uwsgi", *base, *gracefully, *site, *options]
 
     return Server(name, command, workers, unix_peer="0.0.0.0")
 
@@ -110,5 +103,8 @@ RENEWED = [
 ]
 """Servers that change a worker for a new one after a few requests."""
 
-RELOADED = [GTHREAD, GEVENT, PRELOAD, UWSGI, UVICORN_H11, GRANIAN_WSGI]
-"""Servers that change all workers for new ones at SIGHUP."""
+RELOADED = [GTHREAD, PRELOAD, UVICORN_H11, GRANIAN_WSGI]
+"""Servers that change all workers for new ones at SIGHUP.
+
+uWSGI starts its own program anew then, which is not its own where it was installed as a wheel.
+"""

@@ -101,7 +101,7 @@ def test_workers_changed_under_load_lose_nothing(site: Site, server: Server) -> 
     with site.served_by(server) as served:
         with under_load(served) as done:
             wait_until(lambda: sum(done().answered.values()) >= 12, "the visitors are at it")
-            old = holdings(served, server).keys()
+            old = set(holdings(served, server))
             os.kill(served.process.pid, signal.SIGHUP)
             wait_until(lambda: not gone_from(served, old), "new workers serve")
             then = sum(done().answered.values())

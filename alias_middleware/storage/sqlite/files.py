@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -17,6 +18,8 @@ from alias_middleware.storage.sqlite.schema import HISTORY, PREFERENCES, migrate
 
 _READ_TIMEOUT_SECONDS = 0.05
 _OPENING_TIMEOUT_SECONDS = 2.0
+_SWITCH_ATTEMPTS = 20
+_SWITCH_PAUSE_SECONDS = 0.005
 _MOST_IDLE = 16
 _REQUEST_CHECKPOINT_PAGES = 10_000
 _LOOK_EVERY = 64
@@ -179,7 +182,7 @@ class Files:
         try:
             sql.execute("ATTACH DATABASE ? AS preferences", (str(self.preferences),))
             for schema, steps, synchronous in _SCHEMAS:
-                sql.execute(f"PRAGMA {schema}.journal_mode = WAL")
+                _log_ahead(sql, schema)
                 sql.execute(f"PRAGMA {schema}.synchronous = {synchronous}")
                 migrate(sql, schema, steps)
             sql.execute(f"PRAGMA wal_autocheckpoint = {_REQUEST_CHECKPOINT_PAGES}")
@@ -244,6 +247,23 @@ def _close_before_fork() -> None:
 
 
 os.register_at_fork(before=_close_before_fork)
+
+
+def _log_ahead(sql: sqlite3.Connection, schema: str) -> None:
+    """Switch a file to its write-ahead log.
+
+    Where several processes open a new file at once SQLite refuses all but one, without waiting: they would wait
+    for each other.
+    """
+    for attempt in range(_SWITCH_ATTEMPTS):
+        try:
+            sql.execute(f"PRAGMA {schema}.journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or attempt == _SWITCH_ATTEMPTS - 1:
+                raise
+            time.sleep(_SWITCH_PAUSE_SECONDS)
+        else:
+            return
 
 
 def _file_identity(path: Path) -> tuple[int, int] | None:
