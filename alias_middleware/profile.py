@@ -76,7 +76,7 @@ class Consent(NamedTuple):
 
 
 class StoredProfile(NamedTuple):
-    """What one storage read gives: documents as JSON, knowledge as a record."""
+    """What one storage read gives: documents and knowledge as JSON, to be decoded when they are looked at."""
 
     preferences: bytes = b"{}"
     personal: bytes = b"{}"

@@ -45,7 +45,9 @@ class Trust:
 
         None or "" is a Unix socket; anything that is not a plain address is not trusted.
         """
-        return self._trusts(peer) and self._has_secret(pairs)
+        decided = self._decided.get(peer) if peer else None
+        trusted = self._trusts(peer) if decided is None else decided
+        return trusted and (self.secret_name is None or self._has_secret(pairs))
 
     def _trusts(self, peer: str | None) -> bool:
         if not peer:
@@ -67,8 +69,6 @@ class Trust:
         return any(plain in network for network in self._networks)
 
     def _has_secret(self, pairs: Pairs) -> bool:
-        if self.secret_name is None:
-            return True
         values = [value for name, value in pairs if name == self.secret_name]
         return len(values) == 1 and hmac.compare_digest(values[0].strip(OWS), self._secret)
 
