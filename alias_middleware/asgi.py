@@ -24,6 +24,7 @@ ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 SCOPE_KEY = "alias_middleware.visitor"
 """Where a raw ASGI app finds its visitor in the scope."""
 
+_SECURE = ("https", "wss")
 _STARTS = ("http.response.start", "websocket.http.response.start")
 
 Result = TypeVar("Result")
@@ -73,7 +74,7 @@ class AliasMiddleware:
                 current_visitor.reset(token)
             except ValueError:  # closed in another context than it was called in
                 pass
-            if exchange.has_work():
+            if exchange.recognised and exchange.has_work():
                 await self._hop(exchange.commit)
 
     def _request(self, scope: Scope) -> Request:
@@ -84,15 +85,18 @@ class AliasMiddleware:
         watched = self._watched
         noticed = [pair for pair in headers if pair[0] in watched]
         if noticed:
-            hidden = self._hidden
-            scope["headers"] = [pair for pair in headers if pair[0] not in hidden]
+            kept = headers.copy()
+            for pair in noticed:
+                if pair[0] in self._hidden:
+                    kept.remove(pair)
+            scope["headers"] = kept
         client = scope.get("client")
         return Request(
             noticed,
             client[0] if client else None,
             scope.get("method", ""),
             scope["path"],
-            scope.get("scheme") in ("https", "wss"),
+            scope.get("scheme") in _SECURE,
         )
 
     async def _hop_to_load(self, request: Request) -> Exchange:
@@ -108,18 +112,37 @@ class AliasMiddleware:
     def _sender(self, exchange: Exchange, scope: Scope, send: Send) -> Send:
         async def send_on(message: Message) -> None:
             if message["type"] in _STARTS:
-                if type(message.get("headers")) is not list:  # an iterable that may be good for one look only
-                    message = {**message, "headers": list(message.get("headers", ()))}
-                exchange.started(message["status"], _content_type(message["headers"]), lambda: _accept(scope))
-                if exchange.has_work():
-                    await self._hop(exchange.commit)
-                if exchange.may_be_personal():
-                    message = _complete_start(exchange, message)
-            elif exchange.has_work():
+                message = await self._started(exchange, scope, message)
+            elif exchange.recognised and exchange.has_work():
                 await self._hop(exchange.commit)
             await send(message)
 
         return send_on
+
+    async def _started(self, exchange: Exchange, scope: Scope, message: Message) -> Message:
+        """Record, commit, and say what the answer depends on."""
+        headers = message.get("headers")
+        if type(headers) is not list:  # an iterable that may be good for one look only
+            message = {**message, "headers": list(headers or ())}
+            headers = message["headers"]
+        content_type = vary = cache_control = b""
+        for name, value in headers:
+            match name.lower():
+                case b"content-type":
+                    content_type = content_type or value
+                case b"vary":
+                    vary = vary + b", " + value if vary else value
+                case b"cache-control":
+                    cache_control = cache_control + b", " + value if cache_control else value
+        exchange.started(message["status"], content_type.decode("latin-1"), lambda: _accept(scope))
+        if exchange.recognised and exchange.has_work():
+            await self._hop(exchange.commit)
+        if not exchange.may_be_personal():
+            return message
+        added = exchange.answer_headers(vary.decode("latin-1"), cache_control.decode("latin-1"))
+        if vary and any(name == "Vary" for name, _ in added):
+            headers = [pair for pair in headers if pair[0].lower() != b"vary"]
+        return {**message, "headers": [*headers, *[_raw(*pair) for pair in added]]}
 
     async def _hop(self, work: Callable[[], Result]) -> Result:
         """Do blocking work on the tracker's threads; once begun it is finished even if we are cancelled.
@@ -131,29 +154,6 @@ class AliasMiddleware:
         except RuntimeError:
             return work()
         return await asyncio.shield(done)
-
-
-def _content_type(headers: list[tuple[bytes, bytes]]) -> str:
-    for name, value in headers:
-        if name.lower() == b"content-type":
-            return value.decode("latin-1")
-    return ""
-
-
-def _complete_start(exchange: Exchange, message: Message) -> Message:
-    """Say in a start what the answer depends on."""
-    vary = cache_control = b""
-    headers = message["headers"]
-    for name, value in headers:
-        lowered = name.lower()
-        if lowered == b"vary":
-            vary = vary + b", " + value if vary else value
-        elif lowered == b"cache-control":
-            cache_control = cache_control + b", " + value if cache_control else value
-    added = exchange.answer_headers(vary.decode("latin-1"), cache_control.decode("latin-1"))
-    if vary and any(name == "Vary" for name, _ in added):
-        headers = [pair for pair in headers if pair[0].lower() != b"vary"]
-    return {**message, "headers": [*headers, *[_raw(*pair) for pair in added]]}
 
 
 @lru_cache  # nearly every personal answer gets the same

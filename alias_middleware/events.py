@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
@@ -252,17 +252,23 @@ def media_type(value: str) -> str:
 
 
 def is_page_view(
-    *, method: str, status: int, content_type: str, accept: str, annotated: bool, page_types: frozenset[str]
+    method: str,
+    status: int,
+    content_type: str,
+    page_types: frozenset[str],
+    *,
+    annotated: bool,
+    accept: Callable[[], str],
 ) -> bool:
     """Tell whether an answer counts as a page view.
 
     A GET answered 2xx with a page type. A 304 names no type: it counts when the app annotated the page, or
-    when the request's Accept names a page type explicitly.
+    when the request's Accept, which `accept` gives, names a page type explicitly.
     """
     if method != "GET":
         return False
     if status == 304:
-        return annotated or any(media_type(choice) in page_types for choice in accept.split(","))
+        return annotated or any(media_type(choice) in page_types for choice in accept().split(","))
     return 200 <= status < 300 and media_type(content_type) in page_types
 
 

@@ -59,7 +59,7 @@ class Request(msgspec.Struct, frozen=True):
 class Exchange:
     """A request and its answer, on its way through an edge."""
 
-    __slots__ = ("_cookie_at_us", "_host", "_request", "_rules", "visitor")
+    __slots__ = ("_cookie_at_us", "_host", "_request", "_rules", "recognised", "visitor")
 
     def __init__(
         self, host: Host, rules: Rules, request: Request, visitor: Visitor, cookie_at_us: int | None
@@ -70,32 +70,28 @@ class Exchange:
         self._request = request
         self._cookie_at_us = cookie_at_us
         self.visitor = visitor
+        self.recognised = visitor.recognition.alias is not None
 
     def started(self, status: int, content_type: str, accept: Callable[[], str]) -> None:
         """Record the page view, if the answer that starts now is one. `accept` gives the request's Accept."""
         try:
-            if not self._is_page_view(status, content_type, accept):
-                return
-            if self.visitor.recognition.alias is None:
-                self._host.unidentified(self.visitor.begun_us)
-            else:
-                self.visitor.show(clean_text(self._request.path, PATH_LIMIT))
+            if self._is_page_view(status, content_type, accept):
+                if self.recognised:
+                    self.visitor.show(clean_text(self._request.path, PATH_LIMIT))
+                else:
+                    self._host.unidentified(self.visitor.begun_us)
         except Exception as error:
             self._host.problem(error)
 
     def _is_page_view(self, status: int, content_type: str, accept: Callable[[], str]) -> bool:
         request, rules = self._request, self._rules
+        annotated = self.visitor.annotation is not None
         return (
             is_page_view(
-                method=request.method,
-                status=status,
-                content_type=content_type,
-                accept=accept() if status == 304 else "",
-                annotated=self.visitor.annotation is not None,
-                page_types=rules.page_types,
+                request.method, status, content_type, rules.page_types, annotated=annotated, accept=accept
             )
             and not (request.noticed and _says_prefetch(request.noticed))
-            and not (rules.excluded is not None and rules.excluded.match(request.path))
+            and (rules.excluded is None or not rules.excluded.match(request.path))
         )
 
     def load(self) -> None:
@@ -162,7 +158,8 @@ def _personal(vary: str, cache_control: str, names: tuple[str, ...]) -> tuple[tu
 
 
 def _says_prefetch(noticed: list[Pair]) -> bool:
-    return any(name in PURPOSE_HEADERS and is_prefetch(value) for name, value in noticed)
+    said = [value for name, value in noticed if name in PURPOSE_HEADERS]
+    return any(map(is_prefetch, said)) if said else False
 
 
 def _is_shareable(cache_control: str) -> bool:

@@ -11,6 +11,9 @@ from alias_middleware.profile import Operation, StoredProfile
 class Keeper(Protocol):
     """What a visitor asks of the tracker. Times are microseconds since the epoch (UTC)."""
 
+    durable: frozenset[type[Event]]
+    """The types of events that are to be made durable by `sync`."""
+
     def now(self) -> int:
         """Give the present moment."""
 
@@ -22,9 +25,6 @@ class Keeper(Protocol):
 
     def record(self, event: AnyEvent) -> bool:
         """Put an event in the spool; False when it was dropped."""
-
-    def must_survive_power_loss(self, event: Event) -> bool:
-        """Tell whether an event is to be made durable by `sync`."""
 
     def dropped(self, reason: str, event: str) -> None:
         """Count an event that is not recorded."""

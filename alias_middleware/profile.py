@@ -41,6 +41,7 @@ Json = Any
 
 encode_json: Callable[[Json], bytes] = msgspec.json.Encoder().encode
 decode_json: Callable[[bytes], Json] = msgspec.json.Decoder().decode
+decode_knowledge: Callable[[bytes], Knowledge] = msgspec.json.Decoder(Knowledge).decode
 
 
 class Operation(msgspec.Struct, frozen=True, array_like=True):
@@ -81,7 +82,12 @@ class StoredProfile(NamedTuple):
     preferences: bytes = b"{}"
     personal: bytes = b"{}"
     consents: bytes = b"{}"
-    knowledge: Knowledge = Knowledge()
+    derived: bytes = b"[]"
+
+    @property
+    def knowledge(self) -> Knowledge:
+        """What is derived from the visitor's history."""
+        return decode_knowledge(self.derived)
 
 
 class ProfileDocument(msgspec.Struct):

@@ -19,7 +19,7 @@ from pathlib import Path
 from alias_middleware.breaker import Breaker
 from alias_middleware.counters import Counters
 from alias_middleware.errors import BlockingCallError, SettingsError, SpoolError, StorageError, describe
-from alias_middleware.events import AnyEvent, Event, Purchase, Refund
+from alias_middleware.events import AnyEvent, Event, PageView, Purchase, Refund, TrackedEvent
 from alias_middleware.local_time import LocalDays
 from alias_middleware.profile import Operation, ProfileChange, StoredProfile
 from alias_middleware.settings import Settings
@@ -29,7 +29,8 @@ from alias_middleware.writer import Writer
 
 _HAND_ON_EVERY_US = 1_000_000
 _HOPS_AT_ONCE = 4
-_MONEY = (Purchase, Refund)  # made once: `Purchase | Refund` is made anew each time it is reached
+_MONEY: frozenset[type[Event]] = frozenset({Purchase, Refund})
+_REST: frozenset[type[Event]] = frozenset({PageView, TrackedEvent})
 
 logger = logging.getLogger("alias_middleware")
 
@@ -55,6 +56,7 @@ class Recorder:
         self.reads, self.changes = Breaker(), Breaker()
         self._settings = settings
         self._namespace = settings.namespace
+        self.durable: frozenset[type[Event]] = _durable_types(settings)
         self.day = LocalDays(settings.tzinfo).day
         self._handed_on_us = 0
         self._executor: ThreadPoolExecutor | None = None
@@ -125,7 +127,8 @@ class Recorder:
             self.counters.add_dropped("error")
             self.problem(error)
             return False
-        self._appended()
+        if self._spool_fails or not 0 <= event.begun_us - self._handed_on_us < _HAND_ON_EVERY_US:
+            self._appended()
         return True
 
     def _spool_failed(self, error: SpoolError) -> None:
@@ -144,12 +147,6 @@ class Recorder:
         self._start_writer()
         if not 0 <= self.now() - self._handed_on_us < _HAND_ON_EVERY_US:
             self.hand_on()
-
-    def must_survive_power_loss(self, event: Event) -> bool:
-        """Tell whether an event is to be made durable by `sync`."""
-        settings = self._settings
-        money = isinstance(event, _MONEY)
-        return (settings.purchase_durability if money else settings.durability) == "power"
 
     def sync(self) -> None:
         """Make what was recorded survive the loss of power."""
@@ -287,3 +284,9 @@ def _on_event_loop() -> bool:
     except RuntimeError:
         return False
     return True
+
+
+def _durable_types(settings: Settings) -> frozenset[type[Event]]:
+    """Give the types of events that must survive the loss of power."""
+    money = _MONEY if settings.purchase_durability == "power" else frozenset()
+    return money | (_REST if settings.durability == "power" else frozenset())

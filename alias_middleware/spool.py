@@ -93,6 +93,7 @@ class Spool:
         self.folder = folder
         self._origin = origin
         self._limit = limit
+        self._most = min(_SEGMENT_BYTES, limit)
         self._look_every = min(_LOOK_EVERY_BYTES, max(limit // 8, 1))
         self._entropy = entropy
         self._begin()
@@ -122,8 +123,11 @@ class Spool:
             raise SpoolError(f"a record takes at most {LARGEST_RECORD} bytes", reason="too_large")
         with self._lock:
             try:
-                descriptor = self._ready(more)
-                self._write(descriptor, framed(payload, self._seed))
+                descriptor = self._descriptor
+                if descriptor is None or self._size >= self._next_look:
+                    descriptor = self._ready(more)
+                frame = FRAME.pack(len(payload), zlib.crc32(payload, self._seed)) + payload
+                self._write(descriptor, frame)
             except OSError as error:
                 raise _spool_error(error) from error
 
@@ -174,6 +178,7 @@ class Spool:
         """Write a record whole, or nothing of it."""
         written = 0
         try:
+            written = os.write(descriptor, frame)
             while written < len(frame):
                 written += os.write(descriptor, frame[written:])
         except OSError as error:
@@ -214,14 +219,14 @@ class Spool:
 
     def _ready(self, more: int) -> int:
         """Give the descriptor of a segment with room for `more` bytes."""
-        if self._descriptor is not None and self._size >= min(_SEGMENT_BYTES, self._limit):
+        if self._descriptor is not None and self._size >= self._most:
             self._retire()
         if self._descriptor is not None and self._size >= self._next_look:
             if self._is_deleted(self._descriptor):
                 self._leave()
             else:
                 self._check_room(more)
-                self._next_look = self._size + self._look_every
+                self._plan_look()
         if self._descriptor is None:
             self._descriptor = self._create(more)
         return self._descriptor
@@ -232,6 +237,10 @@ class Spool:
             return os.fstat(descriptor).st_nlink == 0
         except OSError:
             return True
+
+    def _plan_look(self) -> None:
+        """Say at what size it is looked again whether there is room; at the latest when the segment is full."""
+        self._next_look = min(self._size + self._look_every, self._most)
 
     def _check_room(self, more: int) -> None:
         if folder_size(self.folder) + more > self._limit:
@@ -269,7 +278,7 @@ class Spool:
             raise
         self._seed = header.seed
         self._size = len(frame)
-        self._next_look = self._size + self._look_every
+        self._plan_look()
         self._unnamed = True
         return descriptor
 

@@ -106,10 +106,11 @@ class Tracker:
 
     def exchange(self, request: Request) -> Exchange:
         """Recognise the visitor of a request that has just arrived. Does not raise in production."""
-        recorder = self._here()
+        recorder = self._recorder if self._pid == os.getpid() else self._here()
+        now = self._clock() // 1000
         if not request.noticed:
             recorder.counters.add(_NOBODY)
-            return Exchange(recorder, self._rules, request, Visitor(recorder, _STRANGER, None, self._now()), None)
+            return Exchange(recorder, self._rules, request, Visitor(recorder, _STRANGER, None, now), None)
         recognition, cookie_at_us, by_continuity, key = _STRANGER, None, False, None
         try:
             recognition = self._source.recognise(request.noticed, request.peer, self._trust)
@@ -123,8 +124,9 @@ class Tracker:
         except Exception as error:
             recognition = _STRANGER
             recorder.problem(error)
-        visitor = Visitor(recorder, recognition, key, self._now())
-        visitor.by_continuity = by_continuity
+        visitor = Visitor(recorder, recognition, key, now)
+        if by_continuity:
+            visitor.by_continuity = True
         return Exchange(recorder, self._rules, request, visitor, cookie_at_us)
 
     def recognises_inline(self, request: Request) -> bool:

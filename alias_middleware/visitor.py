@@ -13,7 +13,7 @@ from functools import partial
 from types import TracebackType
 from typing import Self
 
-from alias_middleware.draft import Draft, Profile
+from alias_middleware.draft import Draft
 from alias_middleware.events import (
     NAME_LIMIT,
     TITLE_LIMIT,
@@ -32,6 +32,7 @@ from alias_middleware.events import (
     clean_text,
     plain_text,
 )
+from alias_middleware.fields import Profile
 from alias_middleware.identity import Recognition, Status
 from alias_middleware.keeper import Keeper
 from alias_middleware.local_time import to_micros
@@ -41,6 +42,7 @@ current_visitor: ContextVar[Visitor] = ContextVar("alias_middleware.visitor")
 """The visitor of the request that the current context serves."""
 
 _SOURCE_LIMIT = 128
+_UNSAID = (None, None)
 
 
 class Visitor:
@@ -49,20 +51,18 @@ class Visitor:
     Nothing on an unrecognised visitor raises: his profile lives for the request, nothing is recorded.
     """
 
-    __slots__ = (
-        "_at_once",
-        "_draft",
-        "_durable",
-        "_keeper",
-        "_key",
-        "_profile",
-        "annotation",
-        "begun_us",
-        "by_continuity",
-        "live",
-        "recognition",
-        "touched",
-    )
+    # Defaults of the class instead of slots: most requests never set them, and every request makes a visitor.
+    _draft: Draft | None = None
+    _profile: Profile | None = None
+    _durable = False
+    touched = False
+    """Whether the app looked at the visitor, so that the answer may be personal."""
+    annotation: tuple[str | None, str | None] | None = None
+    """What `page` said of this page view: title and category."""
+    by_continuity = False
+    """Whether the alias comes from the continuity cookie instead of the header."""
+    live = False
+    """Whether events are timed when they happen (a websocket), not when the request began."""
 
     def __init__(
         self,
@@ -82,17 +82,6 @@ class Visitor:
         self._key = key
         self.begun_us = begun_us
         self._at_once = at_once
-        self._draft: Draft | None = None
-        self._profile: Profile | None = None
-        self._durable = False
-        self.touched = False
-        """Whether the app looked at the visitor, so that the answer may be personal."""
-        self.annotation: tuple[str | None, str | None] | None = None
-        """What `page` said of this page view: title and category."""
-        self.by_continuity = False
-        """Whether the alias comes from the continuity cookie instead of the header."""
-        self.live = False
-        """Whether events are timed when they happen (a websocket), not when the request began."""
 
     def __bool__(self) -> bool:
         self.touched = True
@@ -167,7 +156,7 @@ class Visitor:
             # Not a closure over this visitor: in a circle, only the garbage collector would let go of him.
             load: Callable[[], StoredProfile] = StoredProfile if key is None else partial(self._keeper.load, key)
             changed = self.commit if self._at_once else None
-            self._draft = Draft(load, keeps=key is not None, changed=changed)
+            self._draft = Draft(load, keeps=key is not None, problem=self._keeper.problem, changed=changed)
         return self._draft
 
     def page(self, *, category: str | None = None, title: str | None = None) -> None:
@@ -231,10 +220,12 @@ class Visitor:
 
     def show(self, path: str) -> bool:
         """Record the page view of this request."""
-        if self._key is None:
+        key, begun_us = self._key, self.begun_us
+        if key is None:
             return False
-        title, category = self.annotation or (None, None)
-        return self._record(PageView(self._key, *self._when(None), "web", path, title, category))
+        title, category = self.annotation or _UNSAID
+        day = self._keeper.day(begun_us)
+        return self._record(PageView(key, begun_us, begun_us, day, "web", path, title, category))
 
     def _when(self, at: datetime | None) -> tuple[int, int, int]:
         """The time of an event, the time its request began, and its local day."""
@@ -251,7 +242,7 @@ class Visitor:
 
     def _record(self, event: AnyEvent) -> bool:
         recorded = self._keeper.record(event)
-        if recorded and self._keeper.must_survive_power_loss(event):
+        if recorded and type(event) in self._keeper.durable:
             self._durable = True
             if self._at_once:
                 self.commit()
@@ -282,8 +273,9 @@ class Visitor:
         """Tell whether a commit would have anything to do that takes time; never for a stranger."""
         draft = self._draft
         if draft is not None and draft.keeps:
-            for problem in draft.collect():
-                self._keeper.problem(problem)
+            if draft.watched:
+                for problem in draft.collect():
+                    self._keeper.problem(problem)
             if draft.operations:
                 return True
         return self._durable

@@ -2,4 +2,4 @@
 
 import pytest
 
-pytest.register_assert_rewrite("alias_middleware.testing")  # the shipped contract's plain asserts explain themselves
+pytest.register_assert_rewrite("alias_middleware.testing")  # its asserts explain themselves

@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alias_middleware.draft import Draft, Profile
-from alias_middleware.errors import ProfileError, ProfileTooLarge, ProfileValueError
+from alias_middleware.draft import Draft
+from alias_middleware.errors import ProfileError, ProfileTooLarge, ProfileValueError, StorageCorrupt
+from alias_middleware.fields import Profile
 from alias_middleware.history import Knowledge
 from alias_middleware.profile import (
     PROFILE_LIMIT,
@@ -30,9 +31,14 @@ from alias_middleware.profile import (
 STORED = {"font": "large", "seen": [1, 2], "deep": {"a": {"b": []}}, "n": 3}
 
 
+def raised(problem: Exception) -> None:
+    """Raise what a draft reports."""
+    raise problem
+
+
 def opened(preferences: Any = STORED, *, consents: Any = None, **more: Any) -> tuple[Draft, Profile]:
     stored = StoredProfile(encode_json(preferences), consents=encode_json(consents or {}), **more)
-    draft = Draft(lambda: stored, keeps=True)
+    draft = Draft(lambda: stored, keeps=True, problem=raised)
     return draft, Profile(draft)
 
 
@@ -65,7 +71,7 @@ def test_nothing_is_read_before_it_is_needed() -> None:
         reads.append(1)
         return StoredProfile()
 
-    draft = Draft(load, keeps=True)
+    draft = Draft(load, keeps=True, problem=raised)
     profile = Profile(draft)
     assert reads == []
     assert len(profile) + len(profile.personal) + profile.visits == 0
@@ -215,7 +221,7 @@ def test_a_spoilt_nested_value_stops_an_append() -> None:
 
 def test_a_visitor_who_is_nobody() -> None:
     """The mapping lives for the request and keeps nothing."""
-    draft = Draft(StoredProfile, keeps=False)
+    draft = Draft(StoredProfile, keeps=False, problem=raised)
     profile = Profile(draft)
     profile["f"] = 1
     profile.increment("n")
@@ -226,7 +232,7 @@ def test_a_visitor_who_is_nobody() -> None:
 def test_every_operation_is_told_at_once() -> None:
     """Visitors that commit at once are called after each."""
     calls: list[int] = []
-    draft = Draft(StoredProfile, keeps=True, changed=lambda: calls.append(len(draft.operations)))
+    draft = Draft(StoredProfile, keeps=True, problem=raised, changed=lambda: calls.append(len(draft.operations)))
     profile = Profile(draft)
     profile["f"] = 1
     profile.personal["g"] = 2
@@ -257,7 +263,7 @@ def test_defaults_of_consents() -> None:
 def test_knowledge_is_read_only() -> None:
     """Times are aware, money exact."""
     _, profile = opened(
-        knowledge=Knowledge(0, 1_500_000, visits=2, page_views=3, orders=1, revenue={"EUR": 2_500_000})
+        derived=encode_json(Knowledge(0, 1_500_000, visits=2, page_views=3, orders=1, revenue={"EUR": 2_500_000}))
     )
     assert profile.first_seen == datetime(1970, 1, 1, tzinfo=UTC)
     assert profile.last_seen == datetime(1970, 1, 1, 0, 0, 1, 500_000, tzinfo=UTC)
@@ -265,7 +271,7 @@ def test_knowledge_is_read_only() -> None:
     assert profile.revenue == {"EUR": Decimal("2.50")}
     with pytest.raises(AttributeError):
         profile.visits = 3  # type: ignore[misc]
-    nobody = Profile(Draft(StoredProfile, keeps=False))
+    nobody = Profile(Draft(StoredProfile, keeps=False, problem=raised))
     assert (nobody.first_seen, nobody.last_seen) == (None, None)
 
 
@@ -323,7 +329,7 @@ def test_what_is_stored_is_what_was_seen(told: list[tuple[bool, tuple[str, str, 
     """Any use of the mappings, then its operations on the stored document, gives what the draft shows."""
     document = ProfileDocument(preferences={"a": [1]}, personal={"b": {"x": 1}})
     stored = StoredProfile(encode_json(document.preferences), encode_json(document.personal))
-    draft = Draft(lambda: stored, keeps=True)
+    draft = Draft(lambda: stored, keeps=True, problem=raised)
     profile = Profile(draft)
 
     def commit(time_us: int) -> None:
@@ -341,3 +347,32 @@ def test_what_is_stored_is_what_was_seen(told: list[tuple[bool, tuple[str, str, 
     commit(len(told))
     seen = json.dumps([dict(profile), dict(profile.personal)])
     assert json.dumps([document.preferences, document.personal]) == seen
+
+
+def test_a_nested_value_gone_bad_does_not_stop_another_field() -> None:
+    """It is put back and reported; what is assigned afterwards is kept."""
+    problems: list[Exception] = []
+    stored = StoredProfile(b'{"l":[1]}')
+    draft = Draft(lambda: stored, keeps=True, problem=problems.append)
+    profile = Profile(draft)
+    profile["l"].append(object())
+    profile["font"] = "large"
+    assert [type(problem) for problem in problems] == [ProfileValueError]
+    assert dict(profile) == {"l": [1], "font": "large"}
+    assert [operation.field for operation in draft.take()] == ["font"]
+
+
+@pytest.mark.parametrize(
+    ("damaged", "look"),
+    [
+        pytest.param({"preferences": b"{"}, lambda profile: dict(profile) == {}, id="preferences"),
+        pytest.param({"consents": b"["}, lambda profile: dict(profile) == {}, id="consents"),
+        pytest.param({"derived": b"7"}, lambda profile: profile.visits == 0, id="knowledge"),
+    ],
+)
+def test_a_profile_that_does_not_decode_is_reported_and_empty(damaged: Any, look: Any) -> None:
+    """A damaged row is told; the app sees an empty profile."""
+    problems: list[Exception] = []
+    stored = StoredProfile(**damaged)
+    assert look(Profile(Draft(lambda: stored, keeps=True, problem=problems.append)))
+    assert StorageCorrupt in {type(problem) for problem in problems}

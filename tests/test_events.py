@@ -86,12 +86,14 @@ def test_what_counts_as_a_page_view(request_and_answer: dict[str, Any], counts: 
         "accept": BROWSER,
         "annotated": False,
     }
-    assert is_page_view(**(usual | request_and_answer), page_types=PAGE_TYPES) is counts
+    asked = usual | request_and_answer
+    accept = asked.pop("accept")
+    assert is_page_view(**asked, accept=lambda: accept, page_types=PAGE_TYPES) is counts
 
 
 def test_page_types_are_a_setting() -> None:
     """Other types than the usual ones can be pages."""
-    asked: dict[str, Any] = {"method": "GET", "status": 200, "accept": "", "annotated": False}
+    asked: dict[str, Any] = {"method": "GET", "status": 200, "accept": str, "annotated": False}
     types = frozenset({"application/pdf"})
     assert is_page_view(**asked, content_type="application/pdf", page_types=types)
     assert not is_page_view(**asked, content_type="text/html", page_types=types)

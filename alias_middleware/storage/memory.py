@@ -17,7 +17,6 @@ from msgspec.structs import replace
 from alias_middleware.errors import SettingsError, StorageUnavailable
 from alias_middleware.events import Event, PageView, Purchase
 from alias_middleware.history import (
-    Knowledge,
     Settlement,
     first_copies,
     forms_visit,
@@ -103,11 +102,12 @@ class MemoryStorage(Storage):
                 preferences=encode_json(record.document.preferences),
                 personal=encode_json(record.document.personal),
                 consents=encode_json(record.document.consents),
-                knowledge=self._knowledge(record),
+                derived=self._derived(record),
             )
 
-    def _knowledge(self, record: _Record) -> Knowledge:
-        return knowledge_of(record.streams(), self._gaps_us)
+    def _derived(self, record: _Record) -> bytes:
+        streams = record.streams()
+        return encode_json(knowledge_of(streams, self._gaps_us)) if streams else StoredProfile().derived
 
     def change_profile(self, namespace: str, change: ProfileChange, *, timeout: float) -> int:
         """Carry out operations under the storage's lock."""

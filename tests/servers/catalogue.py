@@ -27,7 +27,7 @@ def _uwsgi(name: str, *options: str, workers: int = 2) -> Server:
         site = ["--pythonpath", str(ROOT), "--module", f"{SITE}:wsgi", "--disable-logging"]
         return ["uwsgi", *base, *gracefully, *site, *options]
 
-    return Server(name, command, workers, unix_peer="0.0.0.0")
+    return Server(name, command, workers, unix_peer="0.0.0.0", keeps_connections=False)
 
 
 def _uvicorn(name: str, *options: str, workers: int = 1) -> Server:
@@ -70,10 +70,11 @@ GTHREAD = _gunicorn("gunicorn gthread", "--threads", "4")
 GEVENT = _gunicorn("gunicorn gevent", "--worker-class", "gevent")
 PRELOAD = _gunicorn("gunicorn --preload", "--preload", "--threads", "4")
 WAITRESS = _waitress("waitress")
-UWSGI = _uwsgi("uWSGI with threads", "--enable-threads", "--threads", "2")
-UWSGI_BARE = _uwsgi("uWSGI without threads")
+UWSGI = _uwsgi("uWSGI --threads", "--threads", "2")
+UWSGI_BARE = _uwsgi("uWSGI")
 UVICORN = _uvicorn("uvicorn httptools", "--http", "httptools")
 UVICORN_H11 = _uvicorn("uvicorn h11", "--http", "h11", "--loop", "asyncio", workers=2)
+UVICORN_DIRECT = _uvicorn("uvicorn --no-proxy-headers", "--no-proxy-headers")
 GRANIAN_WSGI = _granian("granian WSGI", "wsgi", workers=2)
 GRANIAN_ASGI = _granian("granian ASGI", "asgi")
 HYPERCORN = _hypercorn("hypercorn")
@@ -93,12 +94,12 @@ SERVERS = [
     HYPERCORN,
 ]
 
-PARSERS = [GTHREAD, WAITRESS, UWSGI, GRANIAN_WSGI, UVICORN, UVICORN_H11, GRANIAN_ASGI, HYPERCORN]
+PARSERS = [GTHREAD, WAITRESS, UWSGI_BARE, GRANIAN_WSGI, UVICORN, UVICORN_H11, GRANIAN_ASGI, HYPERCORN]
 """One server for each way of reading a request."""
 
 RENEWED = [
     _gunicorn("gunicorn --max-requests", "--threads", "2", "--max-requests", "15"),
-    _uwsgi("uWSGI --max-requests", "--enable-threads", "--max-requests", "15"),
+    _uwsgi("uWSGI --max-requests", "--max-requests", "15"),
     _hypercorn("hypercorn --max-requests", "--max-requests", "15", workers=2),
 ]
 """Servers that change a worker for a new one after a few requests."""

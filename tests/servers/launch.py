@@ -34,6 +34,9 @@ class Server(NamedTuple):
     unix_peer: str = "unix"
     """The member of `trusted_gateways` by which it calls whoever connects to its Unix socket."""
 
+    keeps_connections: bool = True
+    """Whether it answers several requests on one connection."""
+
     def __str__(self) -> str:
         return self.name
 

@@ -45,8 +45,12 @@ def ask(where: int | Path, requests: Sequence[Request], *, source: str = "") -> 
     with connect(where, source=source) as connection, connection.makefile("rb") as answers:
         replies = []
         for number, (method, path, lines) in enumerate(requests, 1):
-            connection.sendall(request_bytes(method, path, lines, last=number == len(requests)))
-            replies.append(_reply(answers))
+            try:
+                connection.sendall(request_bytes(method, path, lines, last=number == len(requests)))
+            except (BrokenPipeError, ConnectionResetError):  # it keeps no connection, or none of this kind
+                replies.append(NO_REPLY)
+            else:
+                replies.append(_reply(answers))
         return replies
 
 

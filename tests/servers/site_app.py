@@ -37,22 +37,25 @@ class Answer(NamedTuple):
 def answer(visitor: Visitor, method: str, path: str, probes: Iterable[tuple[str, str]]) -> Answer:
     """Serve one request of the site, whatever the edge."""
     match method, path.strip("/").split("/"):
+        case "POST", [action, what]:
+            return _act(visitor, action, what)
         case "GET", ["slow", number, *_]:
             return Answer(200, "text/html", [b"<p>slowly</p>"] * int(number), slow=True)
-        case "POST", ["buy", order]:
-            ringtone = Item("rt-42", "Sonnerie", category="music", price=Decimal("3.00"))
-            return _text(str(visitor.purchase(order, [ringtone], currency="EUR")))
-        case "POST", ["prefer", field]:
-            visitor.profile.increment(field)
-            return _text("kept")
         case "GET", ["process"]:
             return _text(json.dumps(_process()))
         case "GET", ["probe"]:
             return _text(json.dumps(list(probes)))
-        case "GET", _:
-            body = visitor.alias or "unrecognised"
-            return Answer(200, "text/html", [body.encode()], told=str(visitor.status))
-    return Answer(404, "text/plain", [b"not found"])
+    body = visitor.alias or "unrecognised"
+    return Answer(200, "text/html", [body.encode()], told=str(visitor.status))
+
+
+def _act(visitor: Visitor, action: str, what: str) -> Answer:
+    """Buy an order, or prefer a field a little more."""
+    if action == "buy":
+        ringtone = Item("rt-42", "Sonnerie", category="music", price=Decimal("3.00"))
+        return _text(str(visitor.purchase(what, [ringtone], currency="EUR")))
+    visitor.profile.increment(what)
+    return _text("kept")
 
 
 def _text(body: str) -> Answer:

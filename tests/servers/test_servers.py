@@ -14,7 +14,7 @@ import pytest
 
 from alias_middleware import Tracker
 from alias_middleware.statistics import Summary
-from tests.servers.catalogue import PRELOAD, RELOADED, RENEWED, SERVERS, WAITRESS
+from tests.servers.catalogue import PARSERS, PRELOAD, RELOADED, RENEWED, SERVERS, WAITRESS
 from tests.servers.launch import Served, Server, Site
 from tests.servers.load import ALIAS, FIELD, NAMED, Asked, acts, check, under_load
 from tests.support.real import stop, wait_until
@@ -93,6 +93,18 @@ def drains(site: Site, asked: Asked) -> None:
         assert (found.visitors, found.visits, found.clients) == (1, 1, 1)
         assert found.revenue == {"EUR": Decimal("3.00") * orders}
         assert tracker.visitor(ALIAS).profile[FIELD] == asked.answered["POST", f"/prefer/{FIELD}"]
+
+
+@pytest.mark.parametrize("server", PARSERS, ids=str)
+def test_last_counts_are_handed_on_at_the_end(tmp_path: Path, server: Server) -> None:
+    """Strangers' pages of the last moment, which wait in memory, are counted though the server ends at once."""
+    site = Site(tmp_path, writer_interval=3600)
+    with site.served_by(server) as served:
+        assert [served.ask("GET", "/").status for _ in range(9)] == [200] * 9
+        stop(served.process, server.stops_by)
+    with site.tracker() as tracker:
+        assert tracker.flush()
+        assert summary(tracker).unidentified_page_views == 9
 
 
 @pytest.mark.parametrize("server", RELOADED, ids=str)

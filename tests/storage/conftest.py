@@ -1,6 +1,3 @@
 """Assertions of the shipped contract show their values."""
 
 from __future__ import annotations
-
-import pytest
-

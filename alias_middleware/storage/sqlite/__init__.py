@@ -17,7 +17,6 @@ import msgspec
 
 from alias_middleware.errors import SettingsError, StorageUnavailable
 from alias_middleware.events import Event
-from alias_middleware.history import Knowledge
 from alias_middleware.profile import ProfileChange, StoredProfile
 from alias_middleware.statistics import Totals
 from alias_middleware.storage.base import Abilities, Batch, Ledger, Outcome, Storage, Suppression
@@ -30,12 +29,12 @@ _BATCH_TIMEOUT_SECONDS = 5.0
 _SUPPRESSION = "suppression"
 
 _READ = """
-    SELECT p.preferences, p.personal, p.consents, v.knowledge
+    SELECT ifnull(p.preferences, x'7b7d'), ifnull(p.personal, x'7b7d'), ifnull(p.consents, x'7b7d'),
+        ifnull(v.knowledge, x'5b5d')
     FROM (SELECT 1)
     LEFT JOIN preferences.profiles p ON p.namespace = ?1 AND p.key = ?2
     LEFT JOIN visitors v ON v.namespace = ?1 AND v.key = ?2
 """
-_decode_knowledge = msgspec.json.Decoder(Knowledge).decode
 
 
 class SQLiteStorage(Storage):
@@ -65,17 +64,10 @@ class SQLiteStorage(Storage):
         try:
             held = self._files.take()
             row = held.sql.execute(_READ, (namespace, key)).fetchone()
-            written, personal, consents, knowledge = row
-            known = Knowledge() if knowledge is None else _decode_knowledge(knowledge)
         except DRIVER_ERRORS as error:
             raise self._files.failure(held, error) from error
         self._files.give(held)
-        return StoredProfile(
-            b"{}" if written is None else written,
-            b"{}" if personal is None else personal,
-            b"{}" if consents is None else consents,
-            known,
-        )
+        return tuple.__new__(StoredProfile, row)  # its own constructor takes a twentieth of the whole read
 
     def change_profile(self, namespace: str, change: ProfileChange, *, timeout: float) -> int:
         """Carry out operations in one short transaction on the preferences file."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import sqlite3
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -134,6 +135,7 @@ class Files:
         self._pid = os.getpid()
         self._idle: list[Connection] = []
         self._inherited: list[Connection] = []
+        self._opening = threading.Lock()
         self._taken = 0
         _of_this_process.add(self)
 
@@ -166,6 +168,7 @@ class Files:
 
     def _leave_to_parent(self) -> None:
         """After a fork: a connection given back in its last moment is the parent's; closing it is not ours."""
+        self._opening = threading.Lock()
         self._pid = os.getpid()
         self._inherited += self._idle
         self._idle = []
@@ -174,6 +177,11 @@ class Files:
         return tuple(map(_file_identity, (self.history, self.preferences)))
 
     def _connect(self) -> Connection:
+        """Open both files, one thread at a time: who makes them keeps the others waiting, not failing."""
+        with self._opening:
+            return self._open()
+
+    def _open(self) -> Connection:
         for path in (self.history, self.preferences):
             _create_private(path)
         sql = sqlite3.connect(

@@ -112,8 +112,6 @@ def test_a_row_that_does_not_decode_is_corrupt(storage: SQLiteStorage, path: Pat
     sql.commit()
     sql.close()
     with pytest.raises(StorageCorrupt, match="does not decode"):
-        storage.read_profile(SPACE, KEY)
-    with pytest.raises(StorageCorrupt, match="does not decode"):
         storage.apply(Batch(entries=[Teller(ids=iter([9])).view(NOON)]))
 
 
