@@ -13,6 +13,7 @@ import msgspec
 
 from alias_middleware.errors import ProfileError, ProfileTooLarge, ProfileValueError, StorageCorrupt
 from alias_middleware.history import Knowledge
+from alias_middleware.keeper import Reader
 from alias_middleware.profile import (
     PROFILE_LIMIT,
     PURPOSES,
@@ -29,8 +30,6 @@ from alias_middleware.profile import (
     latest_consents,
 )
 
-Load = Callable[[], StoredProfile]
-Problem = Callable[[Exception], None]
 Decoded = TypeVar("Decoded")
 
 _LIMITED: tuple[Area, ...] = ("preferences", "personal")
@@ -42,29 +41,28 @@ class Draft:
 
     # Defaults of the class instead of slots: most requests never set them, and every request makes a draft.
     _stored: StoredProfile | None = None
+    _derived: bytes | None = None
     _consents: dict[str, Consent] | None = None
 
-    def __init__(
-        self, load: Load, *, keeps: bool, problem: Problem, changed: Callable[[], None] | None = None
-    ) -> None:
-        """Work on what `load` reads. Where it `keeps` nothing, changes live as long as the draft.
+    def __init__(self, reader: Reader, key: str | None, changed: Callable[[], None] | None = None) -> None:
+        """Work on the profile of `key` that `reader` reads; for None, changes live as long as the draft.
 
-        `problem` is told of what cannot be read, which then is as if it were empty. `changed` is called after
+        The reader is told of what cannot be read, which then is as if it were empty. `changed` is called after
         every operation, for visitors that commit at once.
         """
-        self._problem = problem
-        self._load = load
+        self._reader = reader
+        self._key = key
         self._changed = changed
         self._documents: dict[Area, dict[str, Json]] = {}
         self.watched: dict[tuple[Area, str], bytes] = {}
-        self.keeps = keeps
         self.operations: list[Operation] = []
+        self.keeps = key is not None
 
     @property
     def stored(self) -> StoredProfile:
         """What the storage had when it was first asked."""
         if self._stored is None:
-            self._stored = self._load()
+            self._stored = StoredProfile() if self._key is None else self._reader.load(self._key)
         return self._stored
 
     def load(self) -> None:
@@ -85,13 +83,18 @@ class Draft:
     @property
     def knowledge(self) -> Knowledge:
         """What is derived from the visitor's history."""
-        return self._decoded(self.stored.derived, decode_knowledge, Knowledge())
+        if self._key is None:
+            return Knowledge()
+        if self._derived is None:
+            derived = self.stored.derived
+            self._derived = self._reader.know(self._key) if derived is None else derived
+        return self._decoded(self._derived, decode_knowledge, Knowledge())
 
     def _decoded(self, raw: bytes, decode: Callable[[bytes], Decoded], instead: Decoded) -> Decoded:
         try:
             return decode(raw)
         except msgspec.DecodeError:
-            self._problem(StorageCorrupt("a stored profile does not decode"))
+            self._reader.problem(StorageCorrupt("a stored profile does not decode"))
             return instead
 
     def allows(self, purpose: str) -> bool:
@@ -127,7 +130,7 @@ class Draft:
         area, field = operation.area, operation.field
         check_value(field, operation.value)
         for problem in self.collect():
-            self._problem(problem)
+            self._reader.problem(problem)
         self._check_size(area, field, value)
         self.document(area)[field] = value
         self.watched.pop((area, field), None)
@@ -191,7 +194,7 @@ class Draft:
 
     def reread(self) -> None:
         """Forget what was read, so that the next look sees what others wrote."""
-        self._stored = self._consents = None
+        self._stored = self._derived = self._consents = None
         self._documents.clear()
         self.watched.clear()
 

@@ -8,7 +8,20 @@ from alias_middleware.events import AnyEvent, Event
 from alias_middleware.profile import Operation, StoredProfile
 
 
-class Keeper(Protocol):
+class Reader(Protocol):
+    """What a draft asks for."""
+
+    def load(self, key: str) -> StoredProfile:
+        """Read a profile; an empty one when the storage cannot answer."""
+
+    def know(self, key: str) -> bytes:
+        """Read what is derived from a visitor's history, as JSON; nothing when the storage cannot answer."""
+
+    def problem(self, error: Exception) -> None:
+        """Report an error: raised where the settings say so, else logged and counted."""
+
+
+class Keeper(Reader, Protocol):
     """What a visitor asks of the tracker. Times are microseconds since the epoch (UTC)."""
 
     durable: frozenset[type[Event]]
@@ -19,9 +32,6 @@ class Keeper(Protocol):
 
     def day(self, time_us: int) -> int:
         """Give the local day of a moment."""
-
-    def load(self, key: str) -> StoredProfile:
-        """Read a profile; an empty one when the storage cannot answer."""
 
     def record(self, event: AnyEvent) -> bool:
         """Put an event in the spool; False when it was dropped."""
@@ -34,9 +44,6 @@ class Keeper(Protocol):
 
     def sync(self) -> None:
         """Make what was recorded durable."""
-
-    def problem(self, error: Exception) -> None:
-        """Report an error: raised where the settings say so, else logged and counted."""
 
     def history(self, key: str, limit: int) -> list[Event]:
         """Read the latest events of a visitor."""

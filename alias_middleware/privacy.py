@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from alias_middleware.profile import decode_knowledge
 from alias_middleware.storage.base import Storage, export_document
 
 _WHOLE_HISTORY = 2**62
@@ -32,6 +33,7 @@ class Privacy:
         key = self._key_of(alias)
         return export_document(
             self._storage.read_profile(self._namespace, key),
+            decode_knowledge(self._storage.read_knowledge(self._namespace, key)),
             self._storage.history(self._namespace, key, _WHOLE_HISTORY),
             self._storage.suppressions(self._namespace, key),
         )

@@ -77,17 +77,15 @@ class Consent(NamedTuple):
 
 
 class StoredProfile(NamedTuple):
-    """What one storage read gives: documents and knowledge as JSON, to be decoded when they are looked at."""
+    """What one storage read gives, as JSON that is decoded when it is looked at.
+
+    `derived` is knowledge, None from a storage that reads it apart, when it is asked for.
+    """
 
     preferences: bytes = b"{}"
     personal: bytes = b"{}"
     consents: bytes = b"{}"
-    derived: bytes = b"[]"
-
-    @property
-    def knowledge(self) -> Knowledge:
-        """What is derived from the visitor's history."""
-        return decode_knowledge(self.derived)
+    derived: bytes | None = None
 
 
 class ProfileDocument(msgspec.Struct):

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
+from typing import TypeVar
 
 from alias_middleware.breaker import Breaker
 from alias_middleware.counters import Counters
@@ -33,6 +34,8 @@ _MONEY: frozenset[type[Event]] = frozenset({Purchase, Refund})
 _REST: frozenset[type[Event]] = frozenset({PageView, TrackedEvent})
 
 logger = logging.getLogger("alias_middleware")
+
+Answer = TypeVar("Answer")
 
 
 class Recorder:
@@ -85,10 +88,20 @@ class Recorder:
 
     def load(self, key: str) -> StoredProfile:
         """Read a profile; an empty one, and counted, when the storage cannot answer."""
+        stored = self._asked(self.storage.read_profile, key)
+        return StoredProfile() if stored is None else stored
+
+    def know(self, key: str) -> bytes:
+        """Read what is derived from a visitor's history; nothing, and counted, when the storage cannot answer."""
+        derived = self._asked(self.storage.read_knowledge, key)
+        return b"[]" if derived is None else derived
+
+    def _asked(self, read: Callable[[str, str], Answer], key: str) -> Answer | None:
+        """Ask the storage unless it is being left alone; None, counted, when it does not answer."""
         reads = self.reads
         if not reads.failures or reads.allows(self.now()):
             try:
-                stored = self.storage.read_profile(self._namespace, key)
+                answer = read(self._namespace, key)
             except StorageError as error:
                 self.failed(reads, error)
             except Exception as error:
@@ -96,9 +109,9 @@ class Recorder:
             else:
                 if reads.failures:
                     self._answered(reads)
-                return stored
+                return answer
         self.counters.add("profile_unavailable")
-        return StoredProfile()
+        return None
 
     def was_erased(self, key: str, since_us: int) -> bool:
         """Tell whether a visitor was erased since; True as well when the storage cannot say."""

@@ -5,11 +5,10 @@ Plain and synchronous. What a visitor needs done is done by its `Keeper`, the tr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextvars import ContextVar
 from datetime import datetime
 from decimal import Decimal
-from functools import partial
 from types import TracebackType
 from typing import Self
 
@@ -36,7 +35,7 @@ from alias_middleware.fields import Profile
 from alias_middleware.identity import Recognition, Status
 from alias_middleware.keeper import Keeper
 from alias_middleware.local_time import to_micros
-from alias_middleware.profile import PURPOSES, Consent, StoredProfile
+from alias_middleware.profile import PURPOSES, Consent
 
 current_visitor: ContextVar[Visitor] = ContextVar("alias_middleware.visitor")
 """The visitor of the request that the current context serves."""
@@ -152,11 +151,8 @@ class Visitor:
 
     def _opened(self) -> Draft:
         if self._draft is None:
-            key = self._key
-            # Not a closure over this visitor: in a circle, only the garbage collector would let go of him.
-            load: Callable[[], StoredProfile] = StoredProfile if key is None else partial(self._keeper.load, key)
             changed = self.commit if self._at_once else None
-            self._draft = Draft(load, keeps=key is not None, problem=self._keeper.problem, changed=changed)
+            self._draft = Draft(self._keeper, self._key, changed)
         return self._draft
 
     def page(self, *, category: str | None = None, title: str | None = None) -> None:

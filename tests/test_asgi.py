@@ -214,3 +214,24 @@ def test_a_websocket_refused_with_an_answer(site: Site) -> None:
     asyncio.run(AliasMiddleware(app, tracker=site.tracker)(scope_of("websocket", scheme="ws"), nothing, send))
     assert (b"vary", b"wap-network-info") in sent[0]["headers"]
     assert site.summary().page_views == 0
+
+
+def test_last_counts_are_handed_on_when_the_app_has_shut_down(make_site: Callable[..., Site]) -> None:
+    """Some servers end the process right after the lifespan: what was only counted in memory is in the spool."""
+    site = make_site("asgi", "sqlite")
+    for _ in range(3):
+        site.get(alias=None)
+
+    async def app(scope: Message, receive: Receive, send: Send) -> None:
+        assert scope["type"] == "lifespan"
+
+    async def send(message: Message) -> None:
+        """Send what is never sent."""
+
+    asyncio.run(AliasMiddleware(app, tracker=site.tracker)({"type": "lifespan"}, nothing, send))
+    successor = site.another_tracker()
+    assert successor.flush()
+    today = site.clock.now.date()
+    figures = successor.statistics.summary(today, today.replace(day=today.day + 1))
+    successor.close()
+    assert figures.unidentified_page_views == 3

@@ -318,3 +318,27 @@ def test_settings_make_a_tracker() -> None:
     assert wrapped.tracker.settings.service == "sonneries"
     with pytest.raises(ValueError, match="trusted_gateways"):
         AliasMiddleware(app, service="sonneries", storage="memory://")
+
+
+@pytest.mark.parametrize(
+    ("peer", "trusted"),
+    [
+        pytest.param({"REMOTE_ADDR": ""}, True, id="empty, as most servers have it"),
+        pytest.param({"REMOTE_ADDR": "localhost", "REMOTE_PORT": "None"}, True, id="waitress's way"),
+        pytest.param({"REMOTE_ADDR": "localhost", "REMOTE_PORT": "4711"}, False, id="a forwarded word over TCP"),
+        pytest.param({"REMOTE_ADDR": "localhost"}, False, id="a word without a port"),
+        pytest.param({"REMOTE_ADDR": "127.0.0.1", "REMOTE_PORT": "None"}, False, id="an address"),
+    ],
+)
+def test_unix_socket_has_no_address(make_site: Callable[..., Site], peer: dict[str, str], trusted: bool) -> None:
+    """Whoever connects to a Unix socket is `"unix"`, however the server writes it; a name over TCP is nobody."""
+    site = make_site("wsgi", trusted_gateways=["unix"])
+    told: list[str] = []
+
+    def app(environ: WSGIEnvironment, start_response: StartResponse) -> list[bytes]:
+        told.append(environ[ENVIRON_KEY].status)
+        start_response("200 OK", [])
+        return []
+
+    serve(site, app, environ_of(**peer))
+    assert told == ["OK" if trusted else "UNTRUSTED"]

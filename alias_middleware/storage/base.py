@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from alias_middleware.events import Event, Purchase
+from alias_middleware.history import Knowledge
 from alias_middleware.profile import ProfileChange, StoredProfile
 from alias_middleware.statistics import Totals
 
@@ -141,6 +142,10 @@ class Storage(ABC):
         """Give a visitor's profile, an empty one for a stranger."""
 
     @abstractmethod
+    def read_knowledge(self, namespace: str, key: str) -> bytes:
+        """Give what is derived from a visitor's history, as JSON of `Knowledge`; `[]` for a stranger."""
+
+    @abstractmethod
     def change_profile(self, namespace: str, change: ProfileChange, *, timeout: float) -> int:
         """Carry out operations on a profile and give how many were refused.
 
@@ -204,13 +209,15 @@ class Storage(ABC):
         """Let go of files and connections; a later call opens them again."""
 
 
-def export_document(stored: StoredProfile, events: list[Event], suppressions: list[Suppression]) -> dict[str, Any]:
+def export_document(
+    stored: StoredProfile, knowledge: Knowledge, events: list[Event], suppressions: list[Suppression]
+) -> dict[str, Any]:
     """Lay out everything known of a visitor as plain JSON values."""
     return {
         "preferences": msgspec.json.decode(stored.preferences),
         "personal": msgspec.json.decode(stored.personal),
         "consents": msgspec.json.decode(stored.consents),
-        "knowledge": {name: getattr(stored.knowledge, name) for name in stored.knowledge.__struct_fields__},
+        "knowledge": msgspec.structs.asdict(knowledge),
         "history": [_event_document(event) for event in events],
         "suppressions": [msgspec.structs.asdict(suppression) for suppression in suppressions],
     }

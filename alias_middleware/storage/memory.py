@@ -93,7 +93,7 @@ class MemoryStorage(Storage):
         self._namespaces: dict[str, set[str]] = {}
 
     def read_profile(self, namespace: str, key: str) -> StoredProfile:
-        """Give a visitor's profile, its knowledge recounted."""
+        """Give a visitor's documents."""
         with self._lock:
             record = self._records.get((namespace, key))
             if record is None:
@@ -102,12 +102,13 @@ class MemoryStorage(Storage):
                 preferences=encode_json(record.document.preferences),
                 personal=encode_json(record.document.personal),
                 consents=encode_json(record.document.consents),
-                derived=self._derived(record),
             )
 
-    def _derived(self, record: _Record) -> bytes:
-        streams = record.streams()
-        return encode_json(knowledge_of(streams, self._gaps_us)) if streams else StoredProfile().derived
+    def read_knowledge(self, namespace: str, key: str) -> bytes:
+        """Recount what a visitor's history adds up to."""
+        with self._lock:
+            record = self._records.get((namespace, key), _Record())
+            return encode_json(knowledge_of(record.streams(), self._gaps_us))
 
     def change_profile(self, namespace: str, change: ProfileChange, *, timeout: float) -> int:
         """Carry out operations under the storage's lock."""

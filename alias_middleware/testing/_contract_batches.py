@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from alias_middleware.events import Event
 from alias_middleware.storage.base import Abilities, Batch, Entry, Ledger, Span, Storage
-from alias_middleware.testing._contract_case import ContractCase
+from alias_middleware.testing._contract_case import ContractCase, known
 from alias_middleware.testing._contract_profiles import op, preferences, run_together
 from alias_middleware.testing.histories import ELSEWHERE, KEY, NEWS, SHOP, Teller, change, local_day
 
@@ -138,7 +138,7 @@ class BatchContract(ContractCase):
 
         run_together([write, prefer, prefer])
         assert preferences(storage) == {"f": 40}
-        assert storage.read_profile(_SPACE, KEY).knowledge.page_views == 200
+        assert known(storage, _SPACE, KEY).page_views == 200
         assert storage.ledger() == Ledger({"stored": 200}, {"a": 10})
 
     def test_what_is_closed_opens_again(self, storage: Storage, tmp_path: Path) -> None:
@@ -150,6 +150,6 @@ class BatchContract(ContractCase):
         others = [storage, self.make_storage(tmp_path)] if storage.abilities.shared else [storage]
         for one in others:
             assert preferences(one) == {"f": 1}
-            assert one.read_profile(_SPACE, KEY).knowledge.page_views == 1
+            assert known(one, _SPACE, KEY).page_views == 1
             assert one.ledger() == Ledger({"stored": 1}, {"a": 3})
             one.close()

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from alias_middleware.errors import StorageUnavailable
+from alias_middleware.history import Knowledge
+from alias_middleware.profile import decode_knowledge
 from alias_middleware.storage.base import Storage
 
 
@@ -36,3 +38,8 @@ class ContractCase:
         with pytest.raises(StorageUnavailable) as raised:
             yield
         assert raised.value.reason == reason
+
+
+def known(storage: Storage, namespace: str, key: str) -> Knowledge:
+    """Give what a storage derives from a visitor's history."""
+    return decode_knowledge(storage.read_knowledge(namespace, key))

@@ -7,7 +7,7 @@ from pathlib import Path
 from alias_middleware.profile import Operation, StoredProfile
 from alias_middleware.statistics import Totals
 from alias_middleware.storage.base import Batch, LateChange, Storage, Suppression
-from alias_middleware.testing._contract_case import ContractCase
+from alias_middleware.testing._contract_case import ContractCase, known
 from alias_middleware.testing._contract_figures import totals
 from alias_middleware.testing._contract_profiles import op, preferences
 from alias_middleware.testing.histories import ELSEWHERE, KEY, NEWS, SHOP, Teller, change, instant, local_day
@@ -81,7 +81,7 @@ class ErasureContract(ContractCase):
         assert [event.time_us for event in storage.history(_SPACE, KEY, 9)] == [_ERASED + 1, _ERASED - 5]
         again = storage.apply(Batch(entries=[tell.view(_ERASED), tell.view(_ERASED + 9)]))
         assert (again.stored, again.dropped) == (1, {"erased": 1})
-        assert storage.read_profile(_SPACE, KEY).knowledge.page_views == 3
+        assert known(storage, _SPACE, KEY).page_views == 3
         assert totals(storage, "2026-03-01", "2026-03-09").new_visitors == 1
 
     def test_changes_begun_before_change_nothing(self, storage: Storage) -> None:

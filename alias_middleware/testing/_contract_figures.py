@@ -9,7 +9,7 @@ import pytest
 from alias_middleware.statistics import Baskets, Totals
 from alias_middleware.storage.base import Batch, Entry, Origin, Storage
 from alias_middleware.storage.memory import MemoryStorage
-from alias_middleware.testing._contract_case import ContractCase
+from alias_middleware.testing._contract_case import ContractCase, known
 from alias_middleware.testing.histories import (
     ELSEWHERE,
     KEY,
@@ -71,7 +71,7 @@ class FiguresContract(ContractCase):
         tell = Teller()
         feed(storage, *[[entry] for entry in [tell.view(_NOON), tell.view(second)][::order]])
         assert totals(storage, "2026-03-02", "2026-03-03").visits == visits
-        assert storage.read_profile(_SPACE, KEY).knowledge.visits == visits
+        assert known(storage, _SPACE, KEY).visits == visits
 
     def test_a_late_event_joins_two_visits(self, storage: Storage) -> None:
         """What arrives between two visits can make them one."""
@@ -80,7 +80,7 @@ class FiguresContract(ContractCase):
         assert totals(storage, "2026-03-02", "2026-03-03").visits == 2
         feed(storage, [tell.track("2026-03-02T12:25")])
         assert totals(storage, "2026-03-02", "2026-03-03").visits == 1
-        assert storage.read_profile(_SPACE, KEY).knowledge.visits == 1
+        assert known(storage, _SPACE, KEY).visits == 1
 
     def test_a_visit_over_midnight_belongs_to_its_first_day(self, storage: Storage) -> None:
         """Its pages count on their own days; and a late, earlier event can move it to the day before."""
@@ -125,7 +125,7 @@ class FiguresContract(ContractCase):
             (1, 1, 1),
             (1, 1, 1),
         ]
-        knowledge = storage.read_profile(_SPACE, KEY).knowledge
+        knowledge = known(storage, _SPACE, KEY)
         assert (knowledge.visits, knowledge.page_views) == (3, 3)
         assert (knowledge.first_seen, knowledge.last_seen) == (instant(_NOON), instant("2026-03-02T12:01"))
 
@@ -168,7 +168,7 @@ class FiguresContract(ContractCase):
             storage,
             [tell.purchase(_NOON, "A"), later.purchase("2026-03-02T12:01", "A"), later.refund(_NOON, "A", 1)],
         )
-        knowledge = storage.read_profile(_SPACE, KEY).knowledge
+        knowledge = known(storage, _SPACE, KEY)
         assert (knowledge.orders, knowledge.revenue) == (1, {"EUR": 2_999_999})
 
     def test_of_an_orders_copies_the_least_counts(self, storage: Storage) -> None:
@@ -183,7 +183,7 @@ class FiguresContract(ContractCase):
             outcomes = [storage.apply(Batch(entries=[copies[index]])) for index in arrival]
             assert sum(outcome.stored for outcome in outcomes) == 1
             assert sum(outcome.conflicts for outcome in outcomes) == 2
-            knowledge = storage.read_profile(_SPACE, tell.key).knowledge
+            knowledge = known(storage, _SPACE, tell.key)
             assert (knowledge.orders, knowledge.revenue, knowledge.visits) == (1, {"EUR": 1_000_000}, 1)
             assert knowledge.first_seen == knowledge.last_seen == instant("2026-03-02T23:59")
             assert [event.channel for event in storage.history(_SPACE, tell.key, 9)] == ["sms"]
@@ -201,7 +201,7 @@ class FiguresContract(ContractCase):
         tell = Teller()
         feed(storage, [one.purchase(_NOON, "A") for one in (tell, tell.of(key="b"), tell.of(origin=SHOP))])
         assert totals(storage, "2026-03-02", "2026-03-03").baskets == {"EUR": {1: Baskets(2, 6_000_000)}}
-        assert storage.read_profile(_SPACE, KEY).knowledge.orders == 2
+        assert known(storage, _SPACE, KEY).orders == 2
 
     @pytest.mark.parametrize(
         ("amounts", "left"),
@@ -226,7 +226,7 @@ class FiguresContract(ContractCase):
         found = totals(storage, "2026-03-02", "2026-03-03")
         kept = {1: Baskets(1, 1_000_000)} if left is None else {2: Baskets(1, 1_000_000 + left)}
         assert (found.cancelled_orders, found.clients, found.baskets) == (left is None, 1, {"EUR": kept})
-        knowledge = storage.read_profile(_SPACE, KEY).knowledge
+        knowledge = known(storage, _SPACE, KEY)
         assert knowledge.orders == 1 + (left is not None)
         assert knowledge.revenue == {"EUR": 1_000_000 + (left or 0)}
         assert totals(storage, "2026-03-04", "2026-03-09") == Totals()
@@ -234,7 +234,7 @@ class FiguresContract(ContractCase):
     def test_a_refund_alone_is_no_visit(self, storage: Storage) -> None:
         """The publisher makes it: the visitor was not there."""
         feed(storage, [Teller().refund(_NOON, "A")])
-        knowledge = storage.read_profile(_SPACE, KEY).knowledge
+        knowledge = known(storage, _SPACE, KEY)
         assert (knowledge.first_seen, knowledge.visits, knowledge.orders) == (None, 0, 0)
         assert totals(storage, "2026-03-02", "2026-03-03") == Totals()
 
@@ -277,9 +277,8 @@ def compare(storage: Storage, reference: Storage, history: History) -> None:
     people = {(entry.origin.namespace, entry.event.key) for phase in history.phases for entry in phase.entries}
     for person in people:
         assert storage.history(*person, 1000) == reference.history(*person, 1000), person
-        profile, kept = storage.read_profile(*person), reference.read_profile(*person)
-        assert profile[:3] == kept[:3], person
-        assert profile.knowledge == kept.knowledge, person
+        assert storage.read_profile(*person) == reference.read_profile(*person), person
+        assert known(storage, *person) == known(reference, *person), person
         assert storage.erased_at(*person) == reference.erased_at(*person), person
     one, other = storage.ledger().counts, reference.ledger().counts
     assert [one.get(name, 0) for name in _OUTCOMES] == [other.get(name, 0) for name in _OUTCOMES]

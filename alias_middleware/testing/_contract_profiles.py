@@ -11,7 +11,7 @@ import pytest
 
 from alias_middleware.profile import PROFILE_LIMIT, Operation, StoredProfile
 from alias_middleware.storage.base import Batch, LateChange, Span, Storage
-from alias_middleware.testing._contract_case import ContractCase
+from alias_middleware.testing._contract_case import ContractCase, known
 from alias_middleware.testing.histories import KEY, NEWS, Teller, change
 
 _SPACE = NEWS.namespace
@@ -150,7 +150,7 @@ class ProfileContract(ContractCase):
         assert (outcome.stored, outcome.dropped) == (3, {"no_consent": 2})
         consent = change(Operation("consent", "consents", "measure", [True, None]), at="2026-03-02T12:04")
         storage.apply(Batch(changes=[LateChange(_SPACE, consent, 99)], entries=[tell.view("2026-03-02T12:05")]))
-        knowledge = storage.read_profile(_SPACE, KEY).knowledge
+        knowledge = known(storage, _SPACE, KEY)
         assert (knowledge.page_views, knowledge.orders, knowledge.revenue) == (2, 1, {"EUR": 2_000_000})
 
     def test_increments_from_many_threads_all_count(self, storage: Storage) -> None:

@@ -9,7 +9,7 @@ import pytest
 from alias_middleware import storage as storages
 from alias_middleware.errors import SettingsError
 from alias_middleware.history import Knowledge
-from alias_middleware.profile import StoredProfile, encode_json
+from alias_middleware.profile import StoredProfile
 from alias_middleware.storage import open_storage
 from alias_middleware.storage.base import Outcome, Suppression, export_document
 from alias_middleware.storage.memory import MemoryStorage
@@ -102,12 +102,10 @@ def test_an_outcome_as_counters() -> None:
 
 def test_an_export_is_plain_json() -> None:
     """Everything known of a visitor, by name, money as exact text."""
-    stored = StoredProfile(
-        b'{"font":"large"}', b'{"name":"N"}', b'{"contact":[[true,1,"page"]]}', encode_json(Knowledge(visits=1))
-    )
+    stored = StoredProfile(b'{"font":"large"}', b'{"name":"N"}', b'{"contact":[[true,1,"page"]]}')
     tell = Teller()
     events = [bare(tell.purchase("2026-03-02T12:00", "A", "3.00")), bare(tell.view("2026-03-02T11:00"))]
-    document = export_document(stored, events, [Suppression("marketing", "STOP", "sms", 7)])
+    document = export_document(stored, Knowledge(visits=1), events, [Suppression("marketing", "STOP", "sms", 7)])
     assert document["preferences"] == {"font": "large"}
     assert document["personal"] == {"name": "N"}
     assert document["consents"] == {"contact": [[True, 1, "page"]]}

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import msgspec
@@ -29,12 +30,10 @@ _BATCH_TIMEOUT_SECONDS = 5.0
 _SUPPRESSION = "suppression"
 
 _READ = """
-    SELECT ifnull(p.preferences, x'7b7d'), ifnull(p.personal, x'7b7d'), ifnull(p.consents, x'7b7d'),
-        ifnull(v.knowledge, x'5b5d')
-    FROM (SELECT 1)
-    LEFT JOIN preferences.profiles p ON p.namespace = ?1 AND p.key = ?2
-    LEFT JOIN visitors v ON v.namespace = ?1 AND v.key = ?2
+    SELECT preferences, personal, consents, NULL FROM preferences.profiles WHERE namespace = ? AND key = ?
 """
+_KNOW = "SELECT knowledge FROM visitors WHERE namespace = ? AND key = ?"
+_STRANGER = StoredProfile()
 
 
 class SQLiteStorage(Storage):
@@ -59,15 +58,29 @@ class SQLiteStorage(Storage):
         return self.path.with_name(self.path.name + "-spool")
 
     def read_profile(self, namespace: str, key: str) -> StoredProfile:
-        """Give a visitor's profile in one query over both files."""
+        """Give a visitor's documents, from the preferences file alone."""
+        row = self._read(_READ, namespace, key)
+        if row is None:
+            return _STRANGER
+        return tuple.__new__(StoredProfile, row)  # its own constructor takes a tenth of the whole read
+
+    def read_knowledge(self, namespace: str, key: str) -> bytes:
+        """Give what is derived from a visitor's history, from the history file alone.
+
+        Reading both files in one query costs the sum of two queries, and most requests need only one.
+        """
+        row = self._read(_KNOW, namespace, key)
+        return b"[]" if row is None else row[0]
+
+    def _read(self, query: str, namespace: str, key: str) -> Any:
         held = None
         try:
             held = self._files.take()
-            row = held.sql.execute(_READ, (namespace, key)).fetchone()
+            row = held.sql.execute(query, (namespace, key)).fetchone()
         except DRIVER_ERRORS as error:
             raise self._files.failure(held, error) from error
         self._files.give(held)
-        return tuple.__new__(StoredProfile, row)  # its own constructor takes a twentieth of the whole read
+        return row
 
     def change_profile(self, namespace: str, change: ProfileChange, *, timeout: float) -> int:
         """Carry out operations in one short transaction on the preferences file."""

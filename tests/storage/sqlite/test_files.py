@@ -7,7 +7,9 @@ import os
 import shutil
 import sqlite3
 import stat
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -218,3 +220,18 @@ def test_idle_connections_are_few(storage: SQLiteStorage) -> None:
     before = len(os.listdir("/proc/self/fd"))
     storage.close()
     assert len(os.listdir("/proc/self/fd")) < before
+
+
+def test_new_files_opened_by_several_at_once_are_waited_for(tmp_path: Path) -> None:
+    """The workers of a new site come to its files in the same moment: each is answered, none finds them locked."""
+    together = threading.Barrier(4)
+
+    def read(path: Path) -> None:
+        storage = SQLiteStorage(f"sqlite:///{path}")
+        together.wait(10)
+        storage.read_profile(SPACE, KEY)
+        storage.close()
+
+    with ThreadPoolExecutor(4) as workers:
+        for number in range(40):
+            list(workers.map(read, [tmp_path / f"{number}.db"] * 4))
