@@ -112,37 +112,12 @@ class AliasMiddleware:
     def _sender(self, exchange: Exchange, scope: Scope, send: Send) -> Send:
         async def send_on(message: Message) -> None:
             if message["type"] in _STARTS:
-                message = await self._started(exchange, scope, message)
-            elif exchange.recognised and exchange.has_work():
+                message = _started(exchange, scope, message)
+            if exchange.recognised and exchange.has_work():
                 await self._hop(exchange.commit)
             await send(message)
 
         return send_on
-
-    async def _started(self, exchange: Exchange, scope: Scope, message: Message) -> Message:
-        """Record, commit, and say what the answer depends on."""
-        headers = message.get("headers")
-        if type(headers) is not list:  # an iterable that may be good for one look only
-            message = {**message, "headers": list(headers or ())}
-            headers = message["headers"]
-        content_type = vary = cache_control = b""
-        for name, value in headers:
-            match name.lower():
-                case b"content-type":
-                    content_type = content_type or value
-                case b"vary":
-                    vary = vary + b", " + value if vary else value
-                case b"cache-control":
-                    cache_control = cache_control + b", " + value if cache_control else value
-        exchange.started(message["status"], content_type.decode("latin-1"), lambda: _accept(scope))
-        if exchange.recognised and exchange.has_work():
-            await self._hop(exchange.commit)
-        if not exchange.may_be_personal():
-            return message
-        added = exchange.answer_headers(vary.decode("latin-1"), cache_control.decode("latin-1"))
-        if vary and any(name == "Vary" for name, _ in added):
-            headers = [pair for pair in headers if pair[0].lower() != b"vary"]
-        return {**message, "headers": [*headers, *[_raw(*pair) for pair in added]]}
 
     async def _hop(self, work: Callable[[], Result]) -> Result:
         """Do blocking work on the tracker's threads; once begun it is finished even if we are cancelled.
@@ -156,9 +131,33 @@ class AliasMiddleware:
         return await asyncio.shield(done)
 
 
+def _started(exchange: Exchange, scope: Scope, message: Message) -> Message:
+    """Have an answer judged as it starts, and say what it depends on."""
+    headers = message.get("headers")
+    if type(headers) is not list:  # an iterable that may be good for one look only
+        message = {**message, "headers": list(headers or ())}
+        headers = message["headers"]
+    content_type = vary = cache_control = b""
+    for name, value in headers:
+        match name.lower():
+            case b"content-type":
+                content_type = content_type or value
+            case b"vary":
+                vary = vary + b", " + value if vary else value
+            case b"cache-control":
+                cache_control = cache_control + b", " + value if cache_control else value
+    exchange.started(message["status"], content_type.decode("latin-1"), lambda: _accept(scope))
+    if not exchange.may_be_personal():
+        return message
+    added = exchange.answer_headers(vary.decode("latin-1"), cache_control.decode("latin-1"))
+    if vary and any(name == "Vary" for name, _ in added):
+        headers = [pair for pair in headers if pair[0].lower() != b"vary"]
+    return {**message, "headers": [*headers, *_raw(added)]}
+
+
 @lru_cache  # nearly every personal answer gets the same
-def _raw(name: str, value: str) -> tuple[bytes, bytes]:
-    return name.lower().encode("latin-1"), value.encode("latin-1")
+def _raw(headers: tuple[tuple[str, str], ...]) -> list[tuple[bytes, bytes]]:
+    return [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
 
 
 def _accept(scope: Scope) -> str:

@@ -23,11 +23,14 @@ class Counters:
 
     def add(self, name: str, number: int = 1) -> None:
         """Count."""
-        if number == 1:
-            self._mark(name)
-        else:
+        if number != 1:
             with self._lock:
                 self._counts[name] += number
+            return
+        marks = self._marks
+        marks.append(name)
+        if len(marks) > _MOST_MARKS:
+            self._sum_up_now()
 
     def add_dropped(self, reason: str) -> None:
         """Count an event seen and dropped, both at once: nobody takes the one without the other."""
@@ -37,14 +40,14 @@ class Counters:
 
     def add_unidentified(self, day: int) -> None:
         """Count a page view without an alias on a local day (ordinal)."""
-        self._mark(day)
-
-    def _mark(self, mark: str | int) -> None:
         marks = self._marks
-        marks.append(mark)
+        marks.append(day)
         if len(marks) > _MOST_MARKS:
-            with self._lock:
-                self._sum_up()
+            self._sum_up_now()
+
+    def _sum_up_now(self) -> None:
+        with self._lock:
+            self._sum_up()
 
     def _sum_up(self) -> None:
         """Turn marks into counts; called under the lock, so nobody else takes marks away."""

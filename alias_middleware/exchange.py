@@ -77,7 +77,10 @@ class Exchange:
         try:
             if self._is_page_view(status, content_type, accept):
                 if self.recognised:
-                    self.visitor.show(clean_text(self._request.path, PATH_LIMIT))
+                    path = self._request.path
+                    self.visitor.show(
+                        path if path.isascii() and len(path) <= PATH_LIMIT else clean_text(path, PATH_LIMIT)
+                    )
                 else:
                     self._host.unidentified(self.visitor.begun_us)
         except Exception as error:
@@ -90,7 +93,7 @@ class Exchange:
             is_page_view(
                 request.method, status, content_type, rules.page_types, annotated=annotated, accept=accept
             )
-            and not (request.noticed and _says_prefetch(request.noticed))
+            and not (len(request.noticed) > self.recognised and _says_prefetch(request.noticed))
             and (rules.excluded is None or not rules.excluded.match(request.path))
         )
 
@@ -120,7 +123,7 @@ class Exchange:
         """Tell whether `answer_headers` may have anything to add: for most strangers it has nothing."""
         return self.visitor.touched or self._rules.continuity is not None
 
-    def answer_headers(self, vary: str, cache_control: str) -> list[tuple[str, str]]:
+    def answer_headers(self, vary: str, cache_control: str) -> tuple[tuple[str, str], ...]:
         """Give the headers to add to the answer, given two of its own; a Vary among them replaces the answer's.
 
         A personal answer says what it depends on, and is private unless the app set its own Cache-Control. No
@@ -132,10 +135,9 @@ class Exchange:
                 cookie = self._continuity_cookie()
             except Exception as error:
                 self._host.problem(error)
-        headers = [] if cookie is None else [("Set-Cookie", cookie)]
-        if self.visitor.touched or cookie is not None:
-            headers += _personal(vary, cache_control, self._rules.vary)
-        return headers
+        if cookie is not None:
+            return (("Set-Cookie", cookie), *_personal(vary, cache_control, self._rules.vary))
+        return _personal(vary, cache_control, self._rules.vary) if self.visitor.touched else ()
 
     def _continuity_cookie(self) -> str | None:
         """A fresh cookie when the header named the visitor and the one he has is missing, old or another's."""

@@ -112,7 +112,8 @@ class Profile(Fields):
 
     def __init__(self, draft: Draft) -> None:
         """Show a draft."""
-        super().__init__(draft, "preferences")
+        self._draft = draft  # as the mapping does for any area, without its call: every request makes a profile
+        self._area = "preferences"
 
     @property
     def personal(self) -> Fields:

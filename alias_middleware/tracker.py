@@ -12,6 +12,7 @@ import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from fnmatch import translate
+from functools import partial
 from typing import Any
 
 from alias_middleware import census
@@ -61,6 +62,8 @@ class Tracker:
         self._source = self.settings.source
         self._trust = self.settings.trust()
         self._namespace = self.settings.namespace
+        keys = self.settings.pseudonym_keys
+        self._key = partial(visitor_key, namespace=self._namespace, pseudonym_keys=keys) if keys else str
         self._rules = self._make_rules()
         secret = self._trust.secret_name
         self.hidden = self._source.names | (frozenset() if secret is None else {secret})
@@ -120,7 +123,7 @@ class Tracker:
             for flag in recognition.flags:
                 recorder.counters.add(f"identity.{flag}")
             if recognition.alias is not None:
-                key = visitor_key(recognition.alias, self._namespace, self.settings.pseudonym_keys)
+                key = self._key(recognition.alias)
         except Exception as error:
             recognition = _STRANGER
             recorder.problem(error)
@@ -166,7 +169,7 @@ class Tracker:
     def _key_of(self, alias: str) -> str:
         if not isinstance(alias, str) or not self._source.accepts(alias):
             raise ValueError("that is no alias (its value is not shown)")
-        return visitor_key(alias, self._namespace, self.settings.pseudonym_keys)
+        return self._key(alias)
 
     def executor(self) -> ThreadPoolExecutor:
         """Give the few threads on which an event loop's blocking work is done."""

@@ -126,9 +126,10 @@ class Visitor:
     def profile(self) -> Profile:
         """The visitor's preferences, personal data and knowledge."""
         self.touched = True
-        if self._profile is None:
-            self._profile = Profile(self._opened())
-        return self._profile
+        profile = self._profile
+        if profile is None:
+            profile = self._profile = Profile(self._draft or self._opened())
+        return profile
 
     @property
     def consents(self) -> dict[str, Consent]:
@@ -221,7 +222,11 @@ class Visitor:
             return False
         title, category = self.annotation or _UNSAID
         day = self._keeper.day(begun_us)
-        return self._record(PageView(key, begun_us, begun_us, day, "web", path, title, category))
+        event = PageView(key, begun_us, begun_us, day, "web", path, title, category)
+        recorded = self._keeper.record(event)
+        if recorded and PageView in self._keeper.durable:
+            self._durable = True
+        return recorded
 
     def _when(self, at: datetime | None) -> tuple[int, int, int]:
         """The time of an event, the time its request began, and its local day."""

@@ -19,7 +19,7 @@ import msgspec
 
 from alias_middleware import segments
 from alias_middleware.errors import StorageError, StorageUnavailable, describe
-from alias_middleware.profile import ProfileChange
+from alias_middleware.events import Event
 from alias_middleware.spool import Header, Record, Tally, decode_record
 from alias_middleware.storage.base import Batch, Entry, LateChange, Origin, Span, Storage
 
@@ -63,8 +63,7 @@ class _Gathering:
     def add(self, name: str, position: int, part: segments.Part) -> None:
         """Take what was read of one segment from a position on."""
         if part.header is not None:
-            for place, payload in part.records:
-                self._add(_Raw(name, place, part.header, payload))
+            self._add(name, part.header, part.records)
         if part.torn:
             self.counts["torn"] += part.torn
         if part.end > position:
@@ -75,24 +74,29 @@ class _Gathering:
         self.records += len(part.records)
         self.more |= part.more
 
-    def _add(self, raw: _Raw) -> None:
-        self.last = raw
-        origin = raw.header.origin
-        try:
-            record: Record = decode_record(raw.payload)
-        except msgspec.DecodeError:
-            self.undecodable.append(raw)
-            self.counts.update({"seen": 1, "dropped.undecodable": 1})
-            return
-        if isinstance(record, Tally):
-            self.counts.update(record.counts)
-            for day, page_views in record.unidentified.items():
-                self.unidentified[origin, day] += page_views
-        elif isinstance(record, ProfileChange):
-            self.changes.append(LateChange(origin.namespace, record, raw.header.event_id(raw.place)))
-        else:
-            self.entries.append(Entry(origin, record, raw.header.event_id(raw.place)))
-            self.counts["seen"] += 1
+    def _add(self, name: str, header: Header, records: list[tuple[int, bytes]]) -> None:
+        origin = header.origin
+        seen = 0
+        for place, payload in records:
+            try:
+                record: Record = decode_record(payload)
+            except msgspec.DecodeError:
+                self.undecodable.append(_Raw(name, place, header, payload))
+                self.counts.update({"seen": 1, "dropped.undecodable": 1})
+                continue
+            if isinstance(record, Event):
+                self.entries.append(Entry(origin, record, header.event_id(place)))
+                seen += 1
+            elif isinstance(record, Tally):
+                self.counts.update(record.counts)
+                for day, page_views in record.unidentified.items():
+                    self.unidentified[origin, day] += page_views
+            else:
+                self.changes.append(LateChange(origin.namespace, record, header.event_id(place)))
+        if seen:
+            self.counts["seen"] += seen
+        if records:
+            self.last = _Raw(name, records[-1][0], header, records[-1][1])
 
     def batch(self, finished: list[str]) -> Batch:
         """Make the batch."""

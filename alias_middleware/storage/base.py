@@ -38,7 +38,7 @@ class Origin(msgspec.Struct, frozen=True):
     visit_gap_us: int
 
 
-class Entry(NamedTuple):
+class Entry(msgspec.Struct, frozen=True, gc=False):
     """One event with where it comes from and the id that makes it count once."""
 
     origin: Origin

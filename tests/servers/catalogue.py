@@ -75,7 +75,7 @@ UWSGI_BARE = _uwsgi("uWSGI")
 UVICORN = _uvicorn("uvicorn httptools", "--http", "httptools")
 UVICORN_H11 = _uvicorn("uvicorn h11", "--http", "h11", "--loop", "asyncio", workers=2)
 UVICORN_DIRECT = _uvicorn("uvicorn --no-proxy-headers", "--no-proxy-headers")
-GRANIAN_WSGI = _granian("granian WSGI", "wsgi", workers=2)
+GRANIAN_WSGI = _granian("granian WSGI", "wsgi", "--respawn-interval", "0.2", workers=2)
 GRANIAN_ASGI = _granian("granian ASGI", "asgi")
 HYPERCORN = _hypercorn("hypercorn")
 

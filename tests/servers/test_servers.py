@@ -115,7 +115,8 @@ def test_workers_changed_under_load_lose_nothing(site: Site, server: Server) -> 
             wait_until(lambda: sum(done().answered.values()) >= 12, "the visitors are at it")
             old = set(holdings(served, server))
             os.kill(served.process.pid, signal.SIGHUP)
-            wait_until(lambda: not gone_from(served, old), "new workers serve")
+            wait_until(lambda: not still_answers(served, old), "new workers serve")
+            wait_until(lambda: all(served.log.count(text) > 1 for text in server.starts_with), "all have started")
             then = sum(done().answered.values())
             wait_until(lambda: sum(done().answered.values()) >= then + 12, "the visitors go on")
         asked = done()
@@ -123,7 +124,7 @@ def test_workers_changed_under_load_lose_nothing(site: Site, server: Server) -> 
         check(tracker, asked)
 
 
-def gone_from(served: Served, old: set[int]) -> bool:
+def still_answers(served: Served, old: set[int]) -> bool:
     """Whether one of the old workers still answers."""
     try:
         return served.held()["pid"] in old

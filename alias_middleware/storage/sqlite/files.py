@@ -57,13 +57,13 @@ Identity = tuple[tuple[int, int] | None, ...]
 class Connection:
     """A connection to both files, and which files it was opened on."""
 
-    __slots__ = ("_timeout", "files", "sql")
+    __slots__ = ("files", "sql", "timeout")
 
     def __init__(self, sql: sqlite3.Connection, files: Identity) -> None:
         """Hold an open connection."""
         self.sql = sql
         self.files = files
-        self._timeout = _OPENING_TIMEOUT_SECONDS
+        self.timeout = _OPENING_TIMEOUT_SECONDS
 
     def close(self) -> None:
         """Close; a connection that failed may fail to."""
@@ -72,9 +72,9 @@ class Connection:
 
     def wait(self, seconds: float) -> None:
         """Wait at most so long for another process's lock, from the next statement on."""
-        if seconds != self._timeout:
+        if seconds != self.timeout:
             self.sql.execute(f"PRAGMA busy_timeout = {max(0, int(seconds * 1000))}")
-            self._timeout = seconds
+            self.timeout = seconds
 
     @contextmanager
     def transaction(self, seconds: float) -> Iterator[sqlite3.Connection]:
@@ -156,7 +156,8 @@ class Files:
             held.close()
             self.close()
             return self._connect()
-        held.wait(_READ_TIMEOUT_SECONDS)
+        if held.timeout != _READ_TIMEOUT_SECONDS:
+            held.wait(_READ_TIMEOUT_SECONDS)
         return held
 
     def give(self, held: Connection) -> None:

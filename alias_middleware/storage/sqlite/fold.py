@@ -19,8 +19,8 @@ from alias_middleware.storage.sqlite import visits
 from alias_middleware.storage.sqlite.orders import OrderBook
 from alias_middleware.storage.sqlite.rows import insert_rows, select_by_keys
 
-_VISITORS = "SELECT key, id, not_before, knowledge, presence FROM visitors WHERE namespace = ? AND key IN"
-_KEEP_VISITOR = "ON CONFLICT (id) DO UPDATE SET knowledge = excluded.knowledge, presence = excluded.presence"
+_VISITORS = "SELECT key, id, not_before, knowledge FROM visitors WHERE namespace = ? AND key IN"
+_KEEP_VISITOR = "ON CONFLICT (namespace, key) DO UPDATE SET knowledge = excluded.knowledge"
 _ADD_DAY = """
     ON CONFLICT (service, day, visitor, channel) DO UPDATE SET
         page_views = page_views + excluded.page_views,
@@ -42,22 +42,34 @@ class Presence(msgspec.Struct, array_like=True):
     last_us: dict[str, int]
 
 
+class Chronicle(Knowledge, array_like=True):
+    """Knowledge, and where it ends: what a visitor's row keeps. Who wants knowledge only reads its beginning.
+
+    `presence` is by service id.
+    """
+
+    presence: dict[int, Presence] = msgspec.field(default_factory=dict)
+
+
 class Visitor(msgspec.Struct):
-    """A visitor's row while a batch is folded in; `presence` is by service id."""
+    """A visitor's row while a batch is folded in."""
 
     id: int
     namespace: str
     key: str
     not_before: int
-    knowledge: Knowledge
-    presence: dict[int, Presence]
+    knowledge: Chronicle
+
+    @property
+    def presence(self) -> dict[int, Presence]:
+        """Where his events begin and end, by service id."""
+        return self.knowledge.presence
 
 
 Day = tuple[int, int, int, str]
 """Service id, local day, visitor id, channel."""
 
-_decode_knowledge = msgspec.json.Decoder(Knowledge).decode
-_decode_presence = msgspec.json.Decoder(dict[int, Presence]).decode
+_decode = msgspec.json.Decoder(Chronicle).decode
 _encode = msgspec.json.Encoder().encode
 
 
@@ -90,17 +102,62 @@ class Fold:
         """Take over the entries and give what became of them."""
         people: dict[str, dict[str, list[Entry]]] = {}
         for entry in entries:
-            people.setdefault(entry.origin.namespace, {}).setdefault(entry.event.key, []).append(entry)
+            by_key = people.setdefault(entry.origin.namespace, {})
+            key = entry.event.key
+            if key in by_key:
+                by_key[key].append(entry)
+            else:
+                by_key[key] = [entry]
         rows: list[tuple[object, ...]] = []
         for namespace, by_key in people.items():
             refusals = self._refusals(namespace, by_key)
             known = self._visitors(namespace, list(by_key))
             for key, theirs in by_key.items():
                 visitor = known.get(key) or self._stranger(namespace, key)
-                if self._visitor(visitor, theirs, refusals.get(key)):
-                    rows.append(_visitor_row(visitor))
+                if self._usual(visitor, theirs, refusals) or self._visitor(visitor, theirs, refusals.get(key)):
+                    rows.append((namespace, key, visitor.id, visitor.not_before, _encode(visitor.knowledge)))
         self._write(rows)
         return self.outcome
+
+    def _usual(self, visitor: Visitor, entries: list[Entry], refusals: Mapping[str, int]) -> bool:
+        """Fold what most visitors bring: pages at one service, each later than all before. False for the rest.
+
+        The general way gives the same at several times the cost.
+        """
+        origin, channel = entries[0].origin, entries[0].event.channel
+        service, gap_us = self.service(origin)
+        presence = visitor.presence.get(service)
+        if presence is None or refusals or channel not in presence.last_us:
+            return False
+        latest = presence.last_us[channel]
+        for entry in entries:
+            event = entry.event
+            if (
+                type(event) is not PageView
+                or event.time_us <= latest
+                or event.begun_us <= visitor.not_before
+                or event.channel != channel
+                or entry.origin is not origin
+            ):
+                return False
+            latest = event.time_us
+        latest = presence.last_us[channel]
+        knowledge = visitor.knowledge
+        for entry in entries:
+            event = entry.event
+            time_us, day = event.time_us, event.day
+            begins = time_us - latest > gap_us
+            latest = time_us
+            change = self._day(service, day, visitor.id, channel)
+            change[0] += 1
+            change[1] += begins
+            knowledge.visits += begins
+            self._events.append((day, visitor.id, time_us, entry.id, service, channel, "v", body_of(event)))
+        presence.last_us[channel] = latest
+        knowledge.page_views += len(entries)
+        knowledge.see(latest)
+        self.outcome.stored += len(entries)
+        return True
 
     def service(self, origin: Origin) -> tuple[int, int]:
         """Give a service's id and its visit gap in microseconds; the gap it first came with holds."""
@@ -123,14 +180,12 @@ class Fold:
 
     def _visitors(self, namespace: str, keys: Sequence[str]) -> dict[str, Visitor]:
         return {
-            key: Visitor(id_, namespace, key, not_before, _decode_knowledge(knowledge), _decode_presence(presence))
-            for key, id_, not_before, knowledge, presence in select_by_keys(
-                self._sql, _VISITORS, (namespace,), keys
-            )
+            key: Visitor(id_, namespace, key, not_before, _decode(knowledge))
+            for key, id_, not_before, knowledge in select_by_keys(self._sql, _VISITORS, (namespace,), keys)
         }
 
     def _stranger(self, namespace: str, key: str) -> Visitor:
-        return Visitor(0, namespace, key, self._tombstone(namespace, key) or 0, Knowledge(), {})
+        return Visitor(0, namespace, key, self._tombstone(namespace, key) or 0, Chronicle())
 
     def _visitor(self, visitor: Visitor, entries: list[Entry], refused_us: int | None) -> bool:
         """Fold one visitor's entries; False when nothing of them is kept and his row stays as it is."""
@@ -264,14 +319,3 @@ class Fold:
         insert_rows(self._sql, "events", self._events)
         days = [(*day, *change) for day, change in sorted(self._days.items())]
         insert_rows(self._sql, "visitor_days", days, conflict=_ADD_DAY)
-
-
-def _visitor_row(visitor: Visitor) -> tuple[object, ...]:
-    return (
-        visitor.id,
-        visitor.namespace,
-        visitor.key,
-        visitor.not_before,
-        _encode(visitor.knowledge),
-        _encode(visitor.presence),
-    )

@@ -21,14 +21,14 @@ HISTORY: Sequence[str] = (
         UNIQUE (service, namespace)
     );
     CREATE TABLE visitors (
-        id INTEGER PRIMARY KEY,
         namespace TEXT NOT NULL,
         key TEXT NOT NULL,
+        id INTEGER NOT NULL,
         not_before INTEGER NOT NULL,
         knowledge BLOB NOT NULL,
-        presence BLOB NOT NULL,
-        UNIQUE (namespace, key)
-    );
+        PRIMARY KEY (namespace, key)
+    ) WITHOUT ROWID;
+    CREATE UNIQUE INDEX visitor_numbers ON visitors (id);
     CREATE TABLE events (
         day INTEGER NOT NULL,
         visitor INTEGER NOT NULL,
@@ -160,7 +160,7 @@ def _version(connection: sqlite3.Connection, schema: str) -> int:
 
 def _in_schema(statement: str, schema: str) -> str:
     words = statement.strip()
-    for what in ("CREATE TABLE ", "CREATE INDEX "):
+    for what in ("CREATE TABLE ", "CREATE INDEX ", "CREATE UNIQUE INDEX "):
         if words.startswith(what):
             return f"{what}{schema}.{words.removeprefix(what)}"
     return words
