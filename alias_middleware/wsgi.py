@@ -6,7 +6,6 @@ Whatever the app tracks is safe before the chunk that follows it is passed on, a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
 from contextvars import Token
 from typing import TYPE_CHECKING, Any
 
@@ -50,17 +49,20 @@ class AliasMiddleware:
             raise
 
     def _request(self, environ: WSGIEnvironment) -> Request:
+        path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
         return Request(
-            noticed=[(name, _raw(environ[key])) for key, name in self._watched.items() if key in environ],
-            peer=_peer(environ),
-            method=environ.get("REQUEST_METHOD", "GET"),
-            path=_raw(environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")).decode("utf-8", "replace"),
-            secure=environ.get("wsgi.url_scheme") == "https",
+            [(name, _raw(environ[key])) for key, name in self._watched.items() if key in environ],
+            _peer(environ),
+            environ.get("REQUEST_METHOD", "GET"),
+            path if path.isascii() else _raw(path).decode("utf-8", "replace"),
+            environ.get("wsgi.url_scheme") == "https",
         )
 
 
 class _Answer:
-    """One answer on its way to the server."""
+    """One answer on its way to the server, and its body, chunk by chunk."""
+
+    __slots__ = ("_body", "_chunks", "_environ", "_exchange", "_judged", "_server_start", "_started", "_token")
 
     def __init__(self, exchange: Exchange, environ: WSGIEnvironment, start_response: StartResponse) -> None:
         self._exchange = exchange
@@ -68,6 +70,7 @@ class _Answer:
         self._server_start = start_response
         self._started: tuple[int, str] | None = None
         self._judged = False
+        self._body: Iterable[bytes] = ()
         self._token: Token[Visitor] | None = current_visitor.set(exchange.visitor)
 
     def start_response(
@@ -84,14 +87,18 @@ class _Answer:
                 case "cache-control":
                     cache_control = f"{cache_control}, {value}" if cache_control else value
         self._started = _code(status), content_type
-        self._exchange.commit()
-        added = self._exchange.answer_headers(vary, cache_control)
-        if any(name == "Vary" for name, _ in added):
+        exchange = self._exchange
+        if exchange.recognised and exchange.has_work():
+            exchange.commit()
+        added = exchange.answer_headers(vary, cache_control)
+        if vary and any(name == "Vary" for name, _ in added):
             headers = [header for header in headers if header[0].lower() != "vary"]
-        write = self._server_start(status, [*headers, *added], *([exc_info] if exc_info else []))
+        error = (exc_info,) if exc_info else ()
+        return self._watched(self._server_start(status, [*headers, *added], *error))
 
+    def _watched(self, write: Callable[[bytes], object]) -> Callable[[bytes], object]:
         def write_on(chunk: bytes) -> None:
-            self.before_chunk()
+            self._record()
             write(chunk)
 
         return write_on
@@ -103,40 +110,16 @@ class _Answer:
         if self._started is not None and (is_file or type(body) in (list, tuple)):
             self.finish()
             return body
-        return _Body(self, body)
-
-    def before_chunk(self) -> None:
-        """Put the page view and all that was tracked in the spool before anything more is passed on."""
-        if not self._judged and self._started is not None:
-            self._judged = True
-            self._exchange.started(*self._started, lambda: str(self._environ.get("HTTP_ACCEPT", "")))
-        self._exchange.commit()
-
-    def finish(self) -> None:
-        """Record what is left when the answer has ended, however it ended."""
-        try:
-            self.before_chunk()
-        finally:
-            if self._token is not None:
-                token, self._token = self._token, None
-                with suppress(ValueError):  # closed in another context than it was called in
-                    current_visitor.reset(token)
-
-
-class _Body:
-    """The app's body, chunk by chunk."""
-
-    def __init__(self, answer: _Answer, body: Iterable[bytes]) -> None:
-        self._answer = answer
         self._body = body
         self._chunks = iter(body)
+        return self
 
     def __iter__(self) -> Iterator[bytes]:
         return self
 
     def __next__(self) -> bytes:
         chunk = next(self._chunks)
-        self._answer.before_chunk()
+        self._record()
         return chunk
 
     def close(self) -> None:
@@ -146,7 +129,31 @@ class _Body:
             if close is not None:
                 close()
         finally:
-            self._answer.finish()
+            self.finish()
+
+    def _record(self) -> None:
+        """Put the page view and all that was tracked in the spool before anything more is passed on."""
+        exchange = self._exchange
+        if not self._judged and self._started is not None:
+            self._judged = True
+            exchange.started(*self._started, self._accept)
+        if exchange.recognised and exchange.has_work():
+            exchange.commit()
+
+    def _accept(self) -> str:
+        return str(self._environ.get("HTTP_ACCEPT", ""))
+
+    def finish(self) -> None:
+        """Record what is left when the answer has ended, however it ended."""
+        try:
+            self._record()
+        finally:
+            if self._token is not None:
+                token, self._token = self._token, None
+                try:  # noqa: SIM105 - `suppress` is slow
+                    current_visitor.reset(token)
+                except ValueError:  # closed in another context than it was called in
+                    pass
 
 
 def _code(status: str) -> int:
