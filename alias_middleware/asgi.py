@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any, TypeVar
 
-from alias_middleware.exchange import Exchange, Request
+from alias_middleware.exchange import Exchange, Pair, Request
 from alias_middleware.tracker import Tracker
 from alias_middleware.visitor import current_visitor
 
@@ -24,6 +25,7 @@ ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 SCOPE_KEY = "alias_middleware.visitor"
 """Where a raw ASGI app finds its visitor in the scope."""
 
+_name = itemgetter(0)
 _SECURE = ("https", "wss")
 _STARTS = ("http.response.start", "websocket.http.response.start")
 
@@ -82,9 +84,10 @@ class AliasMiddleware:
         headers = scope["headers"]
         if type(headers) is not list:  # an iterable that may be good for one look only
             headers = scope["headers"] = list(headers)
+        noticed: list[Pair] = []
         watched = self._watched
-        noticed = [pair for pair in headers if pair[0] in watched]
-        if noticed:
+        if not watched.isdisjoint(map(_name, headers)):  # for most strangers it is, and costs half of a loop
+            noticed = [pair for pair in headers if pair[0] in watched]
             kept = headers.copy()
             for pair in noticed:
                 if pair[0] in self._hidden:

@@ -251,12 +251,11 @@ def media_type(value: str) -> str:
     return value.partition(";")[0].strip().lower()
 
 
-def is_page_view(
+def is_page_view(  # noqa: PLR0917 -- positional: asked for every answer
     method: str,
     status: int,
     content_type: str,
     page_types: frozenset[str],
-    *,
     annotated: bool,
     accept: Callable[[], str],
 ) -> bool:

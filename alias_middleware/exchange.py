@@ -90,9 +90,7 @@ class Exchange:
         request, rules = self._request, self._rules
         annotated = self.visitor.annotation is not None
         return (
-            is_page_view(
-                request.method, status, content_type, rules.page_types, annotated=annotated, accept=accept
-            )
+            is_page_view(request.method, status, content_type, rules.page_types, annotated, accept)
             and not (len(request.noticed) > self.recognised and _says_prefetch(request.noticed))
             and (rules.excluded is None or not rules.excluded.match(request.path))
         )

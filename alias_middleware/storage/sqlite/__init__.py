@@ -115,7 +115,8 @@ class SQLiteStorage(Storage):
             if batch.changes:
                 with connection.preferences_transaction(_BATCH_TIMEOUT_SECONDS) as sql:
                     preferences.forget_applied(sql, batch.changes)
-            connection.checkpoint()
+            if self._files.logs_are_long():
+                connection.checkpoint()
         return outcome
 
     def _fold(self, sql: sqlite3.Connection, batch: Batch) -> Outcome:

@@ -21,6 +21,7 @@ _READ_TIMEOUT_SECONDS = 0.05
 _OPENING_TIMEOUT_SECONDS = 2.0
 _SWITCH_ATTEMPTS = 20
 _SWITCH_PAUSE_SECONDS = 0.005
+_LONG_LOG_BYTES = 8 << 20
 _MOST_IDLE = 16
 _REQUEST_CHECKPOINT_PAGES = 10_000
 _LOOK_EVERY = 64
@@ -166,6 +167,14 @@ class Files:
             self._idle.append(held)
         else:
             held.close()
+
+    def logs_are_long(self) -> bool:
+        """Tell whether a write-ahead log is worth a checkpoint: batches change the same pages again and again."""
+        for path in (self.history, self.preferences):
+            with suppress(FileNotFoundError):
+                if path.with_name(path.name + "-wal").stat().st_size > _LONG_LOG_BYTES:
+                    return True
+        return False
 
     def _leave_to_parent(self) -> None:
         """After a fork: a connection given back in its last moment is the parent's; closing it is not ours."""
