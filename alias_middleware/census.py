@@ -12,7 +12,7 @@ import msgspec
 from alias_middleware import segments
 from alias_middleware.errors import StorageError
 from alias_middleware.events import Event
-from alias_middleware.spool import Tally, decode_record
+from alias_middleware.records import Tally, decode_record
 from alias_middleware.storage.base import Storage
 
 _ATTEMPTS = 20

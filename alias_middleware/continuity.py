@@ -13,7 +13,7 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from alias_middleware.errors import MissingExtra, SettingsError
+from alias_middleware.errors import MissingExtra
 from alias_middleware.identity import Status
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ COUNTS_WITH: frozenset[Status] = frozenset({Status.ABSENT, Status.EMPTY, Status.
 
 _PURPOSE = b"alias-middleware continuity cookie 1\0"
 _LONGEST_VALUE = 1024
+_DAYS = 30
 _SECOND = 1_000_000
 _DAY = 86_400 * _SECOND
 _CLOCK_SKEW = 5 * 60 * _SECOND
@@ -46,18 +47,11 @@ class Continuity:
 
     ``secret_keys`` run from oldest to newest: the newest encrypts, all decrypt. The cipher's keys are derived
     with HKDF-SHA256 (RFC 5869) for this purpose and namespace, so a cookie of another namespace does not
-    decrypt. ``days`` is how long a cookie is good for after the header it was issued for; use does not extend
-    it. Raises `SettingsError` without a key or a day, `MissingExtra` without the package ``cryptography``.
+    decrypt. A cookie is good for 30 days after the header it was issued for; use does not extend it. Needs one
+    key or more; raises `MissingExtra` without the package ``cryptography``.
     """
 
-    def __init__(self, namespace: str, secret_keys: Sequence[bytes], days: int = 30) -> None:
-        if not secret_keys:
-            raise SettingsError(
-                "the continuity cookie needs a key; `alias-middleware keys` makes one", setting="secret_keys"
-            )
-        if days < 1:
-            raise SettingsError(f"a cookie is kept for 1 day or more, not {days}", setting="continuity_days")
-        self._days = days
+    def __init__(self, namespace: str, secret_keys: Sequence[bytes]) -> None:
         self._fernet, self._invalid = _fernet(namespace, secret_keys)
 
     def issue(self, alias: str, now: int) -> str:
@@ -80,14 +74,15 @@ class Continuity:
         if match is None:
             return None
         claim = Claim(match[2].decode("ascii"), int(match[1]))
-        return claim if -_CLOCK_SKEW <= now - claim.header_at < self._days * _DAY else None
+        return claim if -_CLOCK_SKEW <= now - claim.header_at < _DAYS * _DAY else None
 
-    def set_cookie(self, value: str, secure: bool) -> str:
+    @staticmethod
+    def set_cookie(value: str, secure: bool) -> str:
         """The ``Set-Cookie`` header for an issued ``value``: every path of the host, out of scripts' reach.
 
         ``secure`` keeps it off plain HTTP.
         """
-        attributes = f"Max-Age={self._days * 86_400}; Path=/; HttpOnly; SameSite=Lax"
+        attributes = f"Max-Age={_DAYS * 86_400}; Path=/; HttpOnly; SameSite=Lax"
         return f"{COOKIE}={value}; {attributes}{'; Secure' if secure else ''}"
 
     @staticmethod

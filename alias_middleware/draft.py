@@ -1,7 +1,7 @@
-"""What a request sees of a profile: mappings that note every change as a field operation.
+"""A request's working copy of a profile, and the field operations that its changes amount to.
 
-Nothing is read before it is needed; nothing is written here. `visitor` hands the noted operations to the
-tracker when they are due.
+Nothing is read before it is needed; nothing is written here. The app holds it by the mappings of `fields`;
+`visitor` hands the noted operations on when they are due.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Draft:
 
     # Defaults of the class instead of slots: most requests never set them, and every request makes a draft.
     _stored: StoredProfile | None = None
-    _derived: bytes | None = None
+    _knowledge: bytes | None = None
     _consents: dict[str, Consent] | None = None
 
     def __init__(self, reader: Reader, key: str | None, changed: Callable[[], None] | None = None) -> None:
@@ -56,7 +56,6 @@ class Draft:
         self._documents: dict[Area, dict[str, Json]] = {}
         self.watched: dict[tuple[Area, str], bytes] = {}
         self.operations: list[Operation] = []
-        self.keeps = key is not None
 
     @property
     def stored(self) -> StoredProfile:
@@ -67,7 +66,7 @@ class Draft:
 
     def load(self) -> None:
         """Read now what would be read at first use."""
-        _ = self.stored
+        _ = self.stored, self._stored_knowledge
 
     @property
     def consents(self) -> dict[str, Consent]:
@@ -83,12 +82,13 @@ class Draft:
     @property
     def knowledge(self) -> Knowledge:
         """What is derived from the visitor's history."""
-        if self._key is None:
-            return Knowledge()
-        if self._derived is None:
-            derived = self.stored.derived
-            self._derived = self._reader.know(self._key) if derived is None else derived
-        return self._decoded(self._derived, decode_knowledge, Knowledge())
+        return self._decoded(self._stored_knowledge, decode_knowledge, Knowledge())
+
+    @property
+    def _stored_knowledge(self) -> bytes:
+        if self._knowledge is None:
+            self._knowledge = b"[]" if self._key is None else self._reader.know(self._key)
+        return self._knowledge
 
     def _decoded(self, raw: bytes, decode: Callable[[bytes], Decoded], instead: Decoded) -> Decoded:
         try:
@@ -188,13 +188,13 @@ class Draft:
         return [problem for problem in map(self._check_nested, list(self.watched)) if problem]
 
     def take(self) -> list[Operation]:
-        """Give the operations noted since the last call."""
+        """Give the operations noted since the last call; of a stranger none is kept."""
         taken, self.operations = self.operations, []
-        return taken if self.keeps else []
+        return [] if self._key is None else taken
 
     def reread(self) -> None:
         """Forget what was read, so that the next look sees what others wrote."""
-        self._stored = self._derived = self._consents = None
+        self._stored = self._knowledge = self._consents = None
         self._documents.clear()
         self.watched.clear()
 
@@ -212,5 +212,6 @@ class Draft:
             return problem
         if now != before:
             self.watched[place] = now
-            self.operations.append(Operation("set", area, field, decode_json(now)))
+            if self.allows("personalise"):
+                self.operations.append(Operation("set", area, field, decode_json(now)))
         return None

@@ -50,6 +50,9 @@ class Event(msgspec.Struct, frozen=True, array_like=True, tag=True):
     day: int
     channel: Channel
 
+    def __repr__(self) -> str:  # reporters of errors show the locals of every frame, and `key` may be the alias
+        return f"<{type(self).__name__} at {self.time_us}>"
+
     @property
     def time(self) -> datetime:
         """The moment of the event, as an aware UTC datetime."""
@@ -99,6 +102,8 @@ class Item(msgspec.Struct, frozen=True, array_like=True):
         if type(self.quantity) is not int or self.quantity < 1:
             raise EventError("a whole number from 1 up", field="quantity")
         to_millionths(self.price, field="price")
+        if type(self.price) is not Decimal:  # a class of the app's own cannot be encoded
+            msgspec.structs.force_setattr(self, "price", Decimal(self.price))
 
     @property
     def amount(self) -> int:

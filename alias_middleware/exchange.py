@@ -27,7 +27,7 @@ Pair = tuple[bytes, bytes]
 
 
 class Host(Keeper, Protocol):
-    """What an exchange asks of the tracker besides what a visitor does."""
+    """What an exchange asks of the recorder besides what a visitor does."""
 
     def unidentified(self, time_us: int) -> None:
         """Count a page view without an alias, in a request begun at `time_us`."""
@@ -54,6 +54,9 @@ class Request(msgspec.Struct, frozen=True):
     method: str
     path: str
     secure: bool
+
+    def __repr__(self) -> str:  # reporters of errors show the locals of every frame
+        return f"<Request {self.method}, {len(self.noticed)} headers noticed>"
 
 
 class Exchange:
@@ -142,7 +145,7 @@ class Exchange:
         continuity, alias = self._rules.continuity, self.visitor.recognition.alias
         if continuity is None or alias is None or self.visitor.by_continuity:
             return None
-        now = self._host.now()
+        now = self.visitor.begun_us  # when the header came: a cookie must not outlive an erasure made since
         if self._cookie_at_us is not None and now - self._cookie_at_us < _REISSUE_AFTER_US:
             return None
         return continuity.set_cookie(continuity.issue(alias, now), self._request.secure)

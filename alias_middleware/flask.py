@@ -7,9 +7,8 @@ import json
 import os
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
-from click import Command
 from flask import Flask, abort, current_app, request
 from flask.typing import ResponseReturnValue
 from werkzeug.local import LocalProxy
@@ -21,8 +20,11 @@ from alias_middleware.tracker import Tracker
 from alias_middleware.visitor import Visitor
 from alias_middleware.wsgi import ENVIRON_KEY, AliasMiddleware
 
+if TYPE_CHECKING:
+    from click import Command
+
 EXTENSION = "alias_middleware"
-"""The name under which an app keeps its `Alias` extension."""
+"""The name under which an app keeps the extension's tracker."""
 
 _PREFIXES = ("ALIAS_", "FLASK_ALIAS_")
 _CLOSE = 0.8
@@ -65,7 +67,7 @@ class Alias:
                 "this app has the Alias extension already: the inner one would see strangers only", setting="app"
             )
         tracker = self._given if self._given is not None else Tracker(**self._settings_of(app))
-        app.extensions[EXTENSION] = _State(self, tracker)
+        app.extensions[EXTENSION] = tracker
         app.wsgi_app = AliasMiddleware(app.wsgi_app, tracker=tracker)  # type: ignore[method-assign]
         app.context_processor(lambda: {"current_visitor": current_visitor})
         app.cli.add_command(_commands(tracker))
@@ -82,7 +84,7 @@ class Alias:
     @property
     def tracker(self) -> Tracker:
         """The tracker of the current app."""
-        return _state().tracker
+        return _tracker()
 
     def required(self, view: Callable[Arguments, Answer]) -> Callable[Arguments, Answer]:
         """Serve a view to recognised visitors only; others get 403, or what `unrecognised` answers."""
@@ -125,19 +127,11 @@ def _commands(tracker: Tracker) -> Command:
     return for_app(tracker)
 
 
-class _State:
-    """What an app keeps of the extension."""
-
-    def __init__(self, extension: Alias, tracker: Tracker) -> None:
-        self.extension = extension
-        self.tracker = tracker
-
-
-def _state() -> _State:
-    state = current_app.extensions.get(EXTENSION)
-    if not isinstance(state, _State):
+def _tracker() -> Tracker:
+    tracker = current_app.extensions.get(EXTENSION)
+    if not isinstance(tracker, Tracker):
         raise SettingsError("this app has no Alias extension: call Alias(app)", setting="app")
-    return state
+    return tracker
 
 
 def _visitor() -> Visitor:
@@ -145,7 +139,7 @@ def _visitor() -> Visitor:
     visitor = request.environ.get(ENVIRON_KEY)
     if visitor is None:
         stranger = Request(noticed=[], peer=None, method=request.method, path=request.path, secure=False)
-        visitor = request.environ[ENVIRON_KEY] = _state().tracker.exchange(stranger).visitor
+        visitor = request.environ[ENVIRON_KEY] = _tracker().exchange(stranger).visitor
     return cast(Visitor, visitor)
 
 

@@ -1,7 +1,7 @@
 """Who is asking: from request headers and the peer to a `Recognition`, and from an alias to a visitor key.
 
-Pure: no I/O, no clock, nothing remembered but which peers are gateways. What a site does with the answer,
-and the cookie that bridges requests without the header, live elsewhere.
+Pure: no I/O, no clock, nothing remembered. Whom the header is believed from is `trust`'s business, and the
+cookie that bridges requests without it is `continuity`'s.
 """
 
 from __future__ import annotations

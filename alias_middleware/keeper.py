@@ -1,4 +1,4 @@
-"""What a visitor asks of the tracker: one protocol, so that either can be read without the other."""
+"""What a visitor asks of the recorder, as protocols, so that either can be read without the other."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Reader(Protocol):
 
 
 class Keeper(Reader, Protocol):
-    """What a visitor asks of the tracker. Times are microseconds since the epoch (UTC)."""
+    """What a visitor asks for. Times are microseconds since the epoch (UTC)."""
 
     durable: frozenset[type[Event]]
     """The types of events that are to be made durable by `sync`."""

@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from alias_middleware.profile import decode_knowledge
-from alias_middleware.storage.base import Storage, export_document
+import msgspec
+
+from alias_middleware.events import Event, Purchase
+from alias_middleware.history import Knowledge
+from alias_middleware.profile import StoredProfile, decode_knowledge
+from alias_middleware.storage.base import Storage, Suppression
 
 _WHOLE_HISTORY = 2**62
 
@@ -49,3 +53,25 @@ class Privacy:
             StorageError: the storage did not do it, or not yet: an erasure begun is finished by the writer.
         """
         return self._storage.erase(self._namespace, self._key_of(alias), self._now())
+
+
+def export_document(
+    stored: StoredProfile, knowledge: Knowledge, events: list[Event], suppressions: list[Suppression]
+) -> dict[str, Any]:
+    """Lay out everything known of a visitor as plain JSON values."""
+    return {
+        "preferences": msgspec.json.decode(stored.preferences),
+        "personal": msgspec.json.decode(stored.personal),
+        "consents": msgspec.json.decode(stored.consents),
+        "knowledge": msgspec.structs.asdict(knowledge),
+        "history": [_event_document(event) for event in events],
+        "suppressions": [msgspec.structs.asdict(suppression) for suppression in suppressions],
+    }
+
+
+def _event_document(event: Event) -> dict[str, Any]:
+    fields = msgspec.structs.asdict(event)
+    if isinstance(event, Purchase):
+        fields["items"] = [msgspec.structs.asdict(item) for item in event.items]
+    plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(fields))
+    return {"type": type(event).__name__, **plain}

@@ -2,7 +2,7 @@
 
 Writing a whole document back would lose what another request wrote meanwhile, so a change is a list of
 operations on fields, carried out by `apply_change` inside a storage's own transaction. What a request sees
-and edits is `draft`'s business.
+and edits is the business of `draft` and `fields`.
 """
 
 from __future__ import annotations
@@ -62,6 +62,9 @@ class ProfileChange(msgspec.Struct, frozen=True, array_like=True, tag="c"):
     begun_us: int
     operations: tuple[Operation, ...]
 
+    def __repr__(self) -> str:  # reporters of errors show the locals of every frame
+        return f"<ProfileChange of {len(self.operations)} operations>"
+
 
 class Consent(NamedTuple):
     """What a visitor said about one purpose, when, and where he said it."""
@@ -77,15 +80,11 @@ class Consent(NamedTuple):
 
 
 class StoredProfile(NamedTuple):
-    """What one storage read gives, as JSON that is decoded when it is looked at.
-
-    `derived` is knowledge, None from a storage that reads it apart, when it is asked for.
-    """
+    """A profile's documents as one storage read gives them: JSON that is decoded when it is looked at."""
 
     preferences: bytes = b"{}"
     personal: bytes = b"{}"
     consents: bytes = b"{}"
-    derived: bytes | None = None
 
 
 class ProfileDocument(msgspec.Struct):
@@ -111,12 +110,8 @@ class ProfileDocument(msgspec.Struct):
 
 
 def latest_consents(consents: dict[str, list[Consent]]) -> dict[str, Consent]:
-    """Give the visitor's last word on each purpose he spoke of; of two at one moment the later to arrive."""
-    return {purpose: max(reversed(said), key=_said_us) for purpose, said in consents.items() if said}
-
-
-def _said_us(consent: Consent) -> int:
-    return consent.time_us
+    """Give the visitor's last word on each purpose he spoke of."""
+    return {purpose: said[-1] for purpose, said in consents.items() if said}
 
 
 def decode_consents(raw: bytes) -> dict[str, list[Consent]]:
@@ -183,10 +178,7 @@ def apply_change(
 def _apply(document: ProfileDocument, operation: Operation, time_us: int, *, late: bool, limit: int) -> bool:
     if operation.verb == "consent":
         granted, source = operation.value
-        said = document.consents.setdefault(operation.field, [])
-        said.append(Consent(granted, time_us, source))
-        if len(said) > CONSENTS_KEPT:
-            said.remove(min(said, key=_said_us))
+        _say(document.consents.setdefault(operation.field, []), Consent(granted, time_us, source), late=late)
         return True
     stamp = f"{operation.area}/{operation.field}"
     absolute, touched = document.stamps.get(stamp, (0, 0))
@@ -205,6 +197,16 @@ def _apply(document: ProfileDocument, operation: Operation, time_us: int, *, lat
     if operation.verb == "remove":
         _forget_oldest_removal(document)
     return True
+
+
+def _say(said: list[Consent], consent: Consent, *, late: bool) -> None:
+    """Put an answer in its place among those about one purpose: the last of them holds."""
+    place = len(said)
+    while late and place and said[place - 1].time_us > consent.time_us:
+        place -= 1
+    said.insert(place, consent)
+    if len(said) > CONSENTS_KEPT:
+        del said[0]
 
 
 def _forget_oldest_removal(document: ProfileDocument) -> None:

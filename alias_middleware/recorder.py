@@ -23,8 +23,9 @@ from alias_middleware.errors import BlockingCallError, SettingsError, SpoolError
 from alias_middleware.events import AnyEvent, Event, PageView, Purchase, Refund, TrackedEvent
 from alias_middleware.local_time import LocalDays
 from alias_middleware.profile import Operation, ProfileChange, StoredProfile
+from alias_middleware.records import Tally
 from alias_middleware.settings import Settings
-from alias_middleware.spool import Spool, Tally
+from alias_middleware.spool import Spool
 from alias_middleware.storage.base import Origin, Storage
 from alias_middleware.writer import Writer
 
@@ -93,8 +94,8 @@ class Recorder:
 
     def know(self, key: str) -> bytes:
         """Read what is derived from a visitor's history; nothing, and counted, when the storage cannot answer."""
-        derived = self._asked(self.storage.read_knowledge, key)
-        return b"[]" if derived is None else derived
+        knowledge = self._asked(self.storage.read_knowledge, key)
+        return b"[]" if knowledge is None else knowledge
 
     def _asked(self, read: Callable[[str, str], Answer], key: str) -> Answer | None:
         """Ask the storage unless it is being left alone; None, counted, when it does not answer."""

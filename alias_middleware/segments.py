@@ -15,15 +15,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from alias_middleware.spool import (
-    DRAFT_SUFFIX,
-    FORMAT,
-    FRAME,
-    LARGEST_RECORD,
-    SUFFIX,
-    Header,
-    decode_header,
-)
+from alias_middleware.records import FORMAT, FRAME, LARGEST_RECORD, Header, decode_header
+from alias_middleware.spool import DRAFT_SUFFIX, SUFFIX
 
 DONE_SUFFIX = ".done"
 UNREADABLE_SUFFIX = ".unreadable"

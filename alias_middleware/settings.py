@@ -92,7 +92,7 @@ def make_settings(given: dict[str, Any]) -> Settings:
     settings.trust()
     if settings.continuity and not settings.secret_keys:
         raise SettingsError(
-            "continuity=True signs a cookie: give secret_keys=[...], made by `alias-middleware keys`",
+            "continuity=True encrypts a cookie: give secret_keys=[...], made by `alias-middleware keys`",
             setting="secret_keys",
         )
     return settings

@@ -1,8 +1,7 @@
 """The spool: the crash-safe local journal that every event reaches before the response ends.
 
 A folder of segments. Each process appends to a segment of its own, with one write(2) a record, and holds a
-lock on it as long as it lives; `segments` reads them. A record is its length, a checksum and MessagePack, so
-that one torn by a crash is recognised.
+lock on it as long as it lives. `records` says what is written; `segments` reads it.
 """
 
 from __future__ import annotations
@@ -10,76 +9,24 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-import struct
 import threading
 import weakref
-import zlib
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
-import msgspec
-
 from alias_middleware.errors import SpoolError
-from alias_middleware.events import PageView, Purchase, Refund, TrackedEvent
-from alias_middleware.profile import ProfileChange
+from alias_middleware.records import FORMAT, FRAME, LARGEST_RECORD, Header, Record, encode_record, framed
 from alias_middleware.storage.base import Origin
 
 SUFFIX = ".spool"
 DRAFT_SUFFIX = ".draft"
-FRAME = struct.Struct("<II")
-FORMAT = 1
-"""Raised with every change that an older version would misread, a new type of record included."""
-LARGEST_RECORD = 1 << 20
 
 _SEGMENT_BYTES = 8 << 20
 _LOOK_EVERY_BYTES = 1 << 20
 _ATTEMPTS = 3
 _FULL = (errno.ENOSPC, errno.EDQUOT)
-
-
-class Tally(msgspec.Struct, frozen=True, array_like=True, tag="n"):
-    """Counts handed on by a process: what to add to the counters, and unidentified page views by local day."""
-
-    counts: dict[str, int]
-    unidentified: dict[int, int]
-
-
-class Header(msgspec.Struct, frozen=True):
-    """The first record of a segment: whose events follow.
-
-    An event's id is `base` plus the place of its record in the file, modulo 2**63.
-    """
-
-    format: int
-    base: int
-    origin: Origin
-
-    def event_id(self, place: int) -> int:
-        """Give the id of the record at a place in the file."""
-        return (self.base + place) % 2**63
-
-    @property
-    def seed(self) -> int:
-        """What the checksums of the segment's records begin with.
-
-        It differs from segment to segment and nobody else knows it: neither what another segment left on the
-        disk nor what a visitor put into a path is ever taken for a record.
-        """
-        return self.base & 0xFFFFFFFF
-
-
-Record = PageView | TrackedEvent | Purchase | Refund | ProfileChange | Tally
-
-encode_record = msgspec.msgpack.Encoder().encode
-decode_record = msgspec.msgpack.Decoder(Record).decode
-decode_header = msgspec.msgpack.Decoder(Header).decode
-
-
-def framed(payload: bytes, seed: int = 0) -> bytes:
-    """Put length and checksum before a record; the seed of a segment's header itself is 0."""
-    return FRAME.pack(len(payload), zlib.crc32(payload, seed)) + payload
 
 
 class Spool:
@@ -126,8 +73,7 @@ class Spool:
                 descriptor = self._descriptor
                 if descriptor is None or self._size >= self._next_look:
                     descriptor = self._ready(more)
-                frame = FRAME.pack(len(payload), zlib.crc32(payload, self._seed)) + payload
-                self._write(descriptor, frame)
+                self._write(descriptor, framed(payload, self._seed))
             except OSError as error:
                 raise _spool_error(error) from error
 
@@ -166,6 +112,11 @@ class Spool:
             self._leave()
             while self._retired:
                 _close(self._retired.pop())
+
+    def __del__(self) -> None:
+        """Leave the segment of a spool that nobody closed, else it stays locked as long as the process lives."""
+        if hasattr(self, "_lock"):
+            self.close()
 
     def begin_anew(self) -> None:
         """In a child, right after the fork: let go of the parent's segment, whatever its threads were doing."""

@@ -52,11 +52,12 @@ class Trust:
     def _trusts(self, peer: str | None) -> bool:
         if not peer:
             return self._unix
-        if (decided := self._decided.get(peer)) is None and len(peer) <= _LONGEST_ADDRESS:
-            if len(self._decided) >= _PEERS_REMEMBERED:  # a peer may be any forged text: bound what it costs
-                self._decided.clear()
-            decided = self._decided[peer] = self._in_networks(peer)
-        return bool(decided)
+        if len(peer) > _LONGEST_ADDRESS:
+            return False
+        if len(self._decided) >= _PEERS_REMEMBERED:  # a peer may be any forged text: bound what it costs
+            self._decided.clear()
+        decided = self._decided[peer] = self._in_networks(peer)
+        return decided
 
     def _in_networks(self, peer: str) -> bool:
         if "%" in peer:  # a zone id names a link of this machine, not a gateway

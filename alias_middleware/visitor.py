@@ -1,6 +1,6 @@
 """What a request carries: the visitor, recognised or not, with a profile to read and a history to write.
 
-Plain and synchronous. What a visitor needs done is done by its `Keeper`, the tracker.
+Plain and synchronous. What a visitor needs done is done by its `Keeper`, the recorder of this process.
 """
 
 from __future__ import annotations
@@ -273,7 +273,7 @@ class Visitor:
     def has_work(self) -> bool:
         """Tell whether a commit would have anything to do that takes time; never for a stranger."""
         draft = self._draft
-        if draft is not None and draft.keeps:
+        if draft is not None and self._key is not None:
             if draft.watched:
                 for problem in draft.collect():
                     self._keeper.problem(problem)

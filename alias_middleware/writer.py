@@ -6,22 +6,16 @@ others stand by. `alias-middleware drain` runs the same as a process of its own.
 
 from __future__ import annotations
 
-import base64
 import logging
 import os
 import threading
-from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
-
-import msgspec
 
 from alias_middleware import segments
 from alias_middleware.errors import StorageError, StorageUnavailable, describe
-from alias_middleware.events import Event
-from alias_middleware.spool import Header, Record, Tally, decode_record
-from alias_middleware.storage.base import Batch, Entry, LateChange, Origin, Span, Storage
+from alias_middleware.gathering import Gathering, Raw
+from alias_middleware.storage.base import Storage
 
 REJECTED = "rejected.jsonl"
 """The file of a spool folder that keeps what could not be stored, for somebody to look at."""
@@ -32,88 +26,6 @@ _LONGEST_PAUSE = 5.0
 _REFUSALS = 3
 
 logger = logging.getLogger("alias_middleware.writer")
-
-
-class _Raw(NamedTuple):
-    """A record as it stands in the spool."""
-
-    segment: str
-    place: int
-    header: Header
-    payload: bytes
-
-
-class _Gathering:
-    """What has been read for one batch."""
-
-    def __init__(self) -> None:
-        self.entries: list[Entry] = []
-        self.changes: list[LateChange] = []
-        self.spans: dict[str, Span] = {}
-        self.ended: list[str] = []
-        self.unreadable: list[str] = []
-        self.undecodable: list[_Raw] = []
-        self.last: _Raw | None = None
-        self.counts: Counter[str] = Counter()
-        self.unidentified: Counter[tuple[Origin, int]] = Counter()
-        self.bytes = 0
-        self.records = 0
-        self.more = False
-
-    def add(self, name: str, position: int, part: segments.Part) -> None:
-        """Take what was read of one segment from a position on."""
-        if part.header is not None:
-            self._add(name, part.header, part.records)
-        if part.torn:
-            self.counts["torn"] += part.torn
-        if part.end > position:
-            self.spans[name] = Span(position, part.end)
-            self.bytes += part.end - position
-        if part.ended:
-            (self.unreadable if part.header is None else self.ended).append(name)
-        self.records += len(part.records)
-        self.more |= part.more
-
-    def _add(self, name: str, header: Header, records: list[tuple[int, bytes]]) -> None:
-        origin = header.origin
-        seen = 0
-        for place, payload in records:
-            try:
-                record: Record = decode_record(payload)
-            except msgspec.DecodeError:
-                self.undecodable.append(_Raw(name, place, header, payload))
-                self.counts.update({"seen": 1, "dropped.undecodable": 1})
-                continue
-            if isinstance(record, Event):
-                self.entries.append(Entry(origin, record, header.event_id(place)))
-                seen += 1
-            elif isinstance(record, Tally):
-                self.counts.update(record.counts)
-                for day, page_views in record.unidentified.items():
-                    self.unidentified[origin, day] += page_views
-            else:
-                self.changes.append(LateChange(origin.namespace, record, header.event_id(place)))
-        if seen:
-            self.counts["seen"] += seen
-        if records:
-            self.last = _Raw(name, records[-1][0], header, records[-1][1])
-
-    def batch(self, finished: list[str]) -> Batch:
-        """Make the batch."""
-        return Batch(
-            entries=self.entries,
-            changes=self.changes,
-            spans=self.spans,
-            finished=finished,
-            counts=dict(self.counts),
-            unidentified=dict(self.unidentified),
-        )
-
-    def batch_without_record(self, finished: list[str]) -> Batch:
-        """Make the batch that passes over the only record there is."""
-        passed_over = {"dropped.rejected": len(self.entries), "preferences_lost": len(self.changes)}
-        counts = self.counts + Counter(passed_over)
-        return Batch(spans=self.spans, finished=finished, counts=dict(counts))
 
 
 class Writer:
@@ -243,8 +155,8 @@ class Writer:
         self._finished = gathering.ended + gathering.unreadable
         return gathering.more or bool(self._finished)
 
-    def _gather(self, positions: Mapping[str, int]) -> _Gathering:
-        gathering = _Gathering()
+    def _gather(self, positions: Mapping[str, int]) -> Gathering:
+        gathering = Gathering()
         for name in segments.names(self._folder):
             records = self._most_records - gathering.records
             if gathering.bytes >= _BATCH_BYTES or records <= 0:
@@ -269,7 +181,7 @@ class Writer:
             self._complained.add(name)
             logger.error("spool segment %s %s", name, problem)
 
-    def _apply(self, gathering: _Gathering) -> bool:
+    def _apply(self, gathering: Gathering) -> bool:
         """Hand a batch over; False when the storage choked on it and fewer records are to be tried."""
         for raw in gathering.undecodable:
             self._keep(raw, "undecodable")
@@ -288,21 +200,21 @@ class Writer:
         self._most_records = min(self._most_records * 2, _BATCH_RECORDS)
         return True
 
-    def _reject(self, gathering: _Gathering, error: Exception) -> None:
+    def _reject(self, gathering: Gathering, error: Exception) -> None:
         """Pass over the one record that the storage chokes on."""
         if gathering.last is not None:
             self._keep(gathering.last, type(error).__name__)
         self._storage.apply(gathering.batch_without_record(self._finished))
         logger.error("the storage chokes on an event, which is kept in %s: %s", REJECTED, describe(error))
 
-    def _keep(self, raw: _Raw, reason: str) -> None:
+    def _keep(self, raw: Raw, reason: str) -> None:
         """Write a record to the file of rejected ones, once even if its batch is tried again."""
         if (raw.segment, raw.place) in self._kept:
             return
         flags = os.O_CREAT | os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC
         descriptor = os.open(self._folder / REJECTED, flags, 0o600)
         with os.fdopen(descriptor, "wb") as file:
-            file.write(_rejected_line(raw, reason))
+            file.write(raw.rejected_line(reason))
         self._kept.add((raw.segment, raw.place))
 
     def _note_failure(self, error: Exception) -> None:
@@ -314,15 +226,3 @@ class Writer:
         if self._down:
             self._down = False
             logger.warning("the storage takes events again")
-
-
-def _rejected_line(raw: _Raw, reason: str) -> bytes:
-    line: dict[str, Any] = {
-        "service": raw.header.origin.service,
-        "id": raw.header.event_id(raw.place),
-        "reason": reason,
-    }
-    try:
-        return msgspec.json.encode(line | {"event": msgspec.msgpack.decode(raw.payload)}) + b"\n"
-    except (msgspec.MsgspecError, TypeError, ValueError):
-        return msgspec.json.encode(line | {"payload": base64.b64encode(raw.payload).decode()}) + b"\n"

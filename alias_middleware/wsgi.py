@@ -45,6 +45,7 @@ class AliasMiddleware:
         try:
             return answer.pass_on(self.app(environ, answer.start_response))
         except BaseException:
+            answer.failed()
             answer.finish()
             raise
 
@@ -118,9 +119,19 @@ class _Answer:
         return self
 
     def __next__(self) -> bytes:
-        chunk = next(self._chunks)
+        try:
+            chunk = next(self._chunks)
+        except StopIteration:
+            raise
+        except BaseException:
+            self.failed()
+            raise
         self._record()
         return chunk
+
+    def failed(self) -> None:
+        """Take note that the app failed: what it had begun but nothing was passed on of is no answer."""
+        self._judged = True
 
     def close(self) -> None:
         """Close the app's body, then record what it tracked to the end."""

@@ -125,7 +125,7 @@ def serve(site: str, storage: str, port: int) -> int:
             gateway.start()
             print(f"Open {gateway.url} as subscriber {alias}")
         print(f"Open {site} as somebody off the mobile network")
-        print(f"Figures: alias-middleware stats --service {SERVICE} --storage {storage}")
+        print(f"Figures: {sys.executable} -m alias_middleware stats --service {SERVICE} --storage {storage}")
         print("Ctrl-C ends it.", flush=True)
         with suppress(KeyboardInterrupt):
             threading.Event().wait()

@@ -46,7 +46,7 @@ def scope_of(kind: str = "http", **more: Any) -> dict[str, Any]:
 
 
 def personal(visitor: Visitor, request: Seen) -> Given:
-    """A page that reads and writes the profile."""
+    """A page that reads the profile and what is derived of it, and writes."""
     visitor.profile["font"] = "large"
     return 200, HTML, [str(visitor.profile.page_views).encode()]
 
@@ -64,7 +64,7 @@ def test_what_may_wait_is_done_on_threads_of_our_own(site: Site, remote: RemoteS
     """A blocking storage is read and written on the tracker's threads, never on the loop's nor anyio's."""
     site.get()
     threads = [*remote.readers, *remote.writers]
-    assert len(threads) == 2
+    assert len(threads) == 3
     assert all(thread.name.startswith("alias-middleware") for thread in threads)
 
 
@@ -100,7 +100,7 @@ def test_a_cookie_is_checked_on_a_thread(site: Site, remote: RemoteStorage) -> N
     cookie = site.get().cookie()
     remote.readers.clear()
     assert site.get(alias=None, headers=[("Cookie", cookie)]).status == 200
-    assert len(remote.readers) == 2
+    assert len(remote.readers) == 3
     assert threading.main_thread() not in remote.readers
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from alias_middleware import census, segments
 from alias_middleware.profile import Operation, ProfileChange
-from alias_middleware.spool import Tally
+from alias_middleware.records import Tally
 from alias_middleware.storage.base import Ledger
 from alias_middleware.storage.memory import MemoryStorage
 from alias_middleware.writer import Writer

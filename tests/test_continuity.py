@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alias_middleware.continuity import COOKIE, COUNTS_WITH, Claim, Continuity
-from alias_middleware.errors import MissingExtra, SettingsError
+from alias_middleware.errors import MissingExtra
 from alias_middleware.identity import Status
 
 ALIAS = "314522927347"
@@ -75,14 +75,6 @@ def test_it_reads_no_clock(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_it_lasts(age: int, valid: bool) -> None:
     """30 days from the header, end exclusive; clocks may differ by 5 minutes."""
     assert (cookies.read(issued, NOW + age) is not None) is valid
-
-
-def test_its_days_are_a_setting() -> None:
-    """``days`` rules the reading, of cookies issued before too, and the browser's Max-Age."""
-    week = Continuity("sonneries", [OLD], days=7)
-    assert week.read(issued, NOW + 7 * DAY - 1) == Claim(ALIAS, NOW)
-    assert week.read(issued, NOW + 7 * DAY) is None
-    assert "Max-Age=604800;" in week.set_cookie(issued, secure=False)
 
 
 def test_every_flipped_bit_is_refused() -> None:
@@ -162,20 +154,6 @@ def test_keys_rotate() -> None:
     assert Continuity("sonneries", [NEW]).read(renewed, NOW) == Claim(ALIAS, NOW)
     assert cookies.read(renewed, NOW) is None
     assert Continuity("sonneries", [OTHER]).read(issued, NOW) is None
-
-
-def test_it_does_not_start_without_a_key() -> None:
-    """No keys is a wrong setting, and the message names the command that makes one."""
-    with pytest.raises(SettingsError, match="alias-middleware keys") as caught:
-        Continuity("sonneries", [])
-    assert caught.value.setting == "secret_keys"
-
-
-def test_it_does_not_start_without_a_day() -> None:
-    """A cookie that is never valid is a wrong setting."""
-    with pytest.raises(SettingsError, match="1 day or more") as caught:
-        Continuity("sonneries", [OLD], days=0)
-    assert caught.value.setting == "continuity_days"
 
 
 def test_it_names_the_extra_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -35,7 +35,7 @@ from alias_middleware.events import (
     restore,
     to_millionths,
 )
-from alias_middleware.spool import decode_record, encode_record
+from alias_middleware.records import decode_record, encode_record
 
 BROWSER = "text/html,application/xhtml+xml;q=0.9,*/*;q=0.8"
 

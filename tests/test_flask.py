@@ -66,7 +66,7 @@ def app() -> Iterator[Flask]:
 
     app.extensions["test_alias"] = alias
     yield app
-    app.extensions[EXTENSION].tracker.close()
+    app.extensions[EXTENSION].close()
 
 
 @pytest.fixture

@@ -9,6 +9,12 @@ from decimal import Decimal
 import pytest
 
 from alias_middleware import Item, Visitor
+from alias_middleware.history import Knowledge
+from alias_middleware.privacy import export_document
+from alias_middleware.profile import StoredProfile
+from alias_middleware.storage.base import Suppression
+from alias_middleware.testing._contract_batches import bare
+from alias_middleware.testing.histories import Teller
 from tests.support.site import ALIAS, BEGINNING, HTML, Given, Seen, Site
 
 
@@ -97,3 +103,19 @@ def test_only_aliases_are_taken(site: Site, alias: str) -> None:
     for call in (site.tracker.privacy.export, site.tracker.privacy.erase):
         with pytest.raises(ValueError, match="no alias"):
             call(alias)
+
+
+def test_an_export_is_plain_json() -> None:
+    """Everything known of a visitor, by name, money as exact text."""
+    stored = StoredProfile(b'{"font":"large"}', b'{"name":"N"}', b'{"contact":[[true,1,"page"]]}')
+    tell = Teller()
+    events = [bare(tell.purchase("2026-03-02T12:00", "A", "3.00")), bare(tell.view("2026-03-02T11:00"))]
+    document = export_document(stored, Knowledge(visits=1), events, [Suppression("marketing", "STOP", "sms", 7)])
+    assert document["preferences"] == {"font": "large"}
+    assert document["personal"] == {"name": "N"}
+    assert document["consents"] == {"contact": [[True, 1, "page"]]}
+    assert document["knowledge"]["visits"] == 1
+    assert [event["type"] for event in document["history"]] == ["Purchase", "PageView"]
+    item = {"sku": "rt-42", "name": "Ringtone", "category": "music", "price": "3.00", "quantity": 1}
+    assert document["history"][0]["items"] == [item]
+    assert document["suppressions"] == [{"scope": "marketing", "reason": "STOP", "channel": "sms", "time_us": 7}]

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alias_middleware import segments
-from alias_middleware.spool import FORMAT, FRAME, encode_record
+from alias_middleware.records import FORMAT, FRAME, encode_record
 from tests.support.spools import event, make_spool, names_of, read_all, records_in, write_segment
 
 payload_lists = st.lists(st.binary(min_size=1, max_size=60), min_size=1, max_size=8)

@@ -97,7 +97,7 @@ def test_an_unknown_name() -> None:
 
 
 def test_continuity_needs_keys() -> None:
-    """The cookie is signed: without keys the error names them."""
+    """The cookie is encrypted: without keys the error names them."""
     with pytest.raises(SettingsError, match="alias-middleware keys") as refused:
         make_settings({**REQUIRED, "continuity": True})
     assert refused.value.setting == "secret_keys"

@@ -16,7 +16,7 @@ from alias_middleware import segments, writer
 from alias_middleware.errors import StorageUnavailable
 from alias_middleware.events import TrackedEvent
 from alias_middleware.profile import Operation, ProfileChange
-from alias_middleware.spool import FORMAT, Tally, encode_record
+from alias_middleware.records import FORMAT, Tally, encode_record
 from alias_middleware.storage.base import Batch, Outcome
 from alias_middleware.storage.memory import MemoryStorage
 from alias_middleware.storage.sqlite import SQLiteStorage

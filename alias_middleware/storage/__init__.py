@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from importlib.metadata import entry_points
 from urllib.parse import urlsplit
@@ -38,15 +38,16 @@ def open_storage(storage: str | Storage, *, secret_keys: Sequence[bytes] = ()) -
     return made
 
 
-def _storage_class(scheme: str):  # type: ignore[no-untyped-def]  # what an entry point holds is checked when called
+def _storage_class(scheme: str) -> Callable[..., object]:
     if scheme in BUILT_IN:
         module, _, name = BUILT_IN[scheme].partition(":")
-        return getattr(import_module(module), name)
+        found: Callable[..., object] = getattr(import_module(module), name)
+        return found
     for entry in entry_points(group=ENTRY_POINTS):
         if entry.name == scheme:
-            return entry.load()
-    known = ", ".join(f"{name}://" for name in BUILT_IN)
+            return entry.load()  # type: ignore[no-any-return]  # whatever it is, what it makes is checked
     raise SettingsError(
-        f"no storage serves {scheme or 'a URL without scheme'}; there are {known} and installed packages'",
+        f"no storage serves {f'{scheme}://' if scheme else 'a URL without scheme'}; write sqlite:///alias.db or "
+        "memory://, or install the package that serves it",
         setting="storage",
     )

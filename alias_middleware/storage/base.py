@@ -9,12 +9,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import Counter
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
-from alias_middleware.events import Event, Purchase
-from alias_middleware.history import Knowledge
+from alias_middleware.events import Event
 from alias_middleware.profile import ProfileChange, StoredProfile
 from alias_middleware.statistics import Totals
 
@@ -22,7 +21,7 @@ from alias_middleware.statistics import Totals
 class Abilities(NamedTuple):
     """What a storage declares of itself.
 
-    `reads_block`: a profile read may wait for a network, so an event loop must not make it inline.
+    `reads_block`: reading profile and knowledge may wait for a network, so an event loop must not make it inline.
     `shared`: several processes see the same data.
     """
 
@@ -139,11 +138,11 @@ class Storage(ABC):
 
     @abstractmethod
     def read_profile(self, namespace: str, key: str) -> StoredProfile:
-        """Give a visitor's profile, an empty one for a stranger."""
+        """Give a visitor's documents, empty ones for a stranger."""
 
     @abstractmethod
     def read_knowledge(self, namespace: str, key: str) -> bytes:
-        """Give what is derived from a visitor's history, as JSON of `Knowledge`; `[]` for a stranger."""
+        """Give what is derived from a visitor's history, as JSON that decodes as `Knowledge`; `[]` is nothing."""
 
     @abstractmethod
     def change_profile(self, namespace: str, change: ProfileChange, *, timeout: float) -> int:
@@ -207,25 +206,3 @@ class Storage(ABC):
     @abstractmethod
     def close(self) -> None:
         """Let go of files and connections; a later call opens them again."""
-
-
-def export_document(
-    stored: StoredProfile, knowledge: Knowledge, events: list[Event], suppressions: list[Suppression]
-) -> dict[str, Any]:
-    """Lay out everything known of a visitor as plain JSON values."""
-    return {
-        "preferences": msgspec.json.decode(stored.preferences),
-        "personal": msgspec.json.decode(stored.personal),
-        "consents": msgspec.json.decode(stored.consents),
-        "knowledge": msgspec.structs.asdict(knowledge),
-        "history": [_event_document(event) for event in events],
-        "suppressions": [msgspec.structs.asdict(suppression) for suppression in suppressions],
-    }
-
-
-def _event_document(event: Event) -> dict[str, Any]:
-    fields = msgspec.structs.asdict(event)
-    if isinstance(event, Purchase):
-        fields["items"] = [msgspec.structs.asdict(item) for item in event.items]
-    plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(fields))
-    return {"type": type(event).__name__, **plain}

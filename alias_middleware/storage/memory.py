@@ -5,10 +5,13 @@ It lives as long as its process and is not shared; it is right before it is fast
 
 from __future__ import annotations
 
+import os
 import threading
+import weakref
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -83,6 +86,7 @@ class MemoryStorage(Storage):
         if parts.netloc or parts.path or parts.query:
             raise SettingsError("memory:// takes nothing after the slashes", setting="storage")
         self._lock = threading.RLock()
+        os.register_at_fork(after_in_child=partial(_unlock, weakref.ref(self)))
         self._records: dict[Person, _Record] = {}
         self._suppressions: dict[Person, dict[str, Suppression]] = {}
         self._unidentified: Counter[tuple[Origin, int]] = Counter()
@@ -247,6 +251,15 @@ class MemoryStorage(Storage):
 
     def close(self) -> None:
         """Nothing to let go of: the data lives as long as the process."""
+
+    def begin_anew(self) -> None:
+        """In a child, right after the fork: the thread that held the lock does not exist here."""
+        self._lock = threading.RLock()
+
+
+def _unlock(storage: weakref.ref[MemoryStorage]) -> None:
+    if (inherited := storage()) is not None:
+        inherited.begin_anew()
 
 
 class _Seen(NamedTuple):

@@ -26,7 +26,6 @@ from alias_middleware.testing.histories import (
 
 _SPACE = NEWS.namespace
 _NOON = "2026-03-02T12:00"
-_EVERY_DAY = (local_day("2020-01-01"), local_day("2030-01-01"))
 _SERVICES = (NEWS, SHOP, ELSEWHERE)
 _OUTCOMES = ("stored", "deduplicated", "dropped.erased", "dropped.no_consent")
 

@@ -8,14 +8,10 @@ import pytest
 
 from alias_middleware import storage as storages
 from alias_middleware.errors import SettingsError
-from alias_middleware.history import Knowledge
-from alias_middleware.profile import StoredProfile
 from alias_middleware.storage import open_storage
-from alias_middleware.storage.base import Outcome, Suppression, export_document
+from alias_middleware.storage.base import Outcome
 from alias_middleware.storage.memory import MemoryStorage
 from alias_middleware.storage.sqlite import SQLiteStorage
-from alias_middleware.testing._contract_batches import bare
-from alias_middleware.testing.histories import Teller
 
 
 class Installed:
@@ -78,7 +74,7 @@ def test_a_third_partys_entry_point() -> None:
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        pytest.param("mongo://host", "no storage serves mongo", id="an unknown scheme"),
+        pytest.param("mongo://host", "no storage serves mongo://", id="an unknown scheme"),
         pytest.param("alias.db", "no storage serves a URL without scheme", id="a file name"),
         pytest.param("", "no storage serves a URL without scheme", id="nothing"),
         pytest.param("odd://x", "what serves odd:// is no Storage", id="an entry point to something else"),
@@ -98,19 +94,3 @@ def test_an_outcome_as_counters() -> None:
     outcome.dropped["erased"] += 3
     assert outcome.counts() == {"stored": 2, "order_conflicts": 1, "dropped.erased": 3}
     assert Outcome().counts() == {}
-
-
-def test_an_export_is_plain_json() -> None:
-    """Everything known of a visitor, by name, money as exact text."""
-    stored = StoredProfile(b'{"font":"large"}', b'{"name":"N"}', b'{"contact":[[true,1,"page"]]}')
-    tell = Teller()
-    events = [bare(tell.purchase("2026-03-02T12:00", "A", "3.00")), bare(tell.view("2026-03-02T11:00"))]
-    document = export_document(stored, Knowledge(visits=1), events, [Suppression("marketing", "STOP", "sms", 7)])
-    assert document["preferences"] == {"font": "large"}
-    assert document["personal"] == {"name": "N"}
-    assert document["consents"] == {"contact": [[True, 1, "page"]]}
-    assert document["knowledge"]["visits"] == 1
-    assert [event["type"] for event in document["history"]] == ["Purchase", "PageView"]
-    item = {"sku": "rt-42", "name": "Ringtone", "category": "music", "price": "3.00", "quantity": 1}
-    assert document["history"][0]["items"] == [item]
-    assert document["suppressions"] == [{"scope": "marketing", "reason": "STOP", "channel": "sms", "time_us": 7}]

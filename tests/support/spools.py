@@ -9,7 +9,8 @@ from typing import Any
 
 from alias_middleware import segments
 from alias_middleware.events import TrackedEvent
-from alias_middleware.spool import FORMAT, Header, Record, Spool, decode_record, encode_record, framed
+from alias_middleware.records import FORMAT, Header, Record, decode_record, encode_record, framed
+from alias_middleware.spool import Spool
 from alias_middleware.storage.base import Origin
 
 ALIAS = "314522927347"

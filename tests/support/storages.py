@@ -68,6 +68,10 @@ class RemoteStorage(MemoryStorage):
         self.readers.append(threading.current_thread())
         return super().read_profile(namespace, key)
 
+    def read_knowledge(self, namespace: str, key: str) -> bytes:
+        self.readers.append(threading.current_thread())
+        return super().read_knowledge(namespace, key)
+
     def erased_at(self, namespace: str, key: str) -> int | None:
         self.readers.append(threading.current_thread())
         return super().erased_at(namespace, key)

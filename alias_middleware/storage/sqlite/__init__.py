@@ -6,10 +6,13 @@ a batch never holds up a request. Both are in WAL mode: reads wait for nobody.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 import time
+import weakref
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -30,7 +33,7 @@ _BATCH_TIMEOUT_SECONDS = 5.0
 _SUPPRESSION = "suppression"
 
 _READ = """
-    SELECT preferences, personal, consents, NULL FROM preferences.profiles WHERE namespace = ? AND key = ?
+    SELECT preferences, personal, consents FROM preferences.profiles WHERE namespace = ? AND key = ?
 """
 _KNOW = "SELECT knowledge FROM visitors WHERE namespace = ? AND key = ?"
 _STRANGER = StoredProfile()
@@ -51,6 +54,7 @@ class SQLiteStorage(Storage):
         self._files = Files(self.path)
         self._keyring = Keyring(self.path.with_name(self.path.name + "-key"), secret_keys)
         self._changing = threading.Lock()
+        os.register_at_fork(after_in_child=partial(_unlock, weakref.ref(self)))
 
     @property
     def spool_folder(self) -> Path:
@@ -158,17 +162,23 @@ class SQLiteStorage(Storage):
         with self._files.wrapped() as connection:
             hashes = self._keyring.every(erasure.TOMBSTONE, namespace, key)
             with connection.preferences_transaction(_BATCH_TIMEOUT_SECONDS) as sql:
+                time_us = max(time_us, erasure.erased_at(sql, "preferences", namespace, hashes) or 0)
                 gone = erasure.erase_preferences(sql, namespace, key, hashes, time_us)
-            with connection.transaction(_BATCH_TIMEOUT_SECONDS) as sql:
-                gone |= erasure.erase_history(sql, namespace, key, hashes, time_us)
-            with connection.preferences_transaction(_BATCH_TIMEOUT_SECONDS) as sql:
-                erasure.mark_finished(sql, namespace, hashes)
-            connection.checkpoint(truncate=True)
-        return gone
+            return gone | self._erase_history(connection, namespace, key, time_us)
 
     def _finish_erasures(self, connection: Connection) -> None:
+        """Finish what was cut short. The preferences there are now came after it and stay."""
         for namespace, key, time_us in erasure.unfinished(connection.sql):
-            self.erase(namespace, key, time_us)
+            self._erase_history(connection, namespace, key, time_us)
+
+    def _erase_history(self, connection: Connection, namespace: str, key: str, time_us: int) -> dict[str, int]:
+        hashes = self._keyring.every(erasure.TOMBSTONE, namespace, key)
+        with connection.transaction(_BATCH_TIMEOUT_SECONDS) as sql:
+            gone = erasure.erase_history(sql, namespace, key, hashes, time_us)
+        with connection.preferences_transaction(_BATCH_TIMEOUT_SECONDS) as sql:
+            erasure.mark_finished(sql, namespace, key, time_us)
+        connection.checkpoint(truncate=True)
+        return gone
 
     def erased_at(self, namespace: str, key: str) -> int | None:
         """Give the time of a visitor's latest erasure."""
@@ -203,6 +213,8 @@ class SQLiteStorage(Storage):
         """Give a visitor's suppressions by scope, under whichever key they were written."""
         found: dict[str, Suppression] = {}
         with self._files.wrapped() as connection:
+            if connection.sql.execute("SELECT 1 FROM suppressions LIMIT 1").fetchone() is None:
+                return []  # a mere question makes no key file
             for hash_ in self._keyring.every(_SUPPRESSION, namespace, key):
                 rows = connection.sql.execute(
                     "SELECT scope, reason, channel, time_us FROM suppressions WHERE namespace = ? AND hash = ?",
@@ -215,6 +227,15 @@ class SQLiteStorage(Storage):
     def close(self) -> None:
         """Close the connections that are not in use."""
         self._files.close()
+
+    def begin_anew(self) -> None:
+        """In a child, right after the fork: the thread that held the lock does not exist here."""
+        self._changing = threading.Lock()
+
+
+def _unlock(storage: weakref.ref[SQLiteStorage]) -> None:
+    if (inherited := storage()) is not None:
+        inherited.begin_anew()
 
 
 def _path_of(url: str) -> Path:

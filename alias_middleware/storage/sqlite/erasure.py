@@ -56,11 +56,12 @@ def erase_history(
     return gone
 
 
-def mark_finished(sql: sqlite3.Connection, namespace: str, hashes: Sequence[bytes]) -> None:
-    """Clear the note: nothing of the visitor's key is left."""
+def mark_finished(sql: sqlite3.Connection, namespace: str, key: str, time_us: int) -> None:
+    """Clear the note, but not that of a later erasure: nothing of the visitor's key is left."""
     sql.execute(
-        "UPDATE preferences.tombstones SET unfinished_key = NULL WHERE namespace = ? AND hash = ?",
-        (namespace, hashes[0]),
+        "UPDATE preferences.tombstones SET unfinished_key = NULL "
+        "WHERE namespace = ? AND unfinished_key = ? AND erased_us <= ?",
+        (namespace, key, time_us),
     )
 
 

@@ -212,6 +212,11 @@ class Files:
         held.wait(_READ_TIMEOUT_SECONDS)
         return held
 
+    def __del__(self) -> None:
+        """Close what nobody closed: from Python 3.13 on a forgotten connection warns."""
+        if hasattr(self, "_idle"):
+            self.close()
+
     def close(self) -> None:
         """Close the connections that are not in use."""
         if self._pid == os.getpid():

@@ -6,6 +6,7 @@ import stat
 import threading
 from pathlib import Path
 
+from alias_middleware.storage.sqlite import SQLiteStorage
 from alias_middleware.storage.sqlite.keyring import Keyring
 
 
@@ -58,3 +59,12 @@ def test_purposes_and_namespaces_do_not_meet(tmp_path: Path) -> None:
     ring = Keyring(tmp_path / "key", (b"1" * 32,))
     asked = [("a", "bc", "d"), ("ab", "c", "d"), ("a", "b", "cd"), ("a", "bc", "e")]
     assert len({ring.newest(*each) for each in asked}) == len(asked)
+
+
+def test_a_question_makes_no_key_file(tmp_path: Path) -> None:
+    """Who only looks, as another user perhaps, leaves no file that the site could not read."""
+    storage = SQLiteStorage(f"sqlite:///{tmp_path / 'alias.db'}")
+    assert storage.suppressions("sonneries", "314522927347") == []
+    assert storage.erased_at("sonneries", "314522927347") is None
+    storage.close()
+    assert not list(tmp_path.glob("*-key"))
