@@ -17,7 +17,7 @@ from typing import Any, Literal
 import msgspec
 
 from alias_middleware.errors import EventError
-from alias_middleware.local_time import from_micros
+from alias_middleware.local_time import from_micros, to_micros
 
 Channel = Literal["web", "sms"]
 
@@ -36,6 +36,7 @@ _LARGEST_AMOUNT = 10**15
 _LARGEST_INTEGER = 2**63 - 1
 _CURRENCY = re.compile(r"[A-Z]{3}", re.ASCII)
 _MOST_DIGITS = 18
+_EARLIEST_YEAR, _LATEST_YEAR = 1970, 9999
 
 
 class Event(msgspec.Struct, frozen=True, array_like=True, tag=True):
@@ -202,6 +203,19 @@ def check_order_id(order_id: str) -> str:
     if clean_text(order_id, ORDER_ID_LIMIT) != order_id:
         raise EventError("cannot be written as UTF-8", field="order_id")
     return order_id
+
+
+def event_time(at: datetime) -> int:
+    """Give the moment that the app says an event happened, in microseconds since the epoch.
+
+    Raises:
+        EventError: a datetime without a zone, or outside the years 1971 to 9998.
+    """
+    if not isinstance(at, datetime) or at.utcoffset() is None:
+        raise EventError("an aware datetime is needed: one without a zone names no instant", field="at")
+    if not _EARLIEST_YEAR < at.year < _LATEST_YEAR:
+        raise EventError(f"a year between {_EARLIEST_YEAR} and {_LATEST_YEAR} is needed", field="at")
+    return to_micros(at)
 
 
 def check_refund(amount: Decimal | int) -> int:

@@ -130,6 +130,8 @@ def _positive(setting: str, value: object) -> float:
 
 
 def _positive_bytes(setting: str, value: object) -> int:
+    if int(_positive(setting, value)) < 1:
+        raise SettingsError("at least 1 byte", setting=setting)
     return int(_positive(setting, value))
 
 

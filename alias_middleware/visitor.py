@@ -29,12 +29,12 @@ from alias_middleware.events import (
     clean_optional,
     clean_properties,
     clean_text,
+    event_time,
     plain_text,
 )
 from alias_middleware.fields import Profile
 from alias_middleware.identity import Recognition, Status
 from alias_middleware.keeper import Keeper
-from alias_middleware.local_time import to_micros
 from alias_middleware.profile import PURPOSES, Consent
 
 current_visitor: ContextVar[Visitor] = ContextVar("alias_middleware.visitor")
@@ -234,7 +234,7 @@ class Visitor:
         if at is None:
             time_us = self._keeper.now() if self.live else begun_us
         else:
-            time_us = to_micros(at)
+            time_us = event_time(at)
             begun_us = min(begun_us, time_us)  # what happened before an erasure began before it
         return time_us, begun_us, self._keeper.day(time_us)
 

@@ -63,11 +63,6 @@ class Writer:
         """Whether `start` has nothing to do any more."""
         return self._thread is not None
 
-    @property
-    def is_down(self) -> bool:
-        """Whether the last attempt failed."""
-        return self._down
-
     def _run(self) -> None:
         pause = self._interval
         while not self._stopping.wait(pause):

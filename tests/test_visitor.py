@@ -75,7 +75,7 @@ def test_the_time_of_an_event(site: Site) -> None:
     site.clock.advance(minutes=5)
     visitor.track("later")
     visitor.track("before", at=datetime(2026, 2, 1, 1, tzinfo=UTC))
-    with pytest.raises(ValueError, match="time zone"):
+    with pytest.raises(ValueError, match="without a zone"):
         visitor.track("never", at=datetime(2026, 2, 1))  # noqa: DTZ001
     site.flush()
     times = {event.name: event.time for event in visitor.history()}  # type: ignore[attr-defined]
@@ -221,3 +221,19 @@ def test_purposes(site: Site) -> None:
     for call in (visitor.allows, lambda purpose: visitor.consent(purpose, True)):
         with pytest.raises(ValueError, match="measure, personalise, contact"):
             call("everything")
+
+
+@pytest.mark.parametrize(
+    "at",
+    [
+        pytest.param(datetime(2026, 3, 2), id="no zone"),  # noqa: DTZ001 -- what is refused
+        pytest.param(datetime.min.replace(tzinfo=UTC), id="before there was an epoch"),
+        pytest.param(datetime.max.replace(tzinfo=UTC), id="after the last year"),
+    ],
+)
+def test_a_time_that_names_no_usable_instant_is_refused(make_site: Any, at: datetime) -> None:
+    """`at` is an argument of the app's: a clear error, and nothing recorded."""
+    visitor = make_site().tracker.visitor(ALIAS)
+    with pytest.raises(EventError) as caught:
+        visitor.track("download", at=at)
+    assert caught.value.field == "at"

@@ -58,6 +58,8 @@ def tracker_of_options(given: dict[str, Any]) -> Tracker:
     keys: dict[str, Any] = {
         name: value.split(",") for name in KEYS if (value := os.environ.get(f"ALIAS_{name.upper()}"))
     }
+    if not given.get("service"):
+        raise SettingsError("name it with --service or in ALIAS_SERVICE", setting="service")
     return Tracker(**keys, **given, trusted_gateways=[], raise_errors=True)
 
 

@@ -160,6 +160,8 @@ class Storage(ABC):
         """Take over a batch, exactly once.
 
         Raises:
+            Exception: of any other kind, something in it cannot be stored at all; nothing of it took effect.
+                The writer looks for the one record and sets it aside.
             StorageUnavailable: nothing of it took effect. The reason `stale_position` says that a span
                 does not begin where the storage stands: read the positions again.
         """

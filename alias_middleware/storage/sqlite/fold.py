@@ -179,10 +179,14 @@ class Fold:
         return known
 
     def _visitors(self, namespace: str, keys: Sequence[str]) -> dict[str, Visitor]:
-        return {
-            key: Visitor(id_, namespace, key, not_before, _decode(knowledge))
-            for key, id_, not_before, knowledge in select_by_keys(self._sql, _VISITORS, (namespace,), keys)
-        }
+        rows = select_by_keys(self._sql, _VISITORS, (namespace,), keys)
+        try:
+            return {
+                key: Visitor(id_, namespace, key, not_before, _decode(knowledge))
+                for key, id_, not_before, knowledge in rows
+            }
+        except msgspec.DecodeError as error:  # one visitor's row must not hold up everybody: see Storage.apply
+            raise ValueError("a visitor's row does not decode") from error
 
     def _stranger(self, namespace: str, key: str) -> Visitor:
         return Visitor(0, namespace, key, self._tombstone(namespace, key) or 0, Chronicle())
