@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+from alias_middleware.storage.sqlite import SQLiteStorage
 from tests.support.site import Site
 
 settings.register_profile("suite", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
@@ -38,3 +39,11 @@ def make_site(tmp_path: Path) -> Iterator[Any]:
     yield make
     for one in made:
         one.close()
+
+
+@pytest.fixture
+def sqlite_storage(tmp_path: Path) -> Iterator[SQLiteStorage]:
+    """A new SQLite storage, in the test's own folder."""
+    storage = SQLiteStorage(f"sqlite:///{tmp_path}/alias.db")
+    yield storage
+    storage.close()

@@ -10,9 +10,9 @@ import pytest
 
 from alias_middleware import Visitor, current_visitor
 from alias_middleware.asgi import SCOPE_KEY, AliasMiddleware
+from tests.support.asgi import END, NAMED, START, scope_of
 from tests.support.site import (
     ALIAS,
-    GATEWAY,
     HTML,
     OTHER_ALIAS,
     Message,
@@ -22,21 +22,11 @@ from tests.support.site import (
     serve_asgi,
 )
 
-NAMED = [(b"wap-network-info", f"mUserAlias:{ALIAS}".encode())]
-START = {"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/html")]}
-END = {"type": "http.response.body", "body": b"x"}
-
 
 @pytest.fixture
 def site(make_site: Callable[..., Site]) -> Site:
     """A site on the ASGI edge, in memory."""
     return make_site("asgi")
-
-
-def scope_of(kind: str = "http", **more: Any) -> dict[str, Any]:
-    """What a server makes of a gateway's request."""
-    scope = {"type": kind, "path": "/", "client": (GATEWAY, 4711), "headers": list(NAMED)}
-    return {**scope, **({"method": "GET"} if kind == "http" else {}), **more}
 
 
 async def nothing() -> Message:

@@ -12,6 +12,7 @@ import pytest
 from alias_middleware import Tracker, Visitor
 from alias_middleware.asgi import SCOPE_KEY, AliasMiddleware
 from alias_middleware.errors import BlockingCallError
+from tests.support.asgi import scope_of
 from tests.support.site import (
     ALIAS,
     GATEWAY,
@@ -28,21 +29,11 @@ from tests.support.site import (
 )
 from tests.support.storages import RemoteStorage
 
-NAMED = [(b"wap-network-info", f"mUserAlias:{ALIAS}".encode())]
-START = {"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/html")]}
-END = {"type": "http.response.body", "body": b"x"}
-
 
 @pytest.fixture
 def site(make_site: Callable[..., Site]) -> Site:
     """A site on the ASGI edge, in memory."""
     return make_site("asgi")
-
-
-def scope_of(kind: str = "http", **more: Any) -> dict[str, Any]:
-    """What a server makes of a gateway's request."""
-    scope = {"type": kind, "path": "/", "client": (GATEWAY, 4711), "headers": list(NAMED)}
-    return {**scope, **({"method": "GET"} if kind == "http" else {}), **more}
 
 
 def personal(visitor: Visitor, request: Seen) -> Given:

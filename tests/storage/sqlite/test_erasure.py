@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,10 +18,8 @@ ERASED = instant("2026-03-03T12:00")
 
 
 @pytest.fixture
-def storage(tmp_path: Path) -> Iterator[SQLiteStorage]:
-    storage = SQLiteStorage(f"sqlite:///{tmp_path}/alias.db")
-    yield storage
-    storage.close()
+def storage(sqlite_storage: SQLiteStorage) -> SQLiteStorage:
+    return sqlite_storage
 
 
 def files_with(folder: Path, text: str) -> list[str]:
