@@ -18,6 +18,7 @@ import msgspec
 
 from alias_middleware.errors import EventError
 from alias_middleware.local_time import from_micros, to_micros
+from alias_middleware.money import LARGEST_AMOUNT, from_millionths, to_millionths
 
 Channel = Literal["web", "sms"]
 
@@ -31,11 +32,8 @@ ORDER_ID_LIMIT = 128
 PROPERTIES_LIMIT = 32
 ITEMS_LIMIT = 1000
 
-_MILLION = 1_000_000
-_LARGEST_AMOUNT = 10**15
 _LARGEST_INTEGER = 2**63 - 1
 _CURRENCY = re.compile(r"[A-Z]{3}", re.ASCII)
-_MOST_DIGITS = 18
 _EARLIEST_YEAR, _LATEST_YEAR = 1970, 9999
 
 
@@ -141,36 +139,6 @@ class Refund(Event, frozen=True, tag="r"):
     amount: int | None = None
 
 
-def to_millionths(value: Decimal | int, *, field: str) -> int:
-    """Turn an exact amount of money into millionths of its unit.
-
-    Raises:
-        EventError: not a Decimal or int, not finite, finer than a millionth, or past a thousand million units.
-    """
-    if isinstance(value, bool) or not isinstance(value, Decimal | int):
-        raise EventError(f"an exact Decimal is needed, not {type(value).__name__}", field=field)
-    exact = Decimal(value)
-    if not exact.is_finite():
-        raise EventError("must be finite", field=field)
-    if exact and abs(exact.adjusted()) > _MOST_DIGITS:
-        raise EventError("too large or too small", field=field)
-    numerator, denominator = exact.as_integer_ratio()
-    millionths, rest = divmod(numerator * _MILLION, denominator)
-    if rest:
-        raise EventError("finer than a millionth of the unit", field=field)
-    if abs(millionths) > _LARGEST_AMOUNT:
-        raise EventError("too large", field=field)
-    return millionths
-
-
-def from_millionths(amount: int) -> Decimal:
-    """Turn millionths into a Decimal of the unit, with two decimal places or as many as are needed."""
-    units, rest = divmod(abs(amount), _MILLION)
-    # Written out, because arithmetic follows the app's decimal context, which may round.
-    places = f"{rest:06d}".rstrip("0").ljust(2, "0")
-    return Decimal(f"{'-' if amount < 0 else ''}{units}.{places}")
-
-
 def check_order(order_id: str, items: Iterable[Item], currency: str) -> tuple[Item, ...]:
     """Check what the app says of an order and give its items.
 
@@ -184,7 +152,7 @@ def check_order(order_id: str, items: Iterable[Item], currency: str) -> tuple[It
     if not 1 <= len(lines) <= ITEMS_LIMIT or not all(isinstance(line, Item) for line in lines):
         raise EventError(f"an order has 1 to {ITEMS_LIMIT} lines, each an Item", field="items")
     total = sum(line.amount for line in lines)
-    if not 0 <= total <= _LARGEST_AMOUNT:
+    if not 0 <= total <= LARGEST_AMOUNT:
         raise EventError(
             "an order's total must not be negative nor exceed a thousand million units", field="items"
         )

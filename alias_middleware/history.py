@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from alias_middleware.events import Event, PageView, Purchase, Refund, from_millionths
+from alias_middleware.events import Event, PageView, Purchase, Refund
+from alias_middleware.money import from_millionths
 
 VISIT_GAP_SECONDS = 30 * 60
 """A visit ends when nothing came from the visitor for longer than this."""

@@ -11,7 +11,7 @@ from fractions import Fraction
 
 import msgspec
 
-from alias_middleware.events import from_millionths
+from alias_middleware.money import from_millionths
 
 DEFINITIONS = {
     "visitors": "distinct aliases with at least one page view in the interval",

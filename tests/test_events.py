@@ -27,14 +27,13 @@ from alias_middleware.events import (
     clean_optional,
     clean_properties,
     clean_text,
-    from_millionths,
     is_page_view,
     is_prefetch,
     kind_of,
     media_type,
     restore,
-    to_millionths,
 )
+from alias_middleware.money import from_millionths, to_millionths
 from alias_middleware.records import decode_record, encode_record
 
 BROWSER = "text/html,application/xhtml+xml;q=0.9,*/*;q=0.8"

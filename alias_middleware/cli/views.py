@@ -10,8 +10,8 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from alias_middleware.cli.tables import Table
-from alias_middleware.events import from_millionths
 from alias_middleware.local_time import from_micros
+from alias_middleware.money import from_millionths
 from alias_middleware.statistics import DEFINITIONS, Summary
 
 _EVENT_DETAILS = ("path", "title", "name", "category", "order_id", "currency")

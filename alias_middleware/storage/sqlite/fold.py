@@ -13,9 +13,16 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import msgspec
 
 from alias_middleware.events import PageView, body_of, kind_of
-from alias_middleware.history import Knowledge, forms_visit, needs_consent
+from alias_middleware.history import forms_visit, needs_consent
 from alias_middleware.storage.base import Entry, Origin, Outcome
 from alias_middleware.storage.sqlite import visits
+from alias_middleware.storage.sqlite.chronicle import (
+    Chronicle,
+    Presence,
+    VisitorRow,
+    decode_chronicle,
+    encode_chronicle,
+)
 from alias_middleware.storage.sqlite.orders import OrderBook
 from alias_middleware.storage.sqlite.rows import insert_rows, select_by_keys
 
@@ -30,47 +37,8 @@ _ADD_DAY = """
 _IS_STORED = "SELECT 1 FROM events WHERE day = ? AND visitor = ? AND time_us = ? AND id = ?"
 
 
-class Presence(msgspec.Struct, array_like=True):
-    """Where a visitor's events at one service begin, and where each channel's end.
-
-    The first moment, its day and its channel; the last moment by channel. Microseconds.
-    """
-
-    first_us: int
-    first_day: int
-    first_channel: str
-    last_us: dict[str, int]
-
-
-class Chronicle(Knowledge, array_like=True):
-    """Knowledge, and where it ends: what a visitor's row keeps. Who wants knowledge only reads its beginning.
-
-    `presence` is by service id.
-    """
-
-    presence: dict[int, Presence] = msgspec.field(default_factory=dict)
-
-
-class Visitor(msgspec.Struct):
-    """A visitor's row while a batch is folded in."""
-
-    id: int
-    namespace: str
-    key: str
-    not_before: int
-    knowledge: Chronicle
-
-    @property
-    def presence(self) -> dict[int, Presence]:
-        """Where his events begin and end, by service id."""
-        return self.knowledge.presence
-
-
 Day = tuple[int, int, int, str]
 """Service id, local day, visitor id, channel."""
-
-_decode = msgspec.json.Decoder(Chronicle).decode
-_encode = msgspec.json.Encoder().encode
 
 
 class Fold:
@@ -115,11 +83,13 @@ class Fold:
             for key, theirs in by_key.items():
                 visitor = known.get(key) or self._stranger(namespace, key)
                 if self._usual(visitor, theirs, refusals) or self._visitor(visitor, theirs, refusals.get(key)):
-                    rows.append((namespace, key, visitor.id, visitor.not_before, _encode(visitor.knowledge)))
+                    rows.append(
+                        (namespace, key, visitor.id, visitor.not_before, encode_chronicle(visitor.chronicle))
+                    )
         self._write(rows)
         return self.outcome
 
-    def _usual(self, visitor: Visitor, entries: list[Entry], refusals: Mapping[str, int]) -> bool:
+    def _usual(self, visitor: VisitorRow, entries: list[Entry], refusals: Mapping[str, int]) -> bool:
         """Fold what most visitors bring: pages at one service, each later than all before. False for the rest.
 
         The general way gives the same at several times the cost.
@@ -142,7 +112,7 @@ class Fold:
                 return False
             latest = event.time_us
         latest = presence.last_us[channel]
-        knowledge = visitor.knowledge
+        chronicle = visitor.chronicle
         for entry in entries:
             event = entry.event
             time_us, day = event.time_us, event.day
@@ -151,11 +121,11 @@ class Fold:
             change = self._day(service, day, visitor.id, channel)
             change[0] += 1
             change[1] += begins
-            knowledge.visits += begins
+            chronicle.visits += begins
             self._events.append((day, visitor.id, time_us, entry.id, service, channel, "v", body_of(event)))
         presence.last_us[channel] = latest
-        knowledge.page_views += len(entries)
-        knowledge.see(latest)
+        chronicle.page_views += len(entries)
+        chronicle.see(latest)
         self.outcome.stored += len(entries)
         return True
 
@@ -178,20 +148,20 @@ class Fold:
         self._latest = origin, known
         return known
 
-    def _visitors(self, namespace: str, keys: Sequence[str]) -> dict[str, Visitor]:
+    def _visitors(self, namespace: str, keys: Sequence[str]) -> dict[str, VisitorRow]:
         rows = select_by_keys(self._sql, _VISITORS, (namespace,), keys)
         try:
             return {
-                key: Visitor(id_, namespace, key, not_before, _decode(knowledge))
+                key: VisitorRow(id_, namespace, key, not_before, decode_chronicle(knowledge))
                 for key, id_, not_before, knowledge in rows
             }
         except msgspec.DecodeError as error:  # one visitor's row must not hold up everybody: see Storage.apply
             raise ValueError("a visitor's row does not decode") from error
 
-    def _stranger(self, namespace: str, key: str) -> Visitor:
-        return Visitor(0, namespace, key, self._tombstone(namespace, key) or 0, Chronicle())
+    def _stranger(self, namespace: str, key: str) -> VisitorRow:
+        return VisitorRow(0, namespace, key, self._tombstone(namespace, key) or 0, Chronicle())
 
-    def _visitor(self, visitor: Visitor, entries: list[Entry], refused_us: int | None) -> bool:
+    def _visitor(self, visitor: VisitorRow, entries: list[Entry], refused_us: int | None) -> bool:
         """Fold one visitor's entries; False when nothing of them is kept and his row stays as it is."""
         welcome = [entry for entry in entries if self._is_welcome(visitor, entry, refused_us)]
         fresh = self._fresh(visitor, welcome)
@@ -200,7 +170,7 @@ class Fold:
         if not visitor.id:
             visitor.id = self._next_visitor
             self._next_visitor += 1
-        added, removed = self._orders.settle(visitor.id, visitor.knowledge, fresh, self.service, self.outcome)
+        added, removed = self._orders.settle(visitor.id, visitor.chronicle, fresh, self.service, self.outcome)
         streams: dict[visits.Stream, tuple[list[Entry], list[Entry]]] = {}
         for side, those in enumerate((added, removed)):
             for entry in those:
@@ -211,7 +181,7 @@ class Fold:
             self._stream(visitor, stream, new, gone)
         return True
 
-    def _is_welcome(self, visitor: Visitor, entry: Entry, refused_us: int | None) -> bool:
+    def _is_welcome(self, visitor: VisitorRow, entry: Entry, refused_us: int | None) -> bool:
         event = entry.event
         if event.begun_us <= visitor.not_before:
             self.outcome.dropped["erased"] += 1
@@ -221,7 +191,7 @@ class Fold:
             return False
         return True
 
-    def _fresh(self, visitor: Visitor, entries: list[Entry]) -> list[Entry]:
+    def _fresh(self, visitor: VisitorRow, entries: list[Entry]) -> list[Entry]:
         """Leave out events that came before: of this batch, or already stored."""
         seen: set[tuple[int, int]] = set()
         fresh = []
@@ -234,7 +204,7 @@ class Fold:
                 fresh.append(entry)
         return fresh
 
-    def _is_stored(self, visitor: Visitor, entry: Entry) -> bool:
+    def _is_stored(self, visitor: VisitorRow, entry: Entry) -> bool:
         if not visitor.id:
             return False
         event = entry.event
@@ -245,7 +215,7 @@ class Fold:
         mark = (event.day, visitor.id, event.time_us, entry.id)
         return self._sql.execute(_IS_STORED, mark).fetchone() is not None
 
-    def _stream(self, visitor: Visitor, stream: visits.Stream, new: list[Entry], gone: list[Entry]) -> None:
+    def _stream(self, visitor: VisitorRow, stream: visits.Stream, new: list[Entry], gone: list[Entry]) -> None:
         """Fold one (service, channel) of a visitor: visits, days, presence, raw events."""
         service, channel = stream.service, stream.channel
         presence = visitor.presence.get(service)
@@ -254,7 +224,7 @@ class Fold:
         for entry in new:
             shows = isinstance(entry.event, PageView)
             self._day(service, entry.event.day, visitor.id, channel)[0] += shows
-            visitor.knowledge.page_views += shows
+            visitor.chronicle.page_views += shows
         if shown or gone:
             last_us = presence.last_us.get(channel) if presence else None
             starts: Mapping[int, int]
@@ -264,7 +234,7 @@ class Fold:
                 starts = visits.starts_after(last_us, shown, stream.gap_us)
             for day, number in starts.items():
                 self._day(service, day, visitor.id, channel)[1] += number
-                visitor.knowledge.visits += number
+                visitor.chronicle.visits += number
             self._remember(visitor, stream, shown, gone)
         if gone:
             self._remove(visitor.id, gone)
@@ -278,7 +248,7 @@ class Fold:
         """The change of one visitor-day: page views, visits, arrival."""
         return self._days.setdefault((service, day, visitor, channel), [0, 0, 0])
 
-    def _remember(self, visitor: Visitor, stream: visits.Stream, shown: list[Entry], gone: list[Entry]) -> None:
+    def _remember(self, visitor: VisitorRow, stream: visits.Stream, shown: list[Entry], gone: list[Entry]) -> None:
         """Keep where the visitor's stream begins and ends, and the day on which he arrived."""
         service, channel = stream.service, stream.channel
         presence = visitor.presence.get(service)
@@ -298,15 +268,15 @@ class Fold:
                 )
             last_us = shown[-1].event.time_us
             presence.last_us[channel] = max(last_us, presence.last_us.get(channel, last_us))
-            visitor.knowledge.see(first.time_us)
-            visitor.knowledge.see(last_us)
+            visitor.chronicle.see(first.time_us)
+            visitor.chronicle.see(last_us)
         if gone and presence is not None:
             staying_us = visits.last_without(self._sql, stream, shown, gone)
             if staying_us is None:
                 del presence.last_us[channel]
             else:
                 presence.last_us[channel] = staying_us
-            visitor.knowledge.last_seen = max(
+            visitor.chronicle.last_seen = max(
                 moment for one in visitor.presence.values() for moment in one.last_us.values()
             )
 
