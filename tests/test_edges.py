@@ -157,6 +157,12 @@ def test_excluded_paths(site: Site) -> None:
     assert [event["path"] for event in site.stored()["history"]] == ["/", "/healthy"]
 
 
+def test_a_long_path_is_cut(site: Site) -> None:
+    """It is recorded as far as it goes, and no error."""
+    site.get("/" + "a" * 600)
+    assert [event["path"] for event in site.stored()["history"]] == ["/" + "a" * 511]
+
+
 def test_a_304_counts_where_the_app_says_it_is_a_page(site: Site) -> None:
     """`page()` makes a 304 a page view, with its annotation."""
 

@@ -84,6 +84,15 @@ class ErasureContract(ContractCase):
         assert known(storage, _SPACE, KEY).page_views == 3
         assert totals(storage, "2026-03-01", "2026-03-09").new_visitors == 1
 
+    def test_a_request_under_way_while_the_visitor_came_back(self, storage: Storage) -> None:
+        """A page of a request begun before the erasure is dropped, even as the latest of a new history."""
+        tell = Teller()
+        storage.erase(_SPACE, KEY, _ERASED)
+        assert storage.apply(Batch(entries=[tell.view(_ERASED + 5)])).stored == 1
+        outcome = storage.apply(Batch(entries=[tell.view(_ERASED + 9, begun=_ERASED)]))
+        assert (outcome.stored, outcome.dropped) == (0, {"erased": 1})
+        assert known(storage, _SPACE, KEY).page_views == 1
+
     def test_changes_begun_before_change_nothing(self, storage: Storage) -> None:
         """Neither at once nor out of the spool; those begun later write a new profile."""
         populate(storage, Teller())

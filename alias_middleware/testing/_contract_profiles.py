@@ -153,6 +153,16 @@ class ProfileContract(ContractCase):
         knowledge = known(storage, _SPACE, KEY)
         assert (knowledge.page_views, knowledge.orders, knowledge.revenue) == (2, 1, {"EUR": 2_000_000})
 
+    def test_a_regular_visitor_may_refuse_too(self, storage: Storage) -> None:
+        """What is known of him stays; his next page, however ordinary, is not recorded."""
+        tell = Teller()
+        storage.apply(Batch(entries=[tell.view("2026-03-02T11:59")]))
+        refuse = change(Operation("consent", "consents", "measure", [False, None]), at=_NOON)
+        storage.change_profile(_SPACE, refuse, timeout=5)
+        outcome = storage.apply(Batch(entries=[tell.view("2026-03-02T12:01")]))
+        assert (outcome.stored, outcome.dropped) == (0, {"no_consent": 1})
+        assert known(storage, _SPACE, KEY).page_views == 1
+
     def test_increments_from_many_threads_all_count(self, storage: Storage) -> None:
         """Concurrent changes lose nothing, and other fields set meanwhile survive."""
 

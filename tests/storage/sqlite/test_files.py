@@ -10,6 +10,7 @@ import stat
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -237,3 +238,18 @@ def test_new_files_opened_by_several_at_once_are_waited_for(tmp_path: Path) -> N
     with ThreadPoolExecutor(4) as workers:
         for number in range(40):
             list(workers.map(read, [tmp_path / f"{number}.db"] * 4))
+
+
+def test_the_log_does_not_grow_for_ever(
+    storage: SQLiteStorage, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Batches move a long write-ahead log into the file, so that the next ones begin it anew."""
+    monkeypatch.setattr("alias_middleware.storage.sqlite.files._LONG_LOG_BYTES", 100_000)
+    tell = Teller()
+    log = path.with_name("alias.db-wal")
+    sizes = []
+    for day in range(1, 29):
+        storage.apply(Batch(entries=[tell.view(f"2026-03-{day:02}T12:00", path="/" + "x" * 500)]))
+        sizes.append(log.stat().st_size)
+    assert max(sizes) < 300_000
+    assert sum(one == other for one, other in pairwise(sizes)) > 5
