@@ -155,12 +155,15 @@ def _started(exchange: Exchange, scope: Scope, message: Message) -> Message:
     added = exchange.answer_headers(vary.decode("latin-1"), cache_control.decode("latin-1"))
     if vary and any(name == "Vary" for name, _ in added):
         headers = [pair for pair in headers if pair[0].lower() != b"vary"]
-    return {**message, "headers": [*headers, *_raw(added)]}
+    raw = _raw(added) if added and added[0][0] == "Set-Cookie" else _usual_raw(added)
+    return {**message, "headers": [*headers, *raw]}
 
 
-@lru_cache  # nearly every personal answer gets the same
 def _raw(headers: tuple[tuple[str, str], ...]) -> list[tuple[bytes, bytes]]:
     return [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+
+
+_usual_raw = lru_cache(_raw)  # nearly every personal answer gets the same; a cookie is one visitor's and not kept
 
 
 def _accept(scope: Scope) -> str:
