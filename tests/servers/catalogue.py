@@ -75,7 +75,7 @@ UWSGI_BARE = _uwsgi("uWSGI")
 UVICORN = _uvicorn("uvicorn httptools", "--http", "httptools")
 UVICORN_H11 = _uvicorn("uvicorn h11", "--http", "h11", "--loop", "asyncio", workers=2)
 UVICORN_DIRECT = _uvicorn("uvicorn --no-proxy-headers", "--no-proxy-headers")
-GRANIAN_WSGI = _granian("granian WSGI", "wsgi", "--respawn-interval", "0.2", workers=2)
+GRANIAN_WSGI = _granian("granian WSGI", "wsgi", workers=2)
 GRANIAN_ASGI = _granian("granian ASGI", "asgi")
 HYPERCORN = _hypercorn("hypercorn")
 
@@ -104,8 +104,10 @@ RENEWED = [
 ]
 """Servers that change a worker for a new one after a few requests."""
 
-RELOADED = [GTHREAD, PRELOAD, UVICORN_H11, GRANIAN_WSGI]
+RELOADED = [GTHREAD, PRELOAD, UVICORN_H11]
 """Servers that change all workers for new ones at SIGHUP.
+
+granian now and then leaves a worker out, and then waits for it for ever when it is told to stop.
 
 uWSGI starts its own program anew then, which is not its own where it was installed as a wheel.
 """
