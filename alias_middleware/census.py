@@ -12,7 +12,7 @@ import msgspec
 from alias_middleware import segments
 from alias_middleware.errors import StorageError
 from alias_middleware.events import Event
-from alias_middleware.records import Tally, decode_record
+from alias_middleware.records import Identified, Tally, decode_record
 from alias_middleware.storage.base import Storage
 
 _ATTEMPTS = 20
@@ -77,7 +77,7 @@ def _add(counts: Counter[str], payload: bytes) -> None:
         return
     if isinstance(record, Tally):
         counts.update(record.counts)
-    elif isinstance(record, Event):
+    elif isinstance(record, Event | Identified):
         counts.update({"seen": 1, "spooled": 1})
 
 

@@ -29,6 +29,7 @@ PATH_LIMIT = 512
 TITLE_LIMIT = 256
 NAME_LIMIT = 64
 ORDER_ID_LIMIT = 128
+MESSAGE_LIMIT = 2048
 PROPERTIES_LIMIT = 32
 ITEMS_LIMIT = 1000
 
@@ -137,6 +138,23 @@ class Refund(Event, frozen=True, tag="r"):
 
     order_id: str
     amount: int | None = None
+
+
+class Message(Event, frozen=True, tag="m"):
+    """An SMS-MO: what the visitor wrote to a short code.
+
+    `offer` is what the short code stood for when the message came; None when it stood for nothing.
+    """
+
+    short_code: str
+    text: str
+    offer: str | None = None
+
+
+class Unsubscription(Event, frozen=True, tag="u"):
+    """The end of the visitor's subscription to an offer."""
+
+    offer: str
 
 
 def check_order(order_id: str, items: Iterable[Item], currency: str) -> tuple[Item, ...]:
@@ -263,8 +281,15 @@ def is_prefetch(value: bytes) -> bool:
     return b"prefetch" in value.lower()
 
 
-AnyEvent = PageView | TrackedEvent | Purchase | Refund
-_KINDS: dict[type[Event], str] = {PageView: "v", TrackedEvent: "t", Purchase: "p", Refund: "r"}
+AnyEvent = PageView | TrackedEvent | Purchase | Refund | Message | Unsubscription
+_KINDS: dict[type[Event], str] = {
+    PageView: "v",
+    TrackedEvent: "t",
+    Purchase: "p",
+    Refund: "r",
+    Message: "m",
+    Unsubscription: "u",
+}
 
 
 _encode_json = msgspec.json.Encoder().encode

@@ -10,7 +10,7 @@ import msgspec
 
 from alias_middleware import segments
 from alias_middleware.events import Event
-from alias_middleware.records import Header, Record, Tally, decode_record
+from alias_middleware.records import Header, Identified, Record, Tally, decode_record
 from alias_middleware.storage.base import Batch, Entry, LateChange, Origin, Span
 
 
@@ -79,6 +79,9 @@ class Gathering:
                 continue
             if isinstance(record, Event):
                 self.entries.append(Entry(origin, record, header.event_id(place)))
+                seen += 1
+            elif isinstance(record, Identified):
+                self.entries.append(Entry(origin, record.event, record.id))
                 seen += 1
             elif isinstance(record, Tally):
                 self.counts.update(record.counts)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from alias_middleware.events import Event, PageView, Purchase, Refund
+from alias_middleware.events import Event, PageView, Purchase, Refund, TrackedEvent, Unsubscription
 from alias_middleware.money import from_millionths
 
 VISIT_GAP_SECONDS = 30 * 60
@@ -50,16 +50,16 @@ class Settlement(NamedTuple):
 
 
 def forms_visit(event: Event) -> bool:
-    """Tell whether an event shows the visitor at work: all do but refunds, which the publisher makes."""
-    return not isinstance(event, Refund)
+    """Tell whether an event shows the visitor at work: what the publisher or the operator notes does not."""
+    return not isinstance(event, Refund | Unsubscription)
 
 
 def needs_consent(event: Event) -> bool:
     """Tell whether an event is recorded only with the visitor's consent to be measured.
 
-    Orders and refunds are the publisher's books: they are kept.
+    Orders, refunds and what opens or closes a window of contact are the publisher's books: they are kept.
     """
-    return not isinstance(event, Purchase | Refund)
+    return isinstance(event, PageView | TrackedEvent)
 
 
 def visit_starts(times: Iterable[int], gap_us: int) -> list[int]:

@@ -10,12 +10,12 @@ import zlib
 
 import msgspec
 
-from alias_middleware.events import PageView, Purchase, Refund, TrackedEvent
+from alias_middleware.events import AnyEvent
 from alias_middleware.profile import ProfileChange
 from alias_middleware.storage.base import Origin
 
 FRAME = struct.Struct("<II")
-FORMAT = 1
+FORMAT = 2
 """Raised with every change that an older version would misread, a new type of record included."""
 LARGEST_RECORD = 1 << 20
 
@@ -25,6 +25,16 @@ class Tally(msgspec.Struct, frozen=True, array_like=True, tag="n"):
 
     counts: dict[str, int]
     unidentified: dict[int, int]
+
+
+class Identified(msgspec.Struct, frozen=True, array_like=True, tag="i"):
+    """An event whose id is known elsewhere, so that it counts once however often it is recorded.
+
+    With the same id come the same visitor and the same time.
+    """
+
+    id: int
+    event: AnyEvent
 
 
 class Header(msgspec.Struct, frozen=True):
@@ -51,7 +61,7 @@ class Header(msgspec.Struct, frozen=True):
         return self.base & 0xFFFFFFFF
 
 
-Record = PageView | TrackedEvent | Purchase | Refund | ProfileChange | Tally
+Record = AnyEvent | Identified | ProfileChange | Tally
 
 encode_record = msgspec.msgpack.Encoder().encode
 decode_record = msgspec.msgpack.Decoder(Record).decode

@@ -10,7 +10,7 @@ import pytest
 
 from alias_middleware import census, segments
 from alias_middleware.profile import Operation, ProfileChange
-from alias_middleware.records import Tally
+from alias_middleware.records import Identified, Tally
 from alias_middleware.storage.base import Ledger
 from alias_middleware.storage.memory import MemoryStorage
 from alias_middleware.writer import Writer
@@ -51,16 +51,17 @@ def test_what_waits_counts_as_spooled(tmp_path: Path) -> None:
     """Events, tallies and what does not decode; changes are no events; the process's own counts on top."""
     journal = make_spool(tmp_path)
     journal.append(event())
+    journal.append(Identified(77, event()))
     journal.append(Tally({"seen": 2, "dropped.no_alias": 2, "identity.ok": 5}, {1: 1}))
     journal.append(ProfileChange(ALIAS, 1, 1, (Operation("set", "preferences", "a", 1),)))
     write_segment(tmp_path / "ff.spool", [b"\xc1"])
     (tmp_path / "fe.spool").mkdir()
     counts = census.count(tmp_path, MemoryStorage(), {"seen": 1, "dropped.no_alias": 1, "errors": 1})
     assert counts == {
-        "seen": 5,
+        "seen": 6,
         "stored": 0,
         "deduplicated": 0,
-        "spooled": 2,
+        "spooled": 3,
         "errors": 1,
         "dropped": {"no_alias": 3},
         "identity": {"ok": 5},

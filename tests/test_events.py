@@ -16,10 +16,12 @@ from alias_middleware.events import (
     PAGE_TYPES,
     AnyEvent,
     Item,
+    Message,
     PageView,
     Purchase,
     Refund,
     TrackedEvent,
+    Unsubscription,
     body_of,
     check_order,
     check_order_id,
@@ -34,7 +36,7 @@ from alias_middleware.events import (
     restore,
 )
 from alias_middleware.money import from_millionths, to_millionths
-from alias_middleware.records import decode_record, encode_record
+from alias_middleware.records import Identified, decode_record, encode_record
 
 BROWSER = "text/html,application/xhtml+xml;q=0.9,*/*;q=0.8"
 
@@ -317,6 +319,8 @@ events: st.SearchStrategy[AnyEvent] = st.one_of(
     st.builds(TrackedEvent, *common, texts, st.none() | texts, st.dictionaries(texts, values)),
     st.builds(Purchase, *common, texts, texts, st.lists(items, max_size=3).map(tuple)),
     st.builds(Refund, *common, texts, st.none() | st.integers(1, 2**53)),
+    st.builds(Message, *common, texts, texts, st.none() | texts),
+    st.builds(Unsubscription, *common, texts),
 )
 
 
@@ -337,5 +341,7 @@ def test_a_stored_event_comes_back(event: AnyEvent) -> None:
 
 @given(events)
 def test_a_spooled_event_comes_back(event: AnyEvent) -> None:
-    """The spool's coding loses nothing."""
+    """The spool's coding loses nothing, nor the id that an event brings along."""
     assert decode_record(encode_record(event)) == event
+    identified = Identified(2**63 - 1, event)
+    assert decode_record(encode_record(identified)) == identified

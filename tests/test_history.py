@@ -80,12 +80,13 @@ def test_the_order_of_refunds_does_not_matter(amount: int, refunds: list[int | N
 
 
 def test_who_was_there_and_who_agreed() -> None:
-    """A refund is the publisher's doing; the books need no consent."""
+    """A refund is the publisher's doing; the books, and what opens a window of contact, need no consent."""
     tell = Teller()
     noon = "2026-03-02T12:00"
     events = [tell.view(noon), tell.track(noon), tell.purchase(noon, "A"), tell.refund(noon, "A")]
-    assert [forms_visit(entry.event) for entry in events] == [True, True, True, False]
-    assert [needs_consent(entry.event) for entry in events] == [True, True, False, False]
+    events += [tell.message(noon, "ABO"), tell.unsubscribe(noon)]
+    assert [forms_visit(entry.event) for entry in events] == [True, True, True, False, True, False]
+    assert [needs_consent(entry.event) for entry in events] == [True, True, False, False, False, False]
 
 
 def test_the_first_copy_of_an_order_counts() -> None:

@@ -16,7 +16,7 @@ from alias_middleware import segments, writer
 from alias_middleware.errors import StorageUnavailable
 from alias_middleware.events import TrackedEvent
 from alias_middleware.profile import Operation, ProfileChange
-from alias_middleware.records import FORMAT, Tally, encode_record
+from alias_middleware.records import FORMAT, Identified, Tally, encode_record
 from alias_middleware.storage.base import Batch, Outcome
 from alias_middleware.storage.memory import MemoryStorage
 from alias_middleware.storage.sqlite import SQLiteStorage
@@ -89,6 +89,21 @@ def test_tallies_and_changes_arrive_too(folder: Path) -> None:
     totals = storage.totals(ORIGIN.service, DAY, DAY + 1, erased_since_us=0)
     assert totals.unidentified_page_views == 3
     assert json.loads(storage.read_profile(ORIGIN.namespace, ALIAS).preferences) == {"visits": 2}
+
+
+def test_an_event_that_brings_its_id_counts_once(folder: Path) -> None:
+    """However often it is recorded, in one spool or in two: an SMS that the gateway delivers again."""
+    storage = MemoryStorage()
+    drainer = make_writer(folder, storage)
+    for seed in (1, 2):
+        journal = make_spool(folder, seed=seed)
+        journal.append(Identified(77, event("a")))
+        journal.append(Identified(77, event("a")))
+        journal.append(Identified(78, event("b")))
+        journal.close()
+        assert drainer.drain()
+    assert stored(storage) == ["a", "b"]
+    assert storage.ledger().counts == {"seen": 6, "stored": 2, "deduplicated": 4}
 
 
 def test_a_long_spool_is_drained_in_batches(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,17 @@ from random import Random
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from alias_middleware.events import Channel, Event, Item, PageView, Purchase, Refund, TrackedEvent
+from alias_middleware.events import (
+    Channel,
+    Event,
+    Item,
+    Message,
+    PageView,
+    Purchase,
+    Refund,
+    TrackedEvent,
+    Unsubscription,
+)
 from alias_middleware.local_time import LocalDays, to_micros
 from alias_middleware.profile import Operation, ProfileChange
 from alias_middleware.storage.base import Batch, Entry, Origin
@@ -88,6 +98,16 @@ class Teller:
         """Tell of a refund of `amount` millionths, or of the whole order."""
         time_us = _micros(at)
         return self._entry(Refund(self.key, time_us, time_us, _days.day(time_us), "web", order_id, amount))
+
+    def message(self, at: str | int, text: str = "MENU", *, offer: str | None = "premium_push") -> Entry:
+        """Tell of an SMS that the visitor wrote to the short code 36123."""
+        time_us = _micros(at)
+        return self._entry(Message(self.key, time_us, time_us, _days.day(time_us), "sms", "36123", text, offer))
+
+    def unsubscribe(self, at: str | int, offer: str = "premium_push") -> Entry:
+        """Tell of the end of a subscription."""
+        time_us = _micros(at)
+        return self._entry(Unsubscription(self.key, time_us, time_us, _days.day(time_us), "sms", offer))
 
     def _entry(self, event: Event) -> Entry:
         return Entry(self.origin, event, next(self.ids))
