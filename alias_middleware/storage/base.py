@@ -9,13 +9,18 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import Counter
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
+from alias_middleware.errors import SettingsError
 from alias_middleware.events import Event
 from alias_middleware.profile import ProfileChange, StoredProfile
 from alias_middleware.statistics import Totals
+
+if TYPE_CHECKING:
+    from alias_middleware.storage.conversions import Conversions
+    from alias_middleware.storage.outbox import Outbox
 
 
 class Abilities(NamedTuple):
@@ -111,7 +116,10 @@ class Outcome(msgspec.Struct):
 
 
 class Suppression(msgspec.Struct, frozen=True):
-    """What forbids a contact: kept under a keyed hash, so it survives the visitor's erasure."""
+    """What forbids a contact: kept under a keyed hash, so it survives the visitor's erasure.
+
+    `scope` is what is forbidden, `reason` what was said, `channel` where.
+    """
 
     scope: str
     reason: str
@@ -199,11 +207,31 @@ class Storage(ABC):
 
     @abstractmethod
     def suppress(self, namespace: str, key: str, suppression: Suppression) -> None:
-        """Keep a suppression under the visitor's keyed hash; a scope holds one, the latest."""
+        """Keep a suppression under the visitor's keyed hash; a scope holds one, the latest by time."""
+
+    @abstractmethod
+    def lift(self, namespace: str, key: str, scope: str, time_us: int) -> None:
+        """Lift the suppression of a scope, unless it was said at `time_us` or later."""
 
     @abstractmethod
     def suppressions(self, namespace: str, key: str) -> list[Suppression]:
         """Give the suppressions that forbid contacting a visitor, by scope."""
+
+    def outbox(self) -> Outbox:
+        """Give what keeps campaigns and their messages.
+
+        Raises:
+            SettingsError: this storage keeps none.
+        """
+        raise SettingsError("this storage keeps no campaigns; SQLite's does", setting="storage")
+
+    def conversions(self) -> Conversions:
+        """Give the ledger of conversions from aliases to numbers.
+
+        Raises:
+            SettingsError: this storage keeps none.
+        """
+        raise SettingsError("this storage keeps no ledger of conversions; SQLite's does", setting="storage")
 
     @abstractmethod
     def close(self) -> None:

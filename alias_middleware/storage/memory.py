@@ -40,6 +40,8 @@ from alias_middleware.storage.base import (
     Storage,
     Suppression,
 )
+from alias_middleware.storage.memory_contact import MemoryConversions, MemoryOutbox
+from alias_middleware.storage.outbox import Evidence
 
 Person = tuple[str, str]
 """A visitor's namespace and key."""
@@ -88,7 +90,9 @@ class MemoryStorage(Storage):
         self._lock = threading.RLock()
         os.register_at_fork(after_in_child=partial(_unlock, weakref.ref(self)))
         self._records: dict[Person, _Record] = {}
-        self._suppressions: dict[Person, dict[str, Suppression]] = {}
+        self._suppressions: dict[Person, dict[str, tuple[Suppression, bool]]] = {}
+        self._outbox = MemoryOutbox(lambda: self._lock, self._evidence, self._keys_after)
+        self._conversions = MemoryConversions(lambda: self._lock)
         self._unidentified: Counter[tuple[Origin, int]] = Counter()
         self._counts: Counter[str] = Counter()
         self._positions: dict[str, int] = {}
@@ -231,7 +235,11 @@ class MemoryStorage(Storage):
             record = self._records.get((namespace, key), _Record())
             self._records[(namespace, key)] = _Record(erased_us=max(time_us, record.erased_us or 0))
             known = record.document != ProfileDocument()
-            return {"events": len(record.counted()), "profiles": int(known)}
+            return {
+                "events": len(record.counted()),
+                "profiles": int(known),
+                "dispatches": self._outbox.erase(namespace, key),
+            }
 
     def erased_at(self, namespace: str, key: str) -> int | None:
         """Give the time of a visitor's latest erasure."""
@@ -240,14 +248,48 @@ class MemoryStorage(Storage):
 
     def suppress(self, namespace: str, key: str, suppression: Suppression) -> None:
         """Keep a suppression apart from the visitor's record, so that it survives erasure."""
+        self._say(namespace, key, suppression, lifted=False)
+
+    def lift(self, namespace: str, key: str, scope: str, time_us: int) -> None:
+        """Lift the suppression of a scope."""
+        self._say(namespace, key, Suppression(scope, "", "", time_us), lifted=True)
+
+    def _say(self, namespace: str, key: str, said: Suppression, *, lifted: bool) -> None:
         with self._lock:
-            self._suppressions.setdefault((namespace, key), {})[suppression.scope] = suppression
+            scopes = self._suppressions.setdefault((namespace, key), {})
+            latest = scopes.get(said.scope)
+            if latest is None or (said.time_us, not lifted) >= (latest[0].time_us, True):
+                scopes[said.scope] = said, lifted
 
     def suppressions(self, namespace: str, key: str) -> list[Suppression]:
         """Give a visitor's suppressions by scope."""
         with self._lock:
             held = self._suppressions.get((namespace, key), {})
-            return [held[scope] for scope in sorted(held)]
+            return [held[scope][0] for scope in sorted(held) if not held[scope][1]]
+
+    def outbox(self) -> MemoryOutbox:
+        """Give the campaigns and their messages."""
+        return self._outbox
+
+    def conversions(self) -> MemoryConversions:
+        """Give the ledger of conversions to numbers."""
+        return self._conversions
+
+    def _evidence(self, namespace: str, key: str, contacts: tuple[int, ...]) -> Evidence:
+        return Evidence(
+            key,
+            self.read_knowledge(namespace, key),
+            self.read_profile(namespace, key),
+            tuple(self.suppressions(namespace, key)),
+            contacts,
+        )
+
+    def _keys_after(self, namespace: str, after: str) -> list[str]:
+        return sorted(
+            key
+            for (space, key), record in self._records.items()
+            if space == namespace and key > after and record.entries
+        )
 
     def close(self) -> None:
         """Nothing to let go of: the data lives as long as the process."""

@@ -15,9 +15,10 @@ from __future__ import annotations
 from alias_middleware.testing._contract_batches import BatchContract
 from alias_middleware.testing._contract_erasure import ErasureContract
 from alias_middleware.testing._contract_figures import FiguresContract
+from alias_middleware.testing._contract_outbox import OutboxContract, SharedOutboxContract
 from alias_middleware.testing._contract_profiles import ProfileContract
 
-__all__ = ["StorageContract"]
+__all__ = ["OutboxContract", "SharedOutboxContract", "StorageContract"]
 
 
 class StorageContract(ProfileContract, BatchContract, FiguresContract, ErasureContract):

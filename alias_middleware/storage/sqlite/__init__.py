@@ -17,20 +17,20 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-import msgspec
-
 from alias_middleware.errors import SettingsError, StorageUnavailable
 from alias_middleware.events import Event
 from alias_middleware.profile import ProfileChange, StoredProfile
 from alias_middleware.statistics import Totals
 from alias_middleware.storage.base import Abilities, Batch, Ledger, Outcome, Storage, Suppression
-from alias_middleware.storage.sqlite import erasure, preferences, questions
+from alias_middleware.storage.sqlite import erasure, preferences, questions, suppressions
+from alias_middleware.storage.sqlite.conversions import SQLiteConversions
 from alias_middleware.storage.sqlite.files import DRIVER_ERRORS, Connection, Files
 from alias_middleware.storage.sqlite.fold import Fold
 from alias_middleware.storage.sqlite.keyring import Keyring
+from alias_middleware.storage.sqlite.outbox import SQLiteOutbox, erase_dispatches
+from alias_middleware.storage.sqlite.transactions import writing
 
 _BATCH_TIMEOUT_SECONDS = 5.0
-_SUPPRESSION = "suppression"
 
 _READ = """
     SELECT preferences, personal, consents FROM preferences.profiles WHERE namespace = ? AND key = ?
@@ -175,6 +175,7 @@ class SQLiteStorage(Storage):
         hashes = self._keyring.every(erasure.TOMBSTONE, namespace, key)
         with connection.transaction(_BATCH_TIMEOUT_SECONDS) as sql:
             gone = erasure.erase_history(sql, namespace, key, hashes, time_us)
+            gone["dispatches"] = erase_dispatches(sql, namespace, key)
         with connection.preferences_transaction(_BATCH_TIMEOUT_SECONDS) as sql:
             erasure.mark_finished(sql, namespace, key, time_us)
         connection.checkpoint(truncate=True)
@@ -202,27 +203,27 @@ class SQLiteStorage(Storage):
 
     def suppress(self, namespace: str, key: str, suppression: Suppression) -> None:
         """Keep a suppression under the visitor's keyed hash."""
-        hash_ = self._keyring.newest(_SUPPRESSION, namespace, key)
-        with self._files.wrapped() as connection, connection.transaction(_BATCH_TIMEOUT_SECONDS) as sql:
-            sql.execute(
-                "INSERT OR REPLACE INTO suppressions VALUES (?, ?, ?, ?, ?, ?)",
-                (namespace, hash_, *msgspec.structs.astuple(suppression)),
-            )
+        with writing(self._files) as sql:
+            suppressions.say(sql, self._keyring, namespace, key, suppression)
+
+    def lift(self, namespace: str, key: str, scope: str, time_us: int) -> None:
+        """Lift the suppression of a scope."""
+        with writing(self._files) as sql:
+            said = Suppression(scope, "", "", time_us)
+            suppressions.say(sql, self._keyring, namespace, key, said, lifted=True)
 
     def suppressions(self, namespace: str, key: str) -> list[Suppression]:
-        """Give a visitor's suppressions by scope, under whichever key they were written."""
-        found: dict[str, Suppression] = {}
+        """Give a visitor's suppressions by scope."""
         with self._files.wrapped() as connection:
-            if connection.sql.execute("SELECT 1 FROM suppressions LIMIT 1").fetchone() is None:
-                return []  # a mere question makes no key file
-            for hash_ in self._keyring.every(_SUPPRESSION, namespace, key):
-                rows = connection.sql.execute(
-                    "SELECT scope, reason, channel, time_us FROM suppressions WHERE namespace = ? AND hash = ?",
-                    (namespace, hash_),
-                )
-                for row in rows:
-                    found.setdefault(row[0], Suppression(*row))
-        return [found[scope] for scope in sorted(found)]
+            return suppressions.held(connection.sql, self._keyring, namespace, key)
+
+    def outbox(self) -> SQLiteOutbox:
+        """Give the campaigns and their messages."""
+        return SQLiteOutbox(self._files, partial(_suppressions_of, self._keyring))
+
+    def conversions(self) -> SQLiteConversions:
+        """Give the ledger of conversions to numbers."""
+        return SQLiteConversions(self._files)
 
     def close(self) -> None:
         """Close the connections that are not in use."""
@@ -231,6 +232,10 @@ class SQLiteStorage(Storage):
     def begin_anew(self) -> None:
         """In a child, right after the fork: the thread that held the lock does not exist here."""
         self._changing = threading.Lock()
+
+
+def _suppressions_of(keyring: Keyring, sql: sqlite3.Connection, namespace: str, key: str) -> list[Suppression]:
+    return suppressions.held(sql, keyring, namespace, key)
 
 
 def _unlock(storage: weakref.ref[SQLiteStorage]) -> None:

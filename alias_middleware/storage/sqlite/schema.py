@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Sequence
 
 from alias_middleware.errors import StorageUnavailable
+from alias_middleware.storage.sqlite.contact_tables import CONTACT
 
 HISTORY: Sequence[str] = (
     """
@@ -95,9 +96,11 @@ HISTORY: Sequence[str] = (
         reason TEXT NOT NULL,
         channel TEXT NOT NULL,
         time_us INTEGER NOT NULL,
+        lifted INTEGER NOT NULL DEFAULT 0,
         PRIMARY KEY (namespace, hash, scope)
     ) WITHOUT ROWID;
     """,
+    CONTACT,
 )
 """The history file, step by step. `arrival` marks the day of a visitor's first event at a service."""
 

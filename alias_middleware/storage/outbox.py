@@ -1,0 +1,180 @@
+"""The outbox: what a storage keeps of campaigns and of each message to each visitor.
+
+A storage that can do it gives one from `Storage.outbox`. All verbs are synchronous and thread-safe; times are
+microseconds since the epoch (UTC). What is decided about a visitor is decided by the caller's `judge`, inside
+the transaction that marks his message: nothing he says meanwhile is missed.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from typing import Literal, NamedTuple
+
+import msgspec
+
+from alias_middleware.profile import StoredProfile
+from alias_middleware.storage.base import Suppression
+
+Standing = Literal["draft", "scheduled", "running", "paused", "finished", "cancelled"]
+"""What a campaign is doing."""
+
+State = Literal[
+    "queued", "held", "sending", "uncertain", "sent", "delivered", "failed", "refused", "expired", "cancelled"
+]
+"""Where one visitor's message stands.
+
+`queued` and `held` wait. `sending` is committed before the gateway is called; one that a crash left behind
+becomes `uncertain` and is never sent again. `sent`, `delivered` and `failed` are what the gateway said.
+"""
+
+WAITING: tuple[State, ...] = ("queued", "held")
+REACHED: tuple[State, ...] = ("sending", "uncertain", "sent", "delivered")
+"""The states that count as a contact made: the visitor may have the message."""
+
+
+_FOLLOWS: dict[State, tuple[State, ...]] = {
+    "sent": ("sending", "uncertain"),
+    "delivered": ("sending", "uncertain", "sent"),
+    "failed": ("sending", "uncertain", "sent"),
+    "uncertain": ("sending",),
+}
+
+
+def followed_by(state: State) -> tuple[State, ...]:
+    """Give the states after which the gateway's word `state` still says something new; none for any other."""
+    return _FOLLOWS.get(state, ())
+
+
+class CampaignId(NamedTuple):
+    """A campaign by its service and its name there, and the namespace of the visitors it speaks to."""
+
+    service: str
+    namespace: str
+    name: str
+
+
+class StoredCampaign(msgspec.Struct, frozen=True):
+    """A campaign: what it is doing, and its plan as the caller encodes it."""
+
+    id: CampaignId
+    standing: Standing
+    plan: bytes
+    created_us: int
+
+
+class Evidence(NamedTuple):
+    """What is known of one visitor when a message to him is judged.
+
+    `knowledge` and `profile` as `Storage.read_knowledge` and `Storage.read_profile` give them. `contacts`: the
+    times of the marketing messages that may have reached him, newest first.
+    """
+
+    key: str
+    knowledge: bytes
+    profile: StoredProfile
+    suppressions: tuple[Suppression, ...]
+    contacts: tuple[int, ...]
+
+
+class Ruling(NamedTuple):
+    """What the caller makes of the evidence: the message's next state, why, and until when it is held.
+
+    `counts`: whether a message marked `sending` counts in `Evidence.contacts` from then on.
+    """
+
+    state: State
+    reason: str = ""
+    until_us: int = 0
+    counts: bool = True
+
+
+Judge = Callable[[Evidence], Ruling]
+
+
+class Dispatch(msgspec.Struct, frozen=True):
+    """One visitor's message in a campaign. `message_id` is given when it is marked `sending`."""
+
+    campaign: str
+    key: str
+    state: State
+    reason: str
+    until_us: int
+    time_us: int
+    message_id: str
+
+
+class Outbox(ABC):
+    """Campaigns, messages and conversions of one storage."""
+
+    @abstractmethod
+    def save(self, campaign: StoredCampaign) -> bool:
+        """Keep a new campaign; False when the service has one of that name, which stays as it is."""
+
+    @abstractmethod
+    def find(self, service: str, name: str) -> StoredCampaign | None:
+        """Give a campaign, None when there is none of that name."""
+
+    @abstractmethod
+    def campaigns(self, service: str) -> list[StoredCampaign]:
+        """Give a service's campaigns, oldest first."""
+
+    @abstractmethod
+    def turn(self, campaign: CampaignId, standing: Standing, *, during: Sequence[Standing]) -> bool:
+        """Change what a campaign is doing; False when it was not doing one of `during`."""
+
+    @abstractmethod
+    def running(self, campaign: CampaignId) -> AbstractContextManager[None]:
+        """Be the only one to run a campaign for as long as the block lasts, the life of the process at most.
+
+        Raises:
+            StorageUnavailable: somebody else runs it; the reason is `locked`.
+        """
+
+    @abstractmethod
+    def evidence(self, namespace: str, after: str, limit: int) -> list[Evidence]:
+        """Give what is known of up to `limit` visitors with keys after `after`, in the order of their keys."""
+
+    @abstractmethod
+    def evidence_of(self, namespace: str, key: str) -> Evidence:
+        """Give what is known of one visitor."""
+
+    @abstractmethod
+    def enqueue(self, campaign: CampaignId, keys: Sequence[str], time_us: int) -> int:
+        """Queue a message to each visitor that the campaign has none for yet; give how many are new."""
+
+    @abstractmethod
+    def due(self, campaign: CampaignId, time_us: int, limit: int) -> list[str]:
+        """Give the keys of up to `limit` visitors whose messages wait, none longer than `time_us` allows."""
+
+    @abstractmethod
+    def claim(self, campaign: CampaignId, key: str, message_id: str, time_us: int, judge: Judge) -> Ruling | None:
+        """Judge a waiting message on evidence of this very moment and mark it so, in one transaction.
+
+        With the state `sending` it is the caller's to send, once. None: it does not wait any more.
+        """
+
+    @abstractmethod
+    def settle(self, message_id: str, state: State, time_us: int, *, reason: str = "") -> bool:
+        """Note what became of a message; False when no such message can still become that.
+
+        What the gateway reports stands: `delivered` and `failed` are final, `sent` follows `sending` and
+        `uncertain` only.
+        """
+
+    @abstractmethod
+    def give_up(self, campaign: CampaignId, time_us: int) -> int:
+        """Mark as `uncertain` what a run that ended left at `sending`; give how many."""
+
+    @abstractmethod
+    def stop(self, campaign: CampaignId, state: State, reason: str, time_us: int) -> int:
+        """Give every waiting message of a campaign an end, `expired` or `cancelled`; give how many."""
+
+    @abstractmethod
+    def tally(self, campaign: CampaignId) -> dict[tuple[State, str], int]:
+        """Count a campaign's messages by state and reason; those of erased visitors stay counted."""
+
+    @abstractmethod
+    def dispatches(self, campaign: CampaignId, state: State, after: str, limit: int) -> list[Dispatch]:
+        """Give a page of a campaign's messages in a state, in the order of their keys."""

@@ -1,0 +1,264 @@
+"""The SQLite storage's outbox: campaigns and their messages in the history file, where the suppressions are.
+
+A message is judged and marked in one transaction, which sees the preferences file as of the same moment.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from alias_middleware.errors import StorageUnavailable
+from alias_middleware.profile import StoredProfile
+from alias_middleware.storage.base import Suppression
+from alias_middleware.storage.outbox import (
+    REACHED,
+    WAITING,
+    CampaignId,
+    Dispatch,
+    Evidence,
+    Judge,
+    Outbox,
+    Ruling,
+    Standing,
+    State,
+    StoredCampaign,
+    followed_by,
+)
+from alias_middleware.storage.sqlite.files import Files
+from alias_middleware.storage.sqlite.transactions import reading, writing
+
+_MOST_CONTACTS = 100
+
+_EVIDENCE = """
+    SELECT v.key, v.knowledge, p.preferences, p.personal, p.consents
+    FROM visitors v LEFT JOIN preferences.profiles p ON p.namespace = v.namespace AND p.key = v.key
+"""
+_CONTACTS = f"""
+    SELECT claimed_us FROM dispatches
+    WHERE namespace = ? AND key = ? AND claimed_us IS NOT NULL AND state IN {REACHED}
+    ORDER BY claimed_us DESC LIMIT {_MOST_CONTACTS}
+"""
+
+SuppressionsOf = Callable[[sqlite3.Connection, str, str], list[Suppression]]
+
+
+class SQLiteOutbox(Outbox):
+    """Campaigns and their messages beside the history they are judged on."""
+
+    def __init__(self, files: Files, suppressions_of: SuppressionsOf) -> None:
+        """Use the storage's files; `suppressions_of(sql, namespace, key)` reads a visitor's suppressions."""
+        self._files = files
+        self._suppressions_of = suppressions_of
+
+    def save(self, campaign: StoredCampaign) -> bool:
+        """Keep a new campaign."""
+        with writing(self._files) as sql:
+            row = (*campaign.id, campaign.standing, campaign.plan, campaign.created_us)
+            return sql.execute("INSERT OR IGNORE INTO campaigns VALUES (?, ?, ?, ?, ?, ?)", row).rowcount == 1
+
+    def find(self, service: str, name: str) -> StoredCampaign | None:
+        """Give a campaign."""
+        found = self._campaigns("service = ? AND name = ?", service, name)
+        return found[0] if found else None
+
+    def campaigns(self, service: str) -> list[StoredCampaign]:
+        """Give a service's campaigns."""
+        return self._campaigns("service = ?", service)
+
+    def _campaigns(self, condition: str, *asked: str) -> list[StoredCampaign]:
+        with reading(self._files) as sql:
+            rows = sql.execute(
+                "SELECT service, namespace, name, standing, plan, created_us FROM campaigns "
+                f"WHERE {condition} ORDER BY created_us, name",
+                asked,
+            ).fetchall()
+        return [StoredCampaign(CampaignId(*row[:3]), *row[3:]) for row in rows]
+
+    def turn(self, campaign: CampaignId, standing: Standing, *, during: Sequence[Standing]) -> bool:
+        """Change what a campaign is doing."""
+        marks = ",".join("?" * len(during))
+        with writing(self._files) as sql:
+            changed = sql.execute(
+                f"UPDATE campaigns SET standing = ? WHERE service = ? AND name = ? AND standing IN ({marks})",
+                (standing, campaign.service, campaign.name, *during),
+            )
+            return changed.rowcount == 1
+
+    @contextmanager
+    def running(self, campaign: CampaignId) -> Iterator[None]:
+        """Hold a lock on a file beside the database, which goes with the process."""
+        digest = hashlib.sha256(f"{campaign.service}\0{campaign.name}".encode()).hexdigest()[:16]
+        history = self._files.history
+        with _locked(history.with_name(f"{history.name}-campaign-{digest}")):
+            yield
+
+    def evidence(self, namespace: str, after: str, limit: int) -> list[Evidence]:
+        """Give what is known of a page of visitors, as of one moment."""
+        with reading(self._files) as sql:
+            rows = sql.execute(
+                f"{_EVIDENCE} WHERE v.namespace = ? AND v.key > ? ORDER BY v.key LIMIT ?",
+                (namespace, after, limit),
+            ).fetchall()
+            return [self._evidence(sql, namespace, *row) for row in rows]
+
+    def evidence_of(self, namespace: str, key: str) -> Evidence:
+        """Give what is known of one visitor."""
+        with reading(self._files) as sql:
+            return self._evidence_of(sql, namespace, key)
+
+    def _evidence_of(self, sql: sqlite3.Connection, namespace: str, key: str) -> Evidence:
+        row = sql.execute(f"{_EVIDENCE} WHERE v.namespace = ? AND v.key = ?", (namespace, key)).fetchone()
+        return self._evidence(sql, namespace, *(row or (key, b"[]", None, None, None)))
+
+    def _evidence(
+        self,
+        sql: sqlite3.Connection,
+        namespace: str,
+        key: str,
+        knowledge: bytes,
+        *documents: bytes | None,
+    ) -> Evidence:
+        preferences, personal, consents = documents
+        profile = StoredProfile()
+        if preferences is not None and personal is not None and consents is not None:
+            profile = StoredProfile(preferences, personal, consents)
+        contacts = tuple(row[0] for row in sql.execute(_CONTACTS, (namespace, key)))
+        return Evidence(key, knowledge, profile, tuple(self._suppressions_of(sql, namespace, key)), contacts)
+
+    def enqueue(self, campaign: CampaignId, keys: Sequence[str], time_us: int) -> int:
+        """Queue messages, in one transaction."""
+        new = 0
+        with writing(self._files) as sql:
+            for key in keys:
+                new += sql.execute(
+                    "INSERT OR IGNORE INTO dispatches (service, campaign, namespace, key, state, time_us) "
+                    "VALUES (?, ?, ?, ?, 'queued', ?)",
+                    (campaign.service, campaign.name, campaign.namespace, key, time_us),
+                ).rowcount
+        return new
+
+    def due(self, campaign: CampaignId, time_us: int, limit: int) -> list[str]:
+        """Give whose messages wait no longer."""
+        with reading(self._files) as sql:
+            return [
+                row[0]
+                for row in sql.execute(
+                    "SELECT key FROM dispatches WHERE service = ? AND campaign = ? "
+                    f"AND state IN {WAITING} AND until_us <= ? ORDER BY until_us, key LIMIT ?",
+                    (campaign.service, campaign.name, time_us, limit),
+                )
+            ]
+
+    def claim(self, campaign: CampaignId, key: str, message_id: str, time_us: int, judge: Judge) -> Ruling | None:
+        """Judge a waiting message and mark it, in one transaction."""
+        mark = (campaign.service, campaign.name, campaign.namespace, key)
+        with writing(self._files) as sql:
+            waits = sql.execute(
+                "SELECT 1 FROM dispatches WHERE service = ? AND campaign = ? AND namespace = ? AND key = ? "
+                f"AND state IN {WAITING}",
+                mark,
+            ).fetchone()
+            if waits is None:
+                return None
+            ruling = judge(self._evidence_of(sql, campaign.namespace, key))
+            is_sent = ruling.state == "sending"
+            sql.execute(
+                "UPDATE dispatches SET state = ?, reason = ?, until_us = ?, time_us = ?, message_id = ?, "
+                "claimed_us = ? WHERE service = ? AND campaign = ? AND namespace = ? AND key = ?",
+                (
+                    ruling.state,
+                    ruling.reason,
+                    ruling.until_us,
+                    time_us,
+                    message_id if is_sent else "",
+                    time_us if is_sent and ruling.counts else None,
+                    *mark,
+                ),
+            )
+            return ruling
+
+    def settle(self, message_id: str, state: State, time_us: int, *, reason: str = "") -> bool:
+        """Note what became of a message."""
+        before = followed_by(state)
+        if not message_id or not before:
+            return False
+        marks = ",".join("?" * len(before))
+        with writing(self._files) as sql:
+            changed = sql.execute(
+                "UPDATE dispatches SET state = ?, reason = ?, time_us = ? "
+                f"WHERE message_id = ? AND state IN ({marks})",
+                (state, reason, time_us, message_id, *before),
+            )
+            return changed.rowcount == 1
+
+    def give_up(self, campaign: CampaignId, time_us: int) -> int:
+        """Mark what a run left behind as uncertain."""
+        with writing(self._files) as sql:
+            return sql.execute(
+                "UPDATE dispatches SET state = 'uncertain', time_us = ? "
+                "WHERE service = ? AND campaign = ? AND state = 'sending'",
+                (time_us, campaign.service, campaign.name),
+            ).rowcount
+
+    def stop(self, campaign: CampaignId, state: State, reason: str, time_us: int) -> int:
+        """Give every waiting message an end."""
+        with writing(self._files) as sql:
+            return sql.execute(
+                "UPDATE dispatches SET state = ?, reason = ?, time_us = ? "
+                f"WHERE service = ? AND campaign = ? AND state IN {WAITING}",
+                (state, reason, time_us, campaign.service, campaign.name),
+            ).rowcount
+
+    def tally(self, campaign: CampaignId) -> dict[tuple[State, str], int]:
+        """Count a campaign's messages."""
+        with reading(self._files) as sql:
+            rows = sql.execute(
+                "SELECT state, reason, sum(number) FROM ("
+                "SELECT state, reason, count(*) AS number FROM dispatches "
+                "WHERE service = :service AND campaign = :name GROUP BY state, reason UNION ALL "
+                "SELECT state, reason, number FROM erased_dispatches "
+                "WHERE service = :service AND campaign = :name) GROUP BY state, reason",
+                {"service": campaign.service, "name": campaign.name},
+            ).fetchall()
+        return {(state, reason): number for state, reason, number in rows}
+
+    def dispatches(self, campaign: CampaignId, state: State, after: str, limit: int) -> list[Dispatch]:
+        """Give a page of messages in a state."""
+        with reading(self._files) as sql:
+            rows = sql.execute(
+                "SELECT campaign, key, state, reason, until_us, time_us, message_id FROM dispatches "
+                "WHERE service = ? AND campaign = ? AND state = ? AND key > ? ORDER BY key LIMIT ?",
+                (campaign.service, campaign.name, state, after, limit),
+            ).fetchall()
+        return [Dispatch(*row) for row in rows]
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Hold a file's lock, without waiting for it."""
+    descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise StorageUnavailable("another process runs this campaign", reason="locked") from error
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def erase_dispatches(sql: sqlite3.Connection, namespace: str, key: str) -> int:
+    """Delete an erased visitor's messages, keep them counted, and give their number."""
+    sql.execute(
+        "INSERT INTO erased_dispatches SELECT service, campaign, state, reason, count(*) FROM dispatches "
+        "WHERE namespace = ? AND key = ? GROUP BY service, campaign, state, reason "
+        "ON CONFLICT (service, campaign, state, reason) DO UPDATE SET number = number + excluded.number",
+        (namespace, key),
+    )
+    return sql.execute("DELETE FROM dispatches WHERE namespace = ? AND key = ?", (namespace, key)).rowcount

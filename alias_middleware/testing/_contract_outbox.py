@@ -1,0 +1,285 @@
+"""The part of the storage contract about contacting visitors: campaigns, messages, conversions.
+
+For storages that keep them; subclass it beside `StorageContract`.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from alias_middleware.history import Knowledge
+from alias_middleware.profile import StoredProfile, decode_knowledge
+from alias_middleware.storage.base import Batch, Storage, Suppression
+from alias_middleware.storage.conversions import Conversion
+from alias_middleware.storage.outbox import CampaignId, Evidence, Ruling, State, StoredCampaign
+from alias_middleware.testing._contract_case import ContractCase
+from alias_middleware.testing._contract_profiles import op
+from alias_middleware.testing.histories import KEY, NEWS, Teller, change, instant
+
+_SPACE = NEWS.namespace
+_NOON = instant("2026-03-02T12:00")
+_NOEL = CampaignId("news", _SPACE, "noel")
+_STOP = Suppression("marketing", "STOP", "sms", _NOON)
+_THREADS = 8
+
+
+def _sending(evidence: Evidence) -> Ruling:
+    return Ruling("sending")
+
+
+def _unless_suppressed(evidence: Evidence) -> Ruling:
+    return Ruling("refused", "suppressed") if evidence.suppressions else Ruling("sending")
+
+
+def _people(storage: Storage, *keys: str) -> None:
+    tell = Teller()
+    storage.apply(Batch(entries=[tell.of(key=key).view("2026-03-02T11:00") for key in keys]))
+
+
+def _spend(storage: Storage, number: int, limit: int = 100) -> int | None:
+    conversion = Conversion(
+        id=number, scope="publisher", month="2026-03", time_us=_NOON, requester="R", reason="a draw"
+    )
+    return storage.conversions().spend(conversion, limit)
+
+
+class OutboxContract(ContractCase):
+    """At most one message to each visitor, none after his STOP, and nothing lost silently."""
+
+    def test_campaigns(self, storage: Storage) -> None:
+        """A name is taken once; what a campaign does changes from what it was doing."""
+        outbox = storage.outbox()
+        first = StoredCampaign(_NOEL, "draft", b"{}", _NOON)
+        assert outbox.save(first)
+        assert not outbox.save(StoredCampaign(_NOEL, "draft", b"other", _NOON))
+        later = StoredCampaign(_NOEL._replace(name="été"), "draft", b"{}", _NOON + 1)
+        assert outbox.save(later)
+        assert outbox.save(StoredCampaign(_NOEL._replace(service="shop"), "draft", b"{}", _NOON))
+        assert outbox.campaigns("news") == [first, later]
+        assert outbox.turn(_NOEL, "running", during=["draft", "paused"])
+        assert not outbox.turn(_NOEL, "running", during=["draft"])
+        found = outbox.find("news", "noel")
+        assert found is not None
+        assert (found.standing, found.plan) == ("running", b"{}")
+        assert outbox.find("news", "unknown") is None
+
+    def test_one_runs_a_campaign(self, storage: Storage) -> None:
+        """The second is refused, whoever he is; another campaign is free."""
+        outbox = storage.outbox()
+        other = _NOEL._replace(name="été")
+        with (
+            outbox.running(_NOEL),
+            outbox.running(other),
+            self.unavailable("locked"),
+            storage.outbox().running(_NOEL),
+        ):
+            pass
+        with outbox.running(_NOEL):
+            pass
+
+    def test_evidence(self, storage: Storage) -> None:
+        """What is known of visitors, page by page, with what forbids a contact and the contacts made."""
+        _people(storage, "a", "b", "c")
+        storage.change_profile(_SPACE, change(op("set", "f", 1), at=_NOON, key="b"), timeout=5)
+        storage.suppress(_SPACE, "b", _STOP)
+        outbox = storage.outbox()
+        first, second = outbox.evidence(_SPACE, "", 2)
+        assert [one.key for one in (first, second)] == ["a", "b"]
+        assert [one.key for one in outbox.evidence(_SPACE, "b", 2)] == ["c"]
+        assert (first.profile, first.suppressions, first.contacts) == (StoredProfile(), (), ())
+        assert (second.profile, second.suppressions) == (storage.read_profile(_SPACE, "b"), (_STOP,))
+        assert second.knowledge == storage.read_knowledge(_SPACE, "b")
+        assert outbox.evidence_of(_SPACE, "b") == second
+        stranger = outbox.evidence_of(_SPACE, "x")
+        assert decode_knowledge(stranger.knowledge) == Knowledge()
+        assert (stranger.profile, stranger.suppressions, stranger.contacts) == (StoredProfile(), (), ())
+
+    def test_a_message_to_each_once(self, storage: Storage) -> None:
+        """Queued twice is queued once; claimed once; what was claimed is not due."""
+        outbox = storage.outbox()
+        assert outbox.enqueue(_NOEL, ["a", "b"], _NOON) == 2
+        assert outbox.enqueue(_NOEL, ["b", "c"], _NOON) == 1
+        assert outbox.due(_NOEL, _NOON, 9) == ["a", "b", "c"]
+        assert outbox.due(_NOEL, _NOON, 2) == ["a", "b"]
+        assert outbox.claim(_NOEL, "a", "m1", _NOON, _sending) == Ruling("sending")
+        assert outbox.claim(_NOEL, "a", "m2", _NOON, _sending) is None
+        assert outbox.claim(_NOEL, "x", "m3", _NOON, _sending) is None
+        assert outbox.due(_NOEL, _NOON, 9) == ["b", "c"]
+        assert outbox.tally(_NOEL) == {("sending", ""): 1, ("queued", ""): 2}
+        (sent,) = outbox.dispatches(_NOEL, "sending", "", 9)
+        assert (sent.key, sent.message_id, sent.time_us) == ("a", "m1", _NOON)
+        assert [each.key for each in outbox.dispatches(_NOEL, "queued", "b", 9)] == ["c"]
+
+    def test_held_until_a_moment(self, storage: Storage) -> None:
+        """A held message is due from then on, and judged anew."""
+        outbox = storage.outbox()
+        outbox.enqueue(_NOEL, ["a"], _NOON)
+        outbox.claim(_NOEL, "a", "m1", _NOON, lambda evidence: Ruling("held", "quiet_hours", _NOON + 9))
+        assert outbox.due(_NOEL, _NOON + 8, 9) == []
+        assert outbox.due(_NOEL, _NOON + 9, 9) == ["a"]
+        assert outbox.tally(_NOEL) == {("held", "quiet_hours"): 1}
+        assert outbox.evidence_of(_SPACE, "a").contacts == ()
+        outbox.claim(_NOEL, "a", "m1", _NOON + 9, _sending)
+        assert outbox.tally(_NOEL) == {("sending", ""): 1}
+
+    def test_contacts_are_what_may_have_arrived(self, storage: Storage) -> None:
+        """Newest first, over campaigns; a failed message is none, nor one that does not count."""
+        outbox = storage.outbox()
+        for number, name in enumerate(["one", "two", "three", "four"]):
+            campaign = _NOEL._replace(name=name)
+            outbox.enqueue(campaign, ["a"], _NOON)
+            judge: Callable[[Evidence], Ruling] = _sending
+            if name == "four":
+                judge = lambda evidence: Ruling("sending", counts=False)  # noqa: E731
+            outbox.claim(campaign, "a", name, _NOON + number, judge)
+        outbox.settle("one", "delivered", _NOON + 50)
+        outbox.settle("two", "failed", _NOON + 50)
+        assert outbox.evidence_of(_SPACE, "a").contacts == (_NOON + 2, _NOON)
+
+    @pytest.mark.parametrize(
+        ("said", "stands"),
+        [
+            pytest.param(["sent"], "sent", id="accepted"),
+            pytest.param(["sent", "delivered"], "delivered", id="delivered"),
+            pytest.param(["delivered", "sent"], "delivered", id="the report came first"),
+            pytest.param(["failed", "delivered"], "failed", id="failed is final"),
+            pytest.param(["uncertain", "delivered"], "delivered", id="uncertain, resolved by its report"),
+            pytest.param(["sent", "uncertain"], "sent", id="sent is not uncertain"),
+            pytest.param(["queued"], "sending", id="no report says queued"),
+        ],
+    )
+    def test_what_the_gateway_says(self, storage: Storage, said: list[State], stands: State) -> None:
+        """A final word stands; an earlier one that comes late changes nothing."""
+        outbox = storage.outbox()
+        outbox.enqueue(_NOEL, ["a"], _NOON)
+        outbox.claim(_NOEL, "a", "m1", _NOON, _sending)
+        for state in said:
+            outbox.settle("m1", state, _NOON + 1)
+        assert outbox.tally(_NOEL) == {(stands, ""): 1}
+        assert not outbox.settle("unknown", "delivered", _NOON)
+        assert not outbox.settle("", "delivered", _NOON)
+
+    def test_what_a_run_left_behind(self, storage: Storage) -> None:
+        """What was being sent is uncertain and not due; what waited is still due."""
+        outbox = storage.outbox()
+        outbox.enqueue(_NOEL, ["a", "b"], _NOON)
+        outbox.claim(_NOEL, "a", "m1", _NOON, _sending)
+        assert outbox.give_up(_NOEL, _NOON + 1) == 1
+        assert outbox.give_up(_NOEL, _NOON + 1) == 0
+        assert outbox.due(_NOEL, _NOON + 1, 9) == ["b"]
+        assert outbox.tally(_NOEL) == {("uncertain", ""): 1, ("queued", ""): 1}
+
+    def test_an_end_for_what_waits(self, storage: Storage) -> None:
+        """Only what waits; what is on its way goes on."""
+        outbox = storage.outbox()
+        outbox.enqueue(_NOEL, ["a", "b", "c"], _NOON)
+        outbox.claim(_NOEL, "a", "m1", _NOON, _sending)
+        outbox.claim(_NOEL, "b", "m2", _NOON, lambda evidence: Ruling("held", "hours", _NOON + 9))
+        assert outbox.stop(_NOEL, "cancelled", "by the publisher", _NOON) == 2
+        assert outbox.tally(_NOEL) == {("sending", ""): 1, ("cancelled", "by the publisher"): 2}
+
+    def test_a_judge_that_fails_changes_nothing(self, storage: Storage) -> None:
+        """The message waits as before."""
+        outbox = storage.outbox()
+        outbox.enqueue(_NOEL, ["a"], _NOON)
+
+        def fail(evidence: Evidence) -> Ruling:
+            raise ZeroDivisionError
+
+        with pytest.raises(ZeroDivisionError):
+            outbox.claim(_NOEL, "a", "m1", _NOON, fail)
+        assert outbox.tally(_NOEL) == {("queued", ""): 1}
+
+    def test_erasure_takes_messages_but_not_their_number(self, storage: Storage) -> None:
+        """Of the visitor nothing stays, of the campaign's figures everything."""
+        _people(storage, KEY, "other")
+        outbox = storage.outbox()
+        outbox.enqueue(_NOEL, [KEY, "other"], _NOON)
+        outbox.claim(_NOEL, KEY, "m1", _NOON, _sending)
+        assert storage.erase(_SPACE, KEY, _NOON)["dispatches"] == 1
+        assert outbox.tally(_NOEL) == {("sending", ""): 1, ("queued", ""): 1}
+        assert outbox.dispatches(_NOEL, "sending", "", 9) == []
+        assert not outbox.settle("m1", "delivered", _NOON)
+        assert outbox.evidence_of(_SPACE, KEY).contacts == ()
+
+    def test_no_message_after_a_stop(self, storage: Storage) -> None:
+        """A STOP that was acknowledged before a claim began is seen by it, with many threads at once."""
+        keys = [f"{number:012}" for number in range(40)]
+        outbox = storage.outbox()
+        outbox.enqueue(_NOEL, keys, _NOON)
+        stopped: set[str] = set()
+        broken: list[str] = []
+
+        def stop() -> None:
+            for key in keys[::2]:
+                storage.suppress(_SPACE, key, _STOP)
+                stopped.add(key)
+
+        def send(mine: list[str]) -> None:
+            for key in mine:
+                known = key in stopped
+                ruling = outbox.claim(_NOEL, key, f"m{key}", _NOON, _unless_suppressed)
+                if known and ruling is not None and ruling.state == "sending":
+                    broken.append(key)
+
+        threads = [threading.Thread(target=send, args=(keys[number::_THREADS],)) for number in range(_THREADS)]
+        threads.append(threading.Thread(target=stop))
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert broken == []
+        assert sum(outbox.tally(_NOEL).values()) == len(keys)
+
+    def test_suppressions_are_lifted_in_time_order(self, storage: Storage) -> None:
+        """By a later word only; a late STOP that was said earlier does not return; a new one does."""
+        storage.suppress(_SPACE, KEY, _STOP)
+        storage.lift(_SPACE, KEY, "marketing", _NOON)
+        assert storage.suppressions(_SPACE, KEY) == [_STOP]
+        storage.lift(_SPACE, KEY, "service", _NOON + 1)
+        assert storage.suppressions(_SPACE, KEY) == [_STOP]
+        storage.lift(_SPACE, KEY, "marketing", _NOON + 5)
+        assert storage.suppressions(_SPACE, KEY) == []
+        storage.suppress(_SPACE, KEY, Suppression("marketing", "STOP", "sms", _NOON + 4))
+        assert storage.suppressions(_SPACE, KEY) == []
+        again = Suppression("marketing", "STOP", "sms", _NOON + 5)
+        storage.suppress(_SPACE, KEY, again)
+        assert storage.suppressions(_SPACE, KEY) == [again]
+
+    def test_a_quota_of_conversions(self, storage: Storage) -> None:
+        """A month's quota is spent to the last; one given back can be spent again; its row stays."""
+        assert [_spend(storage, number, 2) for number in (1, 2, 3)] == [1, 0, None]
+        storage.conversions().give_back(1)
+        assert _spend(storage, 4, 2) == 0
+        rows = storage.conversions().conversions("publisher", "2026-03")
+        assert [(row.id, row.given_back) for row in rows] == [(1, True), (2, False), (4, False)]
+        assert (rows[0].requester, rows[0].reason) == ("R", "a draw")
+        assert storage.conversions().conversions("publisher", "2026-04") == []
+
+
+class SharedOutboxContract(OutboxContract):
+    """The same where several processes see the same data."""
+
+    def test_a_quota_over_processes(self, storage: Storage, tmp_path: Path) -> None:
+        """200 at once get exactly 100."""
+        context = multiprocessing.get_context("fork")
+        spent = context.Queue()
+
+        def spend(first: int) -> None:
+            mine = self.make_storage(tmp_path)
+            spent.put(sum(_spend(mine, number) is not None for number in range(first, first + 50)))
+            mine.close()
+
+        _spend(storage, 0, 0)
+        workers = [context.Process(target=spend, args=(first,)) for first in (1, 51, 101, 151)]
+        for worker in workers:
+            worker.start()
+        counts = [spent.get(timeout=60) for _ in workers]
+        for worker in workers:
+            worker.join(60)
+        assert sum(counts) == len(storage.conversions().conversions("publisher", "2026-03")) == 100
