@@ -143,12 +143,14 @@ class Refund(Event, frozen=True, tag="r"):
 class Message(Event, frozen=True, tag="m"):
     """An SMS-MO: what the visitor wrote to a short code.
 
-    `offer` is what the short code stood for when the message came; None when it stood for nothing.
+    `offer` is what the short code stood for when the message came, `command` what the text was understood as, as
+    "stop"; None where it was nothing of the kind.
     """
 
     short_code: str
     text: str
     offer: str | None = None
+    command: str | None = None
 
 
 class Unsubscription(Event, frozen=True, tag="u"):

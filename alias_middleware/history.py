@@ -6,21 +6,48 @@ incrementally; these are the definitions they must equal.
 
 from __future__ import annotations
 
+from bisect import insort
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import NamedTuple
 
 import msgspec
 
-from alias_middleware.events import Event, PageView, Purchase, Refund, TrackedEvent, Unsubscription
+from alias_middleware.events import Event, Message, PageView, Purchase, Refund, TrackedEvent, Unsubscription
 from alias_middleware.money import from_millionths
 
 VISIT_GAP_SECONDS = 30 * 60
 """A visit ends when nothing came from the visitor for longer than this."""
 
 
+class ContactNote(msgspec.Struct, array_like=True, frozen=True, order=True):
+    """What the rules of contact need of one SMS-MO, or of the end of a subscription.
+
+    `said` is the command that the message was, "mo" for any other, "unsubscribed" for the end of a subscription;
+    `offer` and `short_code` are "" where there was none.
+    """
+
+    time_us: int
+    service: str
+    said: str
+    offer: str
+    short_code: str
+
+
+def contact_note(service: str, event: Event) -> ContactNote | None:
+    """Give what the rules of contact need of an event at a service, None when it is nothing to them."""
+    if isinstance(event, Message):
+        return ContactNote(event.time_us, service, event.command or "mo", event.offer or "", event.short_code)
+    if isinstance(event, Unsubscription):
+        return ContactNote(event.time_us, service, "unsubscribed", event.offer, "")
+    return None
+
+
 class Knowledge(msgspec.Struct, array_like=True):
-    """What is derived from a visitor's history; times in microseconds since the epoch, money in millionths."""
+    """What is derived from a visitor's history; times in microseconds since the epoch, money in millionths.
+
+    `contacts` are in the order of their times.
+    """
 
     first_seen: int | None = None
     last_seen: int | None = None
@@ -28,6 +55,12 @@ class Knowledge(msgspec.Struct, array_like=True):
     page_views: int = 0
     orders: int = 0
     revenue: dict[str, int] = {}
+    contacts: list[ContactNote] = []
+
+    def note(self, service: str, event: Event) -> None:
+        """Keep what the rules of contact need of an event."""
+        if (note := contact_note(service, event)) is not None:
+            insort(self.contacts, note)
 
     def see(self, time_us: int) -> None:
         """Widen the time in which the visitor was seen."""
@@ -119,6 +152,8 @@ def knowledge_of(streams: Mapping[tuple[str, str], Sequence[Event]], gaps_us: Ma
         knowledge.page_views += sum(isinstance(event, PageView) for event in stream)
         for moment in times[:1] + times[-1:]:
             knowledge.see(moment)
+        for event in stream:
+            knowledge.note(service, event)
     for events in by_service.values():
         for purchase, settled in settled_orders(events):
             knowledge.orders += not settled.cancelled

@@ -63,7 +63,10 @@ def export_document(
         "preferences": msgspec.json.decode(stored.preferences),
         "personal": msgspec.json.decode(stored.personal),
         "consents": msgspec.json.decode(stored.consents),
-        "knowledge": msgspec.structs.asdict(knowledge),
+        "knowledge": {
+            **msgspec.structs.asdict(knowledge),
+            "contacts": [msgspec.structs.asdict(note) for note in knowledge.contacts],
+        },
         "history": [_event_document(event) for event in events],
         "suppressions": [msgspec.structs.asdict(suppression) for suppression in suppressions],
     }

@@ -12,14 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from alias_middleware.history import Knowledge
+from alias_middleware.history import ContactNote, Knowledge
 from alias_middleware.profile import StoredProfile, decode_knowledge
 from alias_middleware.storage.base import Batch, Storage, Suppression
 from alias_middleware.storage.conversions import Conversion
 from alias_middleware.storage.outbox import CampaignId, Evidence, Ruling, State, StoredCampaign
-from alias_middleware.testing._contract_case import ContractCase
+from alias_middleware.testing._contract_case import ContractCase, known
 from alias_middleware.testing._contract_profiles import op
-from alias_middleware.testing.histories import KEY, NEWS, Teller, change, instant
+from alias_middleware.testing.histories import KEY, NEWS, SHOP, Teller, change, instant
 
 _SPACE = NEWS.namespace
 _NOON = instant("2026-03-02T12:00")
@@ -98,6 +98,21 @@ class OutboxContract(ContractCase):
         stranger = outbox.evidence_of(_SPACE, "x")
         assert decode_knowledge(stranger.knowledge) == Knowledge()
         assert (stranger.profile, stranger.suppressions, stranger.contacts) == (StoredProfile(), (), ())
+
+    def test_what_the_rules_of_contact_need(self, storage: Storage) -> None:
+        """Messages and unsubscriptions of every service, in the order of their times, each once."""
+        tell = Teller()
+        shop = tell.of(origin=SHOP)
+        stop, unsubscribed = shop.message(_NOON + 3, "STOP", command="stop"), tell.unsubscribe(_NOON + 2)
+        first, unmapped = tell.message(_NOON), tell.message(_NOON + 1, offer=None)
+        storage.apply(Batch(entries=[stop, unsubscribed, tell.view(_NOON)]))
+        storage.apply(Batch(entries=[unmapped, first, stop]))
+        assert known(storage, _SPACE, KEY).contacts == [
+            ContactNote(_NOON, "news", "mo", "premium_push", "36123"),
+            ContactNote(_NOON + 1, "news", "mo", "", "36123"),
+            ContactNote(_NOON + 2, "news", "unsubscribed", "premium_push", ""),
+            ContactNote(_NOON + 3, "shop", "stop", "premium_push", "36123"),
+        ]
 
     def test_a_message_to_each_once(self, storage: Storage) -> None:
         """Queued twice is queued once; claimed once; what was claimed is not due."""

@@ -99,10 +99,18 @@ class Teller:
         time_us = _micros(at)
         return self._entry(Refund(self.key, time_us, time_us, _days.day(time_us), "web", order_id, amount))
 
-    def message(self, at: str | int, text: str = "MENU", *, offer: str | None = "premium_push") -> Entry:
+    def message(
+        self,
+        at: str | int,
+        text: str = "MENU",
+        *,
+        offer: str | None = "premium_push",
+        command: str | None = None,
+    ) -> Entry:
         """Tell of an SMS that the visitor wrote to the short code 36123."""
-        time_us = _micros(at)
-        return self._entry(Message(self.key, time_us, time_us, _days.day(time_us), "sms", "36123", text, offer))
+        time_us, code = _micros(at), "36123"
+        day = _days.day(time_us)
+        return self._entry(Message(self.key, time_us, time_us, day, "sms", code, text, offer, command))
 
     def unsubscribe(self, at: str | int, offer: str = "premium_push") -> Entry:
         """Tell of the end of a subscription."""

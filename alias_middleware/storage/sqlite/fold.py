@@ -170,6 +170,8 @@ class Fold:
         if not visitor.id:
             visitor.id = self._next_visitor
             self._next_visitor += 1
+        for entry in fresh:
+            visitor.chronicle.note(entry.origin.service, entry.event)
         added, removed = self._orders.settle(visitor.id, visitor.chronicle, fresh, self.service, self.outcome)
         streams: dict[visits.Stream, tuple[list[Entry], list[Entry]]] = {}
         for side, those in enumerate((added, removed)):
