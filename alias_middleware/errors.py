@@ -11,6 +11,7 @@ AliasError
  |    +-- ProfileTooLarge   (also ValueError)    the profile is over its size limit
  +-- EventError             (also ValueError)    a purchase, refund or item cannot be recorded
  +-- SpoolError                                  the local journal cannot take an event
+ +-- QuotaSpent                                  the month's conversions to phone numbers are spent
  +-- BlockingCallError      (also RuntimeError)  a call that does I/O was made on the event loop
 """
 
@@ -28,6 +29,7 @@ __all__ = [
     "ProfileError",
     "ProfileTooLarge",
     "ProfileValueError",
+    "QuotaSpent",
     "SettingsError",
     "SpoolError",
     "StorageCorrupt",
@@ -125,6 +127,15 @@ class SpoolError(AliasError):
     ) -> None:
         super().__init__(_with_detail(f"the spool cannot take an event ({reason})", detail))
         self.reason = reason
+
+
+class QuotaSpent(AliasError):
+    """The operator converts ``limit`` aliases a calendar month, and those of ``month`` are spent."""
+
+    def __init__(self, *, limit: int, month: str) -> None:
+        super().__init__(f"the {limit} conversions of {month} are spent")
+        self.limit = limit
+        self.month = month
 
 
 class BlockingCallError(AliasError, RuntimeError):

@@ -10,7 +10,8 @@ import msgspec
 from alias_middleware.events import Event, Purchase
 from alias_middleware.history import Knowledge
 from alias_middleware.profile import StoredProfile, decode_knowledge
-from alias_middleware.storage.base import Storage, Suppression
+from alias_middleware.storage.base import Storage
+from alias_middleware.storage.outbox import Suppression
 
 _WHOLE_HISTORY = 2**62
 

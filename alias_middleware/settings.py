@@ -48,6 +48,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     writer_interval: float = 0.5
     storage_timeout: float = 0.25
     raise_errors: bool = False
+    desalias_quota: int = 100
+    desalias_quota_scope: Literal["publisher", "service"] = "publisher"
 
     @property
     def namespace(self) -> str:
@@ -135,6 +137,12 @@ def _positive_bytes(setting: str, value: object) -> int:
     return int(_positive(setting, value))
 
 
+def _count(setting: str, value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise SettingsError("a whole number from 0 up", setting=setting)
+    return value
+
+
 def _flag(setting: str, value: object) -> bool:
     if not isinstance(value, bool):
         raise SettingsError("True or False", setting=setting)
@@ -193,4 +201,6 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "writer_interval": _positive,
     "storage_timeout": _positive,
     "raise_errors": _flag,
+    "desalias_quota": _count,
+    "desalias_quota_scope": _one_of("publisher", "service"),
 }

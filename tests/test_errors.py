@@ -21,6 +21,7 @@ EXAMPLES = [
     errors.EventError("is required", field="order_id"),
     errors.SpoolError(reason="disk_full"),
     errors.BlockingCallError(call="history"),
+    errors.QuotaSpent(limit=100, month="2026-03"),
 ]
 
 

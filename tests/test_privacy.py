@@ -12,7 +12,7 @@ from alias_middleware import Item, Visitor
 from alias_middleware.history import Knowledge
 from alias_middleware.privacy import export_document
 from alias_middleware.profile import StoredProfile
-from alias_middleware.storage.base import Suppression
+from alias_middleware.storage.outbox import Suppression
 from alias_middleware.testing._contract_batches import bare
 from alias_middleware.testing.histories import Teller
 from tests.support.site import ALIAS, BEGINNING, HTML, Given, Seen, Site

@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
@@ -17,10 +17,8 @@ from alias_middleware.errors import SettingsError
 from alias_middleware.events import Event
 from alias_middleware.profile import ProfileChange, StoredProfile
 from alias_middleware.statistics import Totals
-
-if TYPE_CHECKING:
-    from alias_middleware.storage.conversions import Conversions
-    from alias_middleware.storage.outbox import Outbox
+from alias_middleware.storage.conversions import Conversions
+from alias_middleware.storage.outbox import Outbox, Suppression
 
 
 class Abilities(NamedTuple):
@@ -115,18 +113,6 @@ class Outcome(msgspec.Struct):
         return {name: number for name, number in named.items() if number}
 
 
-class Suppression(msgspec.Struct, frozen=True):
-    """What forbids a contact: kept under a keyed hash, so it survives the visitor's erasure.
-
-    `scope` is what is forbidden, `reason` what was said, `channel` where.
-    """
-
-    scope: str
-    reason: str
-    channel: str
-    time_us: int
-
-
 class Ledger(NamedTuple):
     """The counters and the drained positions of spool segments, as of one moment."""
 
@@ -210,12 +196,8 @@ class Storage(ABC):
         """Keep a suppression under the visitor's keyed hash; a scope holds one, the latest by time."""
 
     @abstractmethod
-    def lift(self, namespace: str, key: str, scope: str, time_us: int) -> None:
-        """Lift the suppression of a scope, unless it was said at `time_us` or later."""
-
-    @abstractmethod
     def suppressions(self, namespace: str, key: str) -> list[Suppression]:
-        """Give the suppressions that forbid contacting a visitor, by scope."""
+        """Give a visitor's suppressions, by scope; what lifts one is judged from its time."""
 
     def outbox(self) -> Outbox:
         """Give what keeps campaigns and their messages.

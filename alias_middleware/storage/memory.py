@@ -38,10 +38,9 @@ from alias_middleware.storage.base import (
     Origin,
     Outcome,
     Storage,
-    Suppression,
 )
 from alias_middleware.storage.memory_contact import MemoryConversions, MemoryOutbox
-from alias_middleware.storage.outbox import Evidence
+from alias_middleware.storage.outbox import Evidence, Suppression
 
 Person = tuple[str, str]
 """A visitor's namespace and key."""
@@ -90,7 +89,7 @@ class MemoryStorage(Storage):
         self._lock = threading.RLock()
         os.register_at_fork(after_in_child=partial(_unlock, weakref.ref(self)))
         self._records: dict[Person, _Record] = {}
-        self._suppressions: dict[Person, dict[str, tuple[Suppression, bool]]] = {}
+        self._suppressions: dict[Person, dict[str, Suppression]] = {}
         self._outbox = MemoryOutbox(lambda: self._lock, self._evidence, self._keys_after)
         self._conversions = MemoryConversions(lambda: self._lock)
         self._unidentified: Counter[tuple[Origin, int]] = Counter()
@@ -248,24 +247,17 @@ class MemoryStorage(Storage):
 
     def suppress(self, namespace: str, key: str, suppression: Suppression) -> None:
         """Keep a suppression apart from the visitor's record, so that it survives erasure."""
-        self._say(namespace, key, suppression, lifted=False)
-
-    def lift(self, namespace: str, key: str, scope: str, time_us: int) -> None:
-        """Lift the suppression of a scope."""
-        self._say(namespace, key, Suppression(scope, "", "", time_us), lifted=True)
-
-    def _say(self, namespace: str, key: str, said: Suppression, *, lifted: bool) -> None:
         with self._lock:
             scopes = self._suppressions.setdefault((namespace, key), {})
-            latest = scopes.get(said.scope)
-            if latest is None or (said.time_us, not lifted) >= (latest[0].time_us, True):
-                scopes[said.scope] = said, lifted
+            latest = scopes.get(suppression.scope)
+            if latest is None or suppression.time_us >= latest.time_us:
+                scopes[suppression.scope] = suppression
 
     def suppressions(self, namespace: str, key: str) -> list[Suppression]:
         """Give a visitor's suppressions by scope."""
         with self._lock:
             held = self._suppressions.get((namespace, key), {})
-            return [held[scope][0] for scope in sorted(held) if not held[scope][1]]
+            return [held[scope] for scope in sorted(held)]
 
     def outbox(self) -> MemoryOutbox:
         """Give the campaigns and their messages."""

@@ -15,7 +15,6 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from alias_middleware.profile import StoredProfile
-from alias_middleware.storage.base import Suppression
 
 Standing = Literal["draft", "scheduled", "running", "paused", "finished", "cancelled"]
 """What a campaign is doing."""
@@ -45,6 +44,18 @@ _FOLLOWS: dict[State, tuple[State, ...]] = {
 def followed_by(state: State) -> tuple[State, ...]:
     """Give the states after which the gateway's word `state` still says something new; none for any other."""
     return _FOLLOWS.get(state, ())
+
+
+class Suppression(msgspec.Struct, frozen=True):
+    """What forbids a contact: kept under a keyed hash, so it survives the visitor's erasure.
+
+    `scope` is what is forbidden, `reason` what was said, `channel` where.
+    """
+
+    scope: str
+    reason: str
+    channel: str
+    time_us: int
 
 
 class CampaignId(NamedTuple):

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from alias_middleware.profile import Operation, StoredProfile
 from alias_middleware.statistics import Totals
-from alias_middleware.storage.base import Batch, LateChange, Storage, Suppression
+from alias_middleware.storage.base import Batch, LateChange, Storage
+from alias_middleware.storage.outbox import Suppression
 from alias_middleware.testing._contract_case import ContractCase, known
 from alias_middleware.testing._contract_figures import totals
 from alias_middleware.testing._contract_profiles import op, preferences

@@ -14,9 +14,9 @@ import pytest
 
 from alias_middleware.history import ContactNote, Knowledge
 from alias_middleware.profile import StoredProfile, decode_knowledge
-from alias_middleware.storage.base import Batch, Storage, Suppression
+from alias_middleware.storage.base import Batch, Storage
 from alias_middleware.storage.conversions import Conversion
-from alias_middleware.storage.outbox import CampaignId, Evidence, Ruling, State, StoredCampaign
+from alias_middleware.storage.outbox import CampaignId, Evidence, Ruling, State, StoredCampaign, Suppression
 from alias_middleware.testing._contract_case import ContractCase, known
 from alias_middleware.testing._contract_profiles import op
 from alias_middleware.testing.histories import KEY, NEWS, SHOP, Teller, change, instant
@@ -251,19 +251,11 @@ class OutboxContract(ContractCase):
         assert broken == []
         assert sum(outbox.tally(_NOEL).values()) == len(keys)
 
-    def test_suppressions_are_lifted_in_time_order(self, storage: Storage) -> None:
-        """By a later word only; a late STOP that was said earlier does not return; a new one does."""
-        storage.suppress(_SPACE, KEY, _STOP)
-        storage.lift(_SPACE, KEY, "marketing", _NOON)
-        assert storage.suppressions(_SPACE, KEY) == [_STOP]
-        storage.lift(_SPACE, KEY, "service", _NOON + 1)
-        assert storage.suppressions(_SPACE, KEY) == [_STOP]
-        storage.lift(_SPACE, KEY, "marketing", _NOON + 5)
-        assert storage.suppressions(_SPACE, KEY) == []
-        storage.suppress(_SPACE, KEY, Suppression("marketing", "STOP", "sms", _NOON + 4))
-        assert storage.suppressions(_SPACE, KEY) == []
-        again = Suppression("marketing", "STOP", "sms", _NOON + 5)
-        storage.suppress(_SPACE, KEY, again)
+    def test_the_latest_word_of_a_scope_holds(self, storage: Storage) -> None:
+        """A STOP that arrives late and was said earlier changes nothing."""
+        again = Suppression("marketing", "STOPALL", "sms", _NOON + 5)
+        for said in (_STOP, again, Suppression("marketing", "STOP", "sms", _NOON + 4)):
+            storage.suppress(_SPACE, KEY, said)
         assert storage.suppressions(_SPACE, KEY) == [again]
 
     def test_a_quota_of_conversions(self, storage: Storage) -> None:

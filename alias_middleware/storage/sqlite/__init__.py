@@ -21,7 +21,8 @@ from alias_middleware.errors import SettingsError, StorageUnavailable
 from alias_middleware.events import Event
 from alias_middleware.profile import ProfileChange, StoredProfile
 from alias_middleware.statistics import Totals
-from alias_middleware.storage.base import Abilities, Batch, Ledger, Outcome, Storage, Suppression
+from alias_middleware.storage.base import Abilities, Batch, Ledger, Outcome, Storage
+from alias_middleware.storage.outbox import Suppression
 from alias_middleware.storage.sqlite import erasure, preferences, questions, suppressions
 from alias_middleware.storage.sqlite.conversions import SQLiteConversions
 from alias_middleware.storage.sqlite.files import DRIVER_ERRORS, Connection, Files
@@ -204,13 +205,7 @@ class SQLiteStorage(Storage):
     def suppress(self, namespace: str, key: str, suppression: Suppression) -> None:
         """Keep a suppression under the visitor's keyed hash."""
         with writing(self._files) as sql:
-            suppressions.say(sql, self._keyring, namespace, key, suppression)
-
-    def lift(self, namespace: str, key: str, scope: str, time_us: int) -> None:
-        """Lift the suppression of a scope."""
-        with writing(self._files) as sql:
-            said = Suppression(scope, "", "", time_us)
-            suppressions.say(sql, self._keyring, namespace, key, said, lifted=True)
+            suppressions.keep(sql, self._keyring, namespace, key, suppression)
 
     def suppressions(self, namespace: str, key: str) -> list[Suppression]:
         """Give a visitor's suppressions by scope."""

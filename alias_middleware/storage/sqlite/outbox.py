@@ -15,7 +15,6 @@ from pathlib import Path
 
 from alias_middleware.errors import StorageUnavailable
 from alias_middleware.profile import StoredProfile
-from alias_middleware.storage.base import Suppression
 from alias_middleware.storage.outbox import (
     REACHED,
     WAITING,
@@ -28,6 +27,7 @@ from alias_middleware.storage.outbox import (
     Standing,
     State,
     StoredCampaign,
+    Suppression,
     followed_by,
 )
 from alias_middleware.storage.sqlite.files import Files

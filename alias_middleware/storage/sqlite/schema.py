@@ -96,7 +96,6 @@ HISTORY: Sequence[str] = (
         reason TEXT NOT NULL,
         channel TEXT NOT NULL,
         time_us INTEGER NOT NULL,
-        lifted INTEGER NOT NULL DEFAULT 0,
         PRIMARY KEY (namespace, hash, scope)
     ) WITHOUT ROWID;
     """,

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from alias_middleware.profile import StoredProfile
-from alias_middleware.storage.base import Batch, Suppression
+from alias_middleware.storage.base import Batch
+from alias_middleware.storage.outbox import Suppression
 from alias_middleware.storage.sqlite import SQLiteStorage, erasure
 from alias_middleware.testing._contract_erasure import populate
 from alias_middleware.testing.histories import KEY, NEWS, Teller, instant

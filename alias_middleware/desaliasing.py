@@ -1,0 +1,132 @@
+"""From an alias to the phone number: the quota, the audit, and a contest's winner.
+
+The operator converts at most 100 aliases a calendar month, on an extranet without an API [S1]. The number goes
+from the publisher's callable to the caller and is kept nowhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import NamedTuple, TypeVar
+from zoneinfo import ZoneInfo
+
+from alias_middleware.draw import SEED_BYTES, Draw, draw_winner
+from alias_middleware.errors import QuotaSpent
+from alias_middleware.local_time import from_micros
+from alias_middleware.settings import Settings
+from alias_middleware.storage.conversions import Conversion, Conversions
+
+_ID_BYTES = 8
+_PUBLISHER = "publisher"
+_ZONE = ZoneInfo("Europe/Paris")
+"""The operator's months, wherever the service's visitors are."""
+
+Number = TypeVar("Number")
+
+
+class Standing(NamedTuple):
+    """A month's quota as it stands: `month` is YYYY-MM in the service's zone."""
+
+    scope: str
+    month: str
+    limit: int
+    spent: int
+
+
+class Desaliasing:
+    """Conversions of one service, or of its publisher's services together."""
+
+    def __init__(
+        self,
+        conversions: Callable[[], Conversions],
+        settings: Settings,
+        *,
+        now: Callable[[], int],
+        entropy: Callable[[int], bytes],
+    ) -> None:
+        """Spend from the ledger that `conversions` gives.
+
+        `now` gives microseconds since the epoch, `entropy(n)` n random bytes.
+        """
+        self._conversions = conversions
+        self._settings = settings
+        self._now = now
+        self._entropy = entropy
+
+    def convert(
+        self, alias: str, look_up: Callable[[str], Number], *, reason: str, requester: str, detail: str = ""
+    ) -> Number:
+        """Spend one conversion and give what `look_up(alias)` gives: the number, straight to the caller.
+
+        A conversion is spent before `look_up` is called, and given back when that raises.
+
+        Raises:
+            ValueError: no alias, or no reason or requester.
+            QuotaSpent: the month's conversions are spent; nothing was looked up.
+            StorageError: the ledger does not answer; nothing was looked up.
+        """
+        if not isinstance(alias, str) or not self._settings.source.accepts(alias):
+            raise ValueError("that is no alias (its value is not shown)")
+        for name, text in (("reason", reason), ("requester", requester)):
+            if not text.strip():
+                raise ValueError(f"a conversion needs a {name}: it stands in the audit")
+        ledger = self._conversions()
+        conversion = self._conversion(reason, requester, detail)
+        if ledger.spend(conversion, self._settings.desalias_quota) is None:
+            raise QuotaSpent(limit=self._settings.desalias_quota, month=conversion.month)
+        try:
+            return look_up(alias)
+        except BaseException:
+            ledger.give_back(conversion.id)
+            raise
+
+    def draw(
+        self,
+        participants: Iterable[str],
+        look_up: Callable[[str], Number],
+        *,
+        reason: str,
+        requester: str,
+        seed: str | None = None,
+    ) -> tuple[Draw, Number]:
+        """Draw a contest's winner and spend one conversion on him; the audit keeps what verifies the draw.
+
+        `seed` is 64 hexadecimal digits, random unless given.
+
+        Raises:
+            ValueError, QuotaSpent, StorageError: as in `convert`; or nobody takes part.
+        """
+        drawn = draw_winner(participants, seed or self._entropy(SEED_BYTES).hex())
+        detail = f"draw among {drawn.participants}, digest {drawn.digest}, seed {drawn.seed}"
+        return drawn, self.convert(drawn.winner, look_up, reason=reason, requester=requester, detail=detail)
+
+    def standing(self) -> Standing:
+        """Give this month's quota."""
+        scope, month = self._scope, self._month(self._now())
+        rows = self._conversions().conversions(scope, month)
+        return Standing(scope, month, self._settings.desalias_quota, sum(not row.given_back for row in rows))
+
+    def audit(self, month: str | None = None) -> list[Conversion]:
+        """Give the conversions of a month (YYYY-MM, this one by default), those given back included."""
+        return self._conversions().conversions(self._scope, month or self._month(self._now()))
+
+    def _conversion(self, reason: str, requester: str, detail: str) -> Conversion:
+        now = self._now()
+        return Conversion(
+            id=int.from_bytes(self._entropy(_ID_BYTES), "big") % 2**63,
+            scope=self._scope,
+            month=self._month(now),
+            time_us=now,
+            requester=requester.strip(),
+            reason=reason.strip(),
+            detail=detail,
+        )
+
+    @property
+    def _scope(self) -> str:
+        settings = self._settings
+        return _PUBLISHER if settings.desalias_quota_scope == _PUBLISHER else f"service:{settings.service}"
+
+    @staticmethod
+    def _month(moment_us: int) -> str:
+        return f"{from_micros(moment_us).astimezone(_ZONE):%Y-%m}"
