@@ -12,6 +12,7 @@ AliasError
  +-- EventError             (also ValueError)    a purchase, refund or item cannot be recorded
  +-- SpoolError                                  the local journal cannot take an event
  +-- QuotaSpent                                  the month's conversions to phone numbers are spent
+ +-- UcpError               (also ValueError)    a UCP frame cannot be read or made
  +-- BlockingCallError      (also RuntimeError)  a call that does I/O was made on the event loop
 """
 
@@ -35,6 +36,7 @@ __all__ = [
     "StorageCorrupt",
     "StorageError",
     "StorageUnavailable",
+    "UcpError",
 ]
 
 
@@ -136,6 +138,22 @@ class QuotaSpent(AliasError):
         super().__init__(f"the {limit} conversions of {month} are spent")
         self.limit = limit
         self.month = month
+class UcpError(AliasError, ValueError):
+    """A UCP frame cannot be read or made.
+
+    ``code`` is UCP's own error code (`alias_middleware.smsplus.ucp.ErrorCode`), which a negative answer carries;
+    ``field`` is the part of the frame at fault, ``"header"`` where it cannot be told. ``trn`` (0 to 99) and
+    ``operation`` (01 to 99) name the frame to answer; they are None where it cannot or must not be answered.
+    """
+
+    def __init__(
+        self, problem: str, *, code: int, field: str, trn: int | None = None, operation: int | None = None
+    ) -> None:
+        super().__init__(f"{field}: {problem} (error code {code:02})")
+        self.code = code
+        self.field = field
+        self.trn = trn
+        self.operation = operation
 
 
 class BlockingCallError(AliasError, RuntimeError):
