@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
 
@@ -13,16 +14,24 @@ from alias_middleware import segments
 from alias_middleware.errors import StorageError
 from alias_middleware.events import Event
 from alias_middleware.records import Identified, Tally, decode_record
-from alias_middleware.storage.base import Storage
+from alias_middleware.storage.base import Ledger
 
 _ATTEMPTS = 20
 _ALWAYS = ("seen", "stored", "deduplicated", "spooled")
 _GROUPS = ("dropped", "identity")
 
+
+class Counted(Protocol):
+    """What is asked of a storage here."""
+
+    def ledger(self) -> Ledger:
+        """Give the counters and the drained positions, consistent with each other."""
+
+
 Counts = dict[str, int | dict[str, int]]
 
 
-def count(folder: Path, storage: Storage, unflushed: Mapping[str, int]) -> Counts:
+def count(folder: Path, storage: Counted, unflushed: Mapping[str, int]) -> Counts:
     """Count storage, spool and this process's own `unflushed` counts together.
 
     The storage says what it counted and up to where of each segment; behind that, the segments that were
@@ -39,7 +48,7 @@ def count(folder: Path, storage: Storage, unflushed: Mapping[str, int]) -> Count
     return _grouped(totals)
 
 
-def _counted(storage: Storage) -> tuple[Counter[str], Mapping[str, int]]:
+def _counted(storage: Counted) -> tuple[Counter[str], Mapping[str, int]]:
     try:
         ledger = storage.ledger()
     except StorageError:
@@ -102,7 +111,7 @@ def sizes(folder: Path) -> dict[str, int]:
     return found
 
 
-def is_drained(folder: Path, storage: Storage, waiting: Mapping[str, int]) -> bool:
+def is_drained(folder: Path, storage: Counted, waiting: Mapping[str, int]) -> bool:
     """Tell whether somebody has drained segments up to the sizes they had.
 
     Raises:

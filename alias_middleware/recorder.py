@@ -11,13 +11,16 @@ import shutil
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 from alias_middleware.breaker import Breaker
+from alias_middleware.budget import Budgeted
 from alias_middleware.counters import Counters
 from alias_middleware.errors import BlockingCallError, SettingsError, SpoolError, StorageError, describe
 from alias_middleware.events import AnyEvent, Event, PageView, Purchase, Refund, TrackedEvent
@@ -56,6 +59,10 @@ class Recorder:
         """
         self.now = now
         self.storage = storage
+        self.requests: Storage | Budgeted = storage
+        """The storage as requests ask it."""
+        if storage.abilities.reads_block:
+            self.requests = Budgeted(storage, seconds=settings.storage_timeout, now=now)
         self.counters = Counters()
         self.reads, self.changes = Breaker(), Breaker()
         self._settings = settings
@@ -89,20 +96,20 @@ class Recorder:
 
     def load(self, key: str) -> StoredProfile:
         """Read a profile; an empty one, and counted, when the storage cannot answer."""
-        stored = self._asked(self.storage.read_profile, key)
+        stored = self._asked(self.requests.read_profile, key)
         return StoredProfile() if stored is None else stored
 
     def know(self, key: str) -> bytes:
         """Read what is derived from a visitor's history; nothing, and counted, when the storage cannot answer."""
-        knowledge = self._asked(self.storage.read_knowledge, key)
+        knowledge = self._asked(self.requests.read_knowledge, key)
         return b"[]" if knowledge is None else knowledge
 
-    def _asked(self, read: Callable[[str, str], Answer], key: str) -> Answer | None:
+    def _asked(self, read: Callable[..., Answer], key: str, *limit: int) -> Answer | None:
         """Ask the storage unless it is being left alone; None, counted, when it does not answer."""
         reads = self.reads
         if not reads.failures or reads.allows(self.now()):
             try:
-                answer = read(self._namespace, key)
+                answer = read(self._namespace, key, *limit)
             except StorageError as error:
                 self.failed(reads, error)
             except Exception as error:
@@ -119,7 +126,7 @@ class Recorder:
         if not self.reads.allows(self.now()):
             return True
         try:
-            erased_us = self.storage.erased_at(self._namespace, key)
+            erased_us = self.requests.erased_at(self._namespace, key)
         except StorageError as error:
             self.failed(self.reads, error)
             return True
@@ -212,7 +219,7 @@ class Recorder:
         change = ProfileChange(key, self.now(), begun_us, tuple(operations))
         if self.changes.allows(self.now()):
             try:
-                refused = self.storage.change_profile(
+                refused = self.requests.change_profile(
                     self._namespace, change, timeout=self._settings.storage_timeout
                 )
             except StorageError as error:
@@ -240,14 +247,10 @@ class Recorder:
                 self._appended()
 
     def history(self, key: str, limit: int) -> list[Event]:
-        """Read a visitor's latest events; none, and reported, when the storage cannot answer."""
+        """Read a visitor's latest events; none, and counted, when the storage cannot answer."""
         if _on_event_loop():
             self.problem(BlockingCallError(call="history()"))
-        try:
-            return self.storage.history(self._namespace, key, limit)
-        except Exception as error:
-            self.problem(error)
-            return []
+        return self._asked(self.requests.history, key, limit) or []
 
     def problem(self, error: Exception) -> None:
         """Report an error of ours: raised where the settings say so, else counted and logged, never a value."""
@@ -266,6 +269,23 @@ class Recorder:
         if breaker.succeeded():
             logger.warning("the storage answers again")
 
+    def drain(self, timeout: float) -> bool:
+        """Drain the spool now; False when another thread or process is at it, for `timeout` seconds.
+
+        Raises:
+            StorageError: the storage did not take it, or one that may block did not within `timeout`.
+            OSError: the folder cannot be used.
+        """
+        if isinstance(self.requests, Budgeted):
+            return self.requests.do(partial(self._drain, timeout), timeout)
+        return self._drain(timeout)
+
+    def _drain(self, timeout: float) -> bool:
+        drained = self.writer.drain(timeout)
+        if self._settings.writer == "external":
+            self.writer.stand_down()
+        return drained
+
     def leave(self) -> None:
         """In a forked child: let go of the parent's part, without a word to the parent's locks."""
         self.spool.close()
@@ -273,17 +293,20 @@ class Recorder:
 
     def close(self, timeout: float) -> None:
         """Hand everything on, drain what can be drained, and let go of threads and files."""
+        deadline = time.monotonic() + timeout
         self.writer.stop(timeout)
         self.hand_on()
         self.spool.close()
         try:
             if self.spool.folder.exists():  # a tracker that was only made leaves no files
-                self.writer.drain()
+                self.drain(max(0.0, deadline - time.monotonic()))
         except (StorageError, OSError) as error:
             logger.warning("what is in the spool stays there for the next writer: %s", describe(error))
         self.writer.stand_down()
         if self._executor is not None:
             self._executor.shutdown()
+        if isinstance(self.requests, Budgeted):
+            self.requests.close()
         if self._scratch is not None:
             shutil.rmtree(self._scratch, ignore_errors=True)
 

@@ -29,6 +29,7 @@ from alias_middleware.storage.base import Storage
 from alias_middleware.visitor import Visitor
 
 _PATIENCE = 0.02
+_NO_LIMIT = threading.TIMEOUT_MAX
 _STRANGER = Recognition(Status.ABSENT, None)
 _NOBODY = f"identity.{Status.ABSENT}"
 
@@ -182,7 +183,7 @@ class Tracker:
         answer, `storage_unavailable` is 1 and what it has counted is missing.
         """
         recorder = self._here()
-        return census.count(recorder.spool.folder, self.storage, recorder.counters.peek())
+        return census.count(recorder.spool.folder, recorder.requests, recorder.counters.peek())
 
     def flush(self, timeout: float = 5.0) -> bool:
         """Wait until what was recorded so far is in the storage; False when `timeout` seconds were too few."""
@@ -191,14 +192,17 @@ class Tracker:
         folder = recorder.spool.folder
         waiting = census.sizes(folder)
         pause = threading.Event()
-        for _ in range(max(1, round(timeout / _PATIENCE))):
+        deadline = time.monotonic() + timeout
+        while True:
+            left = max(0.0, deadline - time.monotonic())
             try:
-                if self.drain() or census.is_drained(folder, self.storage, waiting):
+                if recorder.drain(left) or census.is_drained(folder, recorder.requests, waiting):
                     return True
             except (StorageError, OSError):
                 pass
+            if not left:
+                return False
             pause.wait(_PATIENCE)
-        return False
 
     def drain(self) -> bool:
         """Drain the spool now; False when another process is the writer.
@@ -206,11 +210,7 @@ class Tracker:
         Raises:
             StorageError, OSError: the storage or the folder does not serve; nothing is lost.
         """
-        writer = self._here().writer
-        drained = writer.drain()
-        if self.settings.writer == "external":
-            writer.stand_down()
-        return drained
+        return self._here().drain(_NO_LIMIT)
 
     def hand_on(self) -> None:
         """Put this process's counts in the spool, where its events are: it may end now, however it ends."""

@@ -80,6 +80,8 @@ class Writer:
         thread = self._thread
         if thread is not None and thread is not threading.current_thread():
             thread.join(timeout)
+            if thread.is_alive():  # in the middle of a batch that takes longer than anybody waits
+                return
         self.stand_down(timeout)
 
     def stand_down(self, timeout: float = 1.0) -> None:
@@ -95,20 +97,25 @@ class Writer:
         """After a fork: let go of what the parent holds. Its thread does not exist here."""
         self._lock.release()
 
-    def drain(self) -> bool:
+    def drain(self, timeout: float = -1) -> bool:
         """Drain what is in the folder now; False when another process is the writer.
+
+        Also False when another thread of this one has not drained after `timeout` seconds, if not negative.
 
         Raises:
             StorageError: the storage did not take it; everything is still in the spool.
             OSError: the folder cannot be used.
         """
-        with self._turn:
-            try:
-                return self._drain()
-            except Exception as error:
-                self._positions = None
-                self._note_failure(error)
-                raise
+        if not self._turn.acquire(timeout=timeout):
+            return False
+        try:
+            return self._drain()
+        except Exception as error:
+            self._positions = None
+            self._note_failure(error)
+            raise
+        finally:
+            self._turn.release()
 
     def _drain(self) -> bool:
         if not self._lock.held:

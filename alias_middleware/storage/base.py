@@ -25,6 +25,8 @@ class Abilities(NamedTuple):
     """What a storage declares of itself.
 
     `reads_block`: reading profile and knowledge may wait for a network, so an event loop must not make it inline.
+    Requests then wait for no call longer than `storage_timeout`; one left behind keeps one of a few threads until
+    it ends, so a call must end at last, with `StorageUnavailable`, even if nothing ever comes over the network.
     `shared`: several processes see the same data.
     """
 
@@ -146,7 +148,8 @@ class Storage(ABC):
         overwriting: concurrent changes all take effect.
 
         Raises:
-            StorageUnavailable: nothing was changed within `timeout` seconds.
+            StorageUnavailable: nothing was changed within `timeout` seconds, and nothing will be: the caller
+                sends the change by way of the spool then.
         """
 
     @abstractmethod

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import Any
 
 from alias_middleware.errors import StorageUnavailable
@@ -79,3 +80,53 @@ class RemoteStorage(MemoryStorage):
     def change_profile(self, namespace: str, change: ProfileChange, *, timeout: float) -> int:
         self.writers.append(threading.current_thread())
         return super().change_profile(namespace, change, timeout=timeout)
+
+
+class BlackHole(MemoryStorage):
+    """A storage beyond a network that swallows what is sent: while it is shut, every verb waits to no end.
+
+    A change keeps its word all the same: what was not done in time is not done later.
+    """
+
+    abilities = Abilities(reads_block=True, shared=False)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open = threading.Event()
+        self.open.set()
+        self.asked: list[str] = []
+
+    def _cross(self, verb: str) -> None:
+        self.asked.append(verb)
+        assert self.open.wait(60)
+
+    def read_profile(self, namespace: str, key: str) -> StoredProfile:
+        self._cross("read_profile")
+        return super().read_profile(namespace, key)
+
+    def read_knowledge(self, namespace: str, key: str) -> bytes:
+        self._cross("read_knowledge")
+        return super().read_knowledge(namespace, key)
+
+    def erased_at(self, namespace: str, key: str) -> int | None:
+        self._cross("erased_at")
+        return super().erased_at(namespace, key)
+
+    def history(self, namespace: str, key: str, limit: int) -> list[Any]:
+        self._cross("history")
+        return super().history(namespace, key, limit)
+
+    def change_profile(self, namespace: str, change: ProfileChange, *, timeout: float) -> int:
+        deadline = time.monotonic() + timeout
+        self._cross("change_profile")
+        if time.monotonic() > deadline:
+            raise StorageUnavailable(reason="timeout")
+        return super().change_profile(namespace, change, timeout=timeout)
+
+    def apply(self, batch: Batch) -> Outcome:
+        self._cross("apply")
+        return super().apply(batch)
+
+    def ledger(self) -> Ledger:
+        self._cross("ledger")
+        return super().ledger()
