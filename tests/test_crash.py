@@ -2,30 +2,21 @@
 
 from __future__ import annotations
 
-import http.client
 import random
 import socket
 import struct
 import subprocess
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from itertools import count
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from alias_middleware import Tracker
-from alias_middleware.events import PageView
-from alias_middleware.identity import visitor_key
-from tests.support.processes import ALIAS, SERVICE, finish, make_tracker, process, wait_until_ready
-
-HEADERS = {"wap-network-info": f"mUserAlias:{ALIAS}"}
-CLIENTS = 6
+from tests.faults.load import CLIENTS, Clients, assert_balanced, stored_paths, wait_for
+from tests.support.processes import ALIAS, finish, make_tracker, process, wait_until_ready
 
 
 @pytest.fixture
@@ -46,68 +37,6 @@ def listener() -> Iterator[socket.socket]:
     """A socket that outlives the servers which accept on it."""
     with socket.create_server(("127.0.0.1", 0), backlog=128) as made:
         yield made
-
-
-class Clients:
-    """Phones that fetch pages all the time, a path of its own each, and note what came of each."""
-
-    def __init__(self, port: int) -> None:
-        self.acknowledged: set[str] = set()
-        self.unanswered: set[str] = set()
-        self._port = port
-        self._stopping = threading.Event()
-        self._numbers = count()
-        self._pool = ThreadPoolExecutor(CLIENTS)
-        self._loops = [self._pool.submit(self._fetch_all) for _ in range(CLIENTS)]
-
-    def _fetch_all(self) -> None:
-        while not self._stopping.is_set():
-            connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=20)
-            try:
-                self._fetch_over(connection)
-            finally:
-                connection.close()
-
-    def _fetch_over(self, connection: http.client.HTTPConnection) -> None:
-        while not self._stopping.is_set():
-            path = f"/page/{next(self._numbers)}"
-            try:
-                connection.request("GET", path, headers=HEADERS)
-                answer = connection.getresponse()
-                whole = answer.status == 200 and answer.read() == b"ok"
-            except (OSError, http.client.HTTPException):
-                self.unanswered.add(path)
-                return
-            (self.acknowledged if whole else self.unanswered).add(path)
-
-    def served(self, more: int) -> None:
-        """Wait until so many more pages were served."""
-        goal = len(self.acknowledged) + more
-        wait_for(lambda: len(self.acknowledged) >= goal)
-
-    def stop(self) -> None:
-        self._stopping.set()
-        for loop in self._loops:
-            loop.result(timeout=30)
-        self._pool.shutdown()
-
-
-def wait_for(condition: Any, seconds: float = 20.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it does not come about"
-        time.sleep(0.005)
-
-
-def stored_paths(tracker: Tracker) -> Counter[str]:
-    """How often each page view is stored."""
-    events = tracker.storage.history(SERVICE, visitor_key(ALIAS, SERVICE, ()), 1_000_000)
-    return Counter(event.path for event in events if isinstance(event, PageView))
-
-
-def assert_balanced(counters: dict[str, Any]) -> None:
-    accounted = counters["stored"] + counters["deduplicated"] + counters["spooled"]
-    assert counters["seen"] == accounted + sum(counters["dropped"].values())
 
 
 @pytest.mark.parametrize("server", ["serve_asgi", "serve_wsgi"])

@@ -6,6 +6,9 @@ Each prints `ready` when it is about to work. What it did is printed as a number
 from __future__ import annotations
 
 import asyncio
+import json
+import logging
+import mmap
 import os
 import select
 import signal
@@ -14,12 +17,13 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from alias_middleware import Tracker
+from alias_middleware import Item, Tracker, current_visitor
 from alias_middleware.errors import StorageUnavailable
 from alias_middleware.profile import ProfileChange
 from alias_middleware.storage.sqlite import SQLiteStorage
@@ -32,8 +36,27 @@ SERVICE = "sonneries"
 ROOT = Path(__file__).parents[2]
 
 
+class SteppedClock:
+    """The machine's clock and the nanoseconds by which a test puts it wrong, which are in a file of 8 bytes."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._error = mmap.mmap(os.open(path, os.O_RDONLY), 8, access=mmap.ACCESS_READ)
+
+    def __call__(self) -> int:
+        return time.time_ns() + int.from_bytes(self._error, "little", signed=True)
+
+    @staticmethod
+    def step(path: Path, seconds: float) -> None:
+        """Put the clock wrong by so much."""
+        with path.open("r+b") as file:
+            file.write(round(seconds * 1e9).to_bytes(8, "little", signed=True))
+
+
 def make_tracker(database: Path | str, **settings: Any) -> Tracker:
-    """Make the tracker that all processes of a test share the files of."""
+    """Make the tracker that all processes of a test share the files of; `clock` names a stepped clock's file."""
+    if "clock" in settings:
+        settings["clock"] = SteppedClock(settings["clock"])
     defaults: dict[str, Any] = {
         "storage": f"sqlite:///{database}",
         "trusted_gateways": ["127.0.0.1"],
@@ -43,9 +66,11 @@ def make_tracker(database: Path | str, **settings: Any) -> Tracker:
 
 
 @contextmanager
-def process(role: str, *arguments: object, inherit: tuple[int, ...] = ()) -> Iterator[subprocess.Popen[str]]:
-    """Run a role; what is left of it at the end is killed."""
-    command = [sys.executable, "-m", f"{__package__}.processes", role, *map(str, arguments)]
+def process(
+    role: str, *arguments: object, inherit: tuple[int, ...] = (), within: Sequence[str] = ()
+) -> Iterator[subprocess.Popen[str]]:
+    """Run a role, started by the command `within` if one is given; what is left of it at the end is killed."""
+    command = [*within, sys.executable, "-m", f"{__package__}.processes", role, *map(str, arguments)]
     with subprocess.Popen(
         command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, pass_fds=inherit
     ) as started:
@@ -75,7 +100,17 @@ def _tell(what: object) -> None:
     sys.stdout.flush()
 
 
-def serve_asgi(database: str, descriptor: str) -> None:
+def _act(path: str) -> None:
+    """Do what the path says: buy an order of this name, or like the site."""
+    match path.split("/"):
+        case ["", "buy", order]:
+            ringtone = Item("rt-42", "Sonnerie", price=Decimal("3.00"))
+            current_visitor.get().purchase(order, [ringtone], currency="EUR")
+        case ["", "like", *_]:
+            current_visitor.get().profile.increment("likes")
+
+
+def serve_asgi(database: str, descriptor: str, settings: str = "{}") -> None:
     """Serve pages with uvicorn on an open socket; under `/slow` after a moment."""
     import uvicorn
 
@@ -84,11 +119,12 @@ def serve_asgi(database: str, descriptor: str) -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         if scope["path"].startswith("/slow"):
             await asyncio.sleep(0.02)
+        _act(scope["path"])
         headers = [(b"content-type", b"text/html"), (b"content-length", b"2")]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": b"ok"})
 
-    site = AliasMiddleware(app, tracker=make_tracker(database))
+    site = AliasMiddleware(app, tracker=make_tracker(database, **json.loads(settings)))
     config = uvicorn.Config(
         site, lifespan="off", log_level="critical", proxy_headers=False, timeout_graceful_shutdown=2
     )
@@ -97,17 +133,19 @@ def serve_asgi(database: str, descriptor: str) -> None:
     site.tracker.close()
 
 
-def serve_wsgi(database: str, descriptor: str) -> None:
+def serve_wsgi(database: str, descriptor: str, settings: str = "{}") -> None:
     """Serve pages with waitress on an open socket."""
     import waitress
 
     from alias_middleware.wsgi import AliasMiddleware
 
     def app(environ: WSGIEnvironment, start_response: StartResponse) -> list[bytes]:
+        _act(environ["PATH_INFO"])
         start_response("200 OK", [("Content-Type", "text/html"), ("Content-Length", "2")])
         return [b"ok"]
 
-    site = AliasMiddleware(app, tracker=make_tracker(database))
+    site = AliasMiddleware(app, tracker=make_tracker(database, **json.loads(settings)))
+    logging.getLogger("waitress").setLevel(logging.ERROR)  # it tells of every request that waits a moment
     server = waitress.create_server(site, sockets=[socket.socket(fileno=int(descriptor))], threads=4)
     _tell("ready")
     server.run()
