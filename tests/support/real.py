@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 _PATIENCE = 20.0
-_SYSTEM_PROGRAMS = "/usr/sbin:/usr/local/sbin:/sbin"
+_SYSTEM_PROGRAMS = "/usr/sbin:/usr/local/sbin:/sbin:/usr/lib/kannel/test"
 
 
 def require_program(name: str) -> str:

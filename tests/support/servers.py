@@ -5,7 +5,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from socketserver import ThreadingMixIn
 from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
 import uvicorn
 import waitress.server
@@ -44,3 +46,26 @@ def uvicorn_server(application: Any) -> Iterator[int]:
     finally:
         server.should_exit = True
         thread.join(10)
+
+
+class _ThreadingWSGIServer(ThreadingMixIn, WSGIServer):
+    """A thread for each connection."""
+
+
+class _QuietHandler(WSGIRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing."""
+
+
+@contextmanager
+def wsgiref_server(application: Any) -> Iterator[int]:
+    """Serve a WSGI application with the standard library's server, and give its port."""
+    with _ThreadingWSGIServer(("127.0.0.1", 0), _QuietHandler) as server:
+        server.set_app(application)
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,), name="wsgiref")
+        thread.start()
+        try:
+            yield int(server.server_port)
+        finally:
+            server.shutdown()
+            thread.join(10)
