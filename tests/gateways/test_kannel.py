@@ -9,7 +9,7 @@ import random
 import socket
 import subprocess
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -33,7 +33,7 @@ from tests.gateways.operator import (
     recorded_paths,
     site,
 )
-from tests.support.real import free_port, require_program, running, wait_until
+from tests.support.real import require_program, running, wait_until
 
 ALIAS = ALIASES["gallery"]
 MAPPED = "http://gallery.test"
@@ -41,6 +41,8 @@ CONNECTIONLESS, CONNECTED = (9200, 0), (9201, 1)
 SECRET_KEYS = ["a secret of sixteen bytes or more"]
 WML_1_1 = b"\x04"
 """The number of the document type in compiled WML, after its first byte."""
+
+_random = random.SystemRandom()
 
 
 class WapOperator:
@@ -86,7 +88,7 @@ class WapOperator:
 def unused_address() -> str:
     """Give an address of this machine whose WSP ports, which are fixed, nobody has."""
     while True:
-        address = f"127.{random.randint(1, 254)}.{random.randint(1, 254)}.{random.randint(1, 254)}"
+        address = f"127.{_random.randint(1, 254)}.{_random.randint(1, 254)}.{_random.randint(1, 254)}"
         try:
             with ExitStack() as stack:
                 for port in range(9200, 9204):
@@ -97,11 +99,13 @@ def unused_address() -> str:
         return address
 
 
-def free_udp_port() -> int:
-    """Give a UDP port of 127.0.0.1 that nobody has now."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def free_everywhere(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
+    """Give a port that is free on every address, as Kannel wants it, and that no client gets by chance."""
+    while True:
+        port = _random.randint(20_000, 32_000)
+        with suppress(OSError), socket.socket(socket.AF_INET, kind) as probe:
+            probe.bind(("", port))
+            return port
 
 
 @contextmanager
@@ -109,7 +113,8 @@ def wap_operator(serve: Serve, folder: Path) -> Iterator[WapOperator]:
     """Run Kannel with the documented configuration, and a site behind it that remembers visitors with a cookie."""
     bearerbox, wapbox = require_program("bearerbox"), require_program("wapbox")
     with site(serve, folder, "gallery", continuity=True, secret_keys=SECRET_KEYS) as (port, tracker):
-        gateway, boxes, admin, radius = unused_address(), free_port(), free_port(), free_udp_port()
+        gateway, radius = unused_address(), free_everywhere(socket.SOCK_DGRAM)
+        boxes, admin = free_everywhere(), free_everywhere()
         changes = {
             "127.0.0.9": gateway,
             "13000": str(admin),
@@ -118,13 +123,17 @@ def wap_operator(serve: Serve, folder: Path) -> Iterator[WapOperator]:
             "127.0.0.1:8001": f"127.0.0.1:{port}",
         }
         configuration = str(documented("kannel.conf", folder, changes))
-        with (
-            running([bearerbox, "-v", "2", configuration], port=boxes, log=folder / "bearerbox.log"),
-            # It listens nowhere itself: who connects to the port for boxes would be taken for one.
-            running([wapbox, "-v", "4", configuration], port=admin, log=folder / "wapbox.log"),
-        ):
-            wait_until(lambda: answers(gateway), "Kannel answers phones")
-            yield WapOperator(gateway, radius, port, tracker)
+        with running([bearerbox, "-v", "2", configuration], port=admin, log=folder / "bearerbox.log"):
+            wait_until(lambda: is_open(boxes), "bearerbox takes boxes")
+            with running([wapbox, "-v", "4", configuration], port=admin, log=folder / "wapbox.log"):
+                wait_until(lambda: answers(gateway), "Kannel answers phones")
+                yield WapOperator(gateway, radius, port, tracker)
+
+
+def is_open(port: int) -> bool:
+    """Tell whether somebody listens on a port, without connecting: who does is taken for a box."""
+    listening = f":{port:04X} 00000000:0000 0A"
+    return listening in Path("/proc/net/tcp").read_text()
 
 
 def answers(gateway: str) -> bool:
