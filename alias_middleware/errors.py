@@ -138,6 +138,8 @@ class QuotaSpent(AliasError):
         super().__init__(f"the {limit} conversions of {month} are spent")
         self.limit = limit
         self.month = month
+
+
 class UcpError(AliasError, ValueError):
     """A UCP frame cannot be read or made.
 
