@@ -10,6 +10,7 @@ AliasError
  |    +-- ProfileValueError (also TypeError)     a value is not JSON
  |    +-- ProfileTooLarge   (also ValueError)    the profile is over its size limit
  +-- EventError             (also ValueError)    a purchase, refund or item cannot be recorded
+ +-- ContactError           (also ValueError)    a message, or what is known of its visitor, cannot be judged
  +-- SpoolError                                  the local journal cannot take an event
  +-- QuotaSpent                                  the month's conversions to phone numbers are spent
  +-- UcpError               (also ValueError)    a UCP frame cannot be read or made
@@ -25,6 +26,7 @@ from typing import Any, Literal
 __all__ = [
     "AliasError",
     "BlockingCallError",
+    "ContactError",
     "EventError",
     "MissingExtra",
     "ProfileError",
@@ -112,6 +114,14 @@ class ProfileTooLarge(ProfileError, ValueError):
 
 class EventError(AliasError, ValueError):
     """A purchase, a refund or an item has an argument that cannot be recorded; ``field`` names it."""
+
+    def __init__(self, problem: str, *, field: str) -> None:
+        super().__init__(f"{field}: {problem}")
+        self.field = field
+
+
+class ContactError(AliasError, ValueError):
+    """A message, or what is known of its visitor, has an argument that cannot be judged; ``field`` names it."""
 
     def __init__(self, problem: str, *, field: str) -> None:
         super().__init__(f"{field}: {problem}")

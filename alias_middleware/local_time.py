@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import NamedTuple
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_EPOCH_ON_THE_WALL = datetime(1970, 1, 1)  # noqa: DTZ001 -- in UTC, that is
 _MICROSECOND = timedelta(microseconds=1)
 
 
@@ -27,6 +28,40 @@ def to_micros(moment: datetime) -> int:
 def from_micros(micros: int) -> datetime:
     """Give the aware UTC datetime of `micros` microseconds since the epoch."""
     return _EPOCH + timedelta(microseconds=micros)
+
+
+def first_instant(wall: datetime, zone: tzinfo) -> int:
+    """Give the first instant at which a zone's clocks show the time of `wall` or, where they jump over it, more.
+
+    So a time that comes twice means its first coming, and one that never comes the moment of the jump. Of `wall`
+    only the fields from year to microsecond count.
+    """
+    plain = wall.replace(tzinfo=None, fold=0)
+    before, after = zone.utcoffset(plain), zone.utcoffset(plain.replace(fold=1))
+    if before is None or after is None:
+        raise ValueError("a time zone without an offset names no instant")
+    instant = (plain - _EPOCH_ON_THE_WALL - before) // _MICROSECOND
+    if before >= after:
+        return instant
+    jump = clock_change(instant - (after - before) // _MICROSECOND, instant, zone)  # PEP 495: a gap
+    return instant if jump is None else jump
+
+
+def clock_change(start: int, end: int, zone: tzinfo) -> int | None:
+    """Give the instant after `start` and up to `end` at which a zone's clocks are put to another time, if any.
+
+    Microseconds since the epoch. Of several changes in the span, one is found or none.
+    """
+    before = from_micros(start).astimezone(zone).utcoffset()
+    if from_micros(end).astimezone(zone).utcoffset() == before:
+        return None
+    while end - start > 1:
+        middle = (start + end) // 2
+        if from_micros(middle).astimezone(zone).utcoffset() == before:
+            start = middle
+        else:
+            end = middle
+    return end
 
 
 class _DayBounds(NamedTuple):

@@ -23,6 +23,7 @@ EXAMPLES = [
     errors.BlockingCallError(call="history"),
     errors.QuotaSpent(limit=100, month="2026-03"),
     errors.UcpError("is wrong", code=1, field="checksum"),
+    errors.ContactError("no such kind", field="kind"),
 ]
 
 
@@ -54,6 +55,7 @@ def test_the_tree_in_the_docstring_names_it(error: errors.AliasError) -> None:
         pytest.param(EXAMPLES[7], (errors.ProfileError, ValueError), id="profile size"),
         pytest.param(EXAMPLES[8], (ValueError,), id="event"),
         pytest.param(EXAMPLES[10], (RuntimeError,), id="blocking call"),
+        pytest.param(EXAMPLES[11], (ValueError,), id="contact"),
     ],
 )
 def test_it_is_caught_as(error: errors.AliasError, parents: tuple[type[Exception], ...]) -> None:
@@ -102,6 +104,7 @@ def test_it_is_caught_as(error: errors.AliasError, parents: tuple[type[Exception
             {"call": "history"},
             id="blocking call",
         ),
+        pytest.param(EXAMPLES[11], "kind: no such kind", {"field": "kind"}, id="contact"),
     ],
 )
 def test_it_says_and_carries(error: errors.AliasError, message: str, evidence: dict[str, object]) -> None:

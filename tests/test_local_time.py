@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alias_middleware.local_time import LocalDays, from_micros, to_micros
+from alias_middleware.local_time import LocalDays, clock_change, first_instant, from_micros, to_micros
 
 PARIS = ZoneInfo("Europe/Paris")
 ZONES = [
@@ -107,3 +107,55 @@ def test_an_interval_of_days_has_no_holes() -> None:
     starts = [days.start(date(2026, 1, 1) + timedelta(days=number)) for number in range(365)]
     assert starts == sorted(set(starts))
     assert starts[-1] - starts[0] == 364 * 24 * HOUR_US
+
+
+@pytest.mark.parametrize(
+    ("zone", "wall", "instant"),
+    [
+        pytest.param("Europe/Paris", "2026-03-02T12:00", "2026-03-02T12:00+01:00", id="once"),
+        pytest.param("Europe/Paris", "2026-03-29T01:59", "2026-03-29T01:59+01:00", id="before the jump"),
+        pytest.param("Europe/Paris", "2026-03-29T02:00", "2026-03-29T03:00+02:00", id="the jump"),
+        pytest.param("Europe/Paris", "2026-03-29T02:59", "2026-03-29T03:00+02:00", id="within the jump"),
+        pytest.param("Europe/Paris", "2026-03-29T03:00", "2026-03-29T03:00+02:00", id="after the jump"),
+        pytest.param("Europe/Paris", "2026-10-25T02:30", "2026-10-25T02:30+02:00", id="twice"),
+        pytest.param("Europe/Paris", "2026-10-25T03:00", "2026-10-25T03:00+01:00", id="after the second"),
+        pytest.param("Australia/Lord_Howe", "2026-10-04T02:15", "2026-10-04T02:30+11:00", id="half an hour"),
+        pytest.param("America/Sao_Paulo", "2018-11-04T00:30", "2018-11-04T01:00-02:00", id="midnight jumped over"),
+        pytest.param("Pacific/Apia", "2011-12-30T12:00", "2011-12-31T00:00+14:00", id="a day jumped over"),
+        pytest.param("UTC", "2026-03-29T02:30", "2026-03-29T02:30+00:00", id="no change of clocks"),
+    ],
+)
+def test_the_first_instant_of_a_time_on_the_wall(zone: str, wall: str, instant: str) -> None:
+    """A time that comes twice means its first coming, one that never comes the jump."""
+    plain, expected = datetime.fromisoformat(wall), to_micros(datetime.fromisoformat(instant))
+    assert first_instant(plain, ZoneInfo(zone)) == expected
+    assert first_instant(plain.replace(tzinfo=ZoneInfo(zone), fold=1), ZoneInfo(zone)) == expected
+
+
+@pytest.mark.parametrize("zone", ZONES, ids=str)
+def test_the_first_instant_is_the_first(zone: ZoneInfo) -> None:
+    """At every quarter of an hour of ten years: the wall shows it, or the next it can, and did not before."""
+    for quarter in range(0, 10 * 365 * 96, 37):
+        wall = datetime(2010, 1, 1) + timedelta(minutes=15 * quarter)  # noqa: DTZ001 - on the wall
+        instant = first_instant(wall, zone)
+        shown, before = (
+            from_micros(each).astimezone(zone).replace(tzinfo=None, fold=0) for each in (instant, instant - 1)
+        )
+        assert before < wall <= shown
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "change"),
+    [
+        pytest.param("2026-03-29T00:00", "2026-03-30T00:00", "2026-03-29T01:00", id="spring"),
+        pytest.param("2026-10-24T00:00", "2026-10-26T00:00", "2026-10-25T01:00", id="autumn"),
+        pytest.param("2026-03-29T00:00", "2026-03-29T01:00", "2026-03-29T01:00", id="the end is included"),
+        pytest.param("2026-03-29T01:00", "2026-03-30T01:00", None, id="the start is not"),
+        pytest.param("2026-03-30T00:00", "2026-03-31T00:00", None, id="none"),
+    ],
+)
+def test_the_change_of_clocks(start: str, end: str, change: str | None) -> None:
+    """It is found to the microsecond."""
+    first, last = (to_micros(datetime.fromisoformat(f"{each}+00:00")) for each in (start, end))
+    expected = None if change is None else to_micros(datetime.fromisoformat(f"{change}+00:00"))
+    assert clock_change(first, last, PARIS) == expected

@@ -1,0 +1,89 @@
+"""The operator's offers, and the windows in which each lets a visitor be contacted again.
+
+A window is counted in calendar days of the service's zone: it closes at the local time at which it opened, that
+moment excluded, whatever the clocks did in between. Where that time comes twice the first counts, where it never
+comes the jump: a window never stays open longer than the clock says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta, tzinfo
+from types import MappingProxyType
+from typing import Final, Literal, NamedTuple
+
+from alias_middleware.contact.quiet_hours import RenewOn
+from alias_middleware.local_time import first_instant, from_micros
+
+
+class Offer(NamedTuple):
+    """What the operator's contract says of one offer.
+
+    ``opened_by`` is the act of the visitor that opens the window; ``days`` its length, None where the operator
+    states none; ``common_id`` whether the option *identifiant commun* is sold with it.
+    """
+
+    opened_by: Literal["mo", "unsubscription", "gallery"]
+    days: int | None
+    common_id: Literal["required", "available", "unavailable"]
+
+
+OFFERS: Final[Mapping[str, Offer]] = MappingProxyType(
+    {
+        "premium_express": Offer("mo", 60, "unavailable"),
+        "premium_tribu": Offer("mo", 60, "unavailable"),
+        "premium_transaction": Offer("mo", 60, "available"),
+        "light_pull": Offer("mo", 60, "unavailable"),
+        "premium_push": Offer("unsubscription", 31, "available"),
+        "light_gallery": Offer("gallery", None, "required"),
+    }
+)
+"""The offers by the name that settings use; from the operator's sheet on the client identifier (S1)."""
+
+
+class Mo(NamedTuple):
+    """One SMS-MO as windows see it: its time (microseconds, UTC) and whether the visitor paid for it."""
+
+    time_us: int
+    paid: bool = False
+
+
+class Window(NamedTuple):
+    """From ``opens_us``, included, to ``closes_us``, excluded; microseconds since the epoch (UTC)."""
+
+    opens_us: int
+    closes_us: int
+
+
+def window_from(opens_us: int, days: int, zone: tzinfo) -> Window:
+    """Give the window of so many calendar days in a zone that opens at a moment."""
+    opens = from_micros(opens_us).astimezone(zone)
+    return Window(opens_us, first_instant(opens + timedelta(days=days), zone))
+
+
+def mo_windows(
+    messages: Iterable[Mo], *, stops_us: Sequence[int], days: int, zone: tzinfo, renew_on: RenewOn
+) -> list[tuple[Mo, Window]]:
+    """Give each message that opened a window, or started it anew, with that window; in order of time.
+
+    A message opens one when there is none, when the last has closed, or after a STOP (``stops_us``, microseconds);
+    besides, ``renew_on`` may let it start an open window anew. Messages that are not in the answer change
+    nothing: a storage need not keep them for this.
+    """
+    found: list[tuple[Mo, Window]] = []
+    window: Window | None = None
+    for message in sorted(messages):
+        if window is None or _starts(message, window, stops_us, renew_on):
+            window = window_from(message.time_us, days, zone)
+            found.append((message, window))
+    return found
+
+
+def _starts(message: Mo, window: Window, stops_us: Sequence[int], renew_on: RenewOn) -> bool:
+    moment = message.time_us
+    return (
+        moment >= window.closes_us
+        or renew_on == "mo"
+        or (renew_on == "paid_mo" and message.paid)
+        or any(window.opens_us <= stop < moment for stop in stops_us)
+    )
