@@ -1,17 +1,45 @@
-"""Asks a storage for totals and answers with figures."""
+"""Asks a storage for roll-ups and answers with figures."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from datetime import date
+from typing import Any
 
+from alias_middleware.events import Channel
 from alias_middleware.local_time import LocalDays
+from alias_middleware.rollups.counts import anybody
+from alias_middleware.rollups.model import Days, Rollup, Section
 from alias_middleware.settings import Settings
-from alias_middleware.statistics import Summary, check_interval, summarise
-from alias_middleware.storage.base import Storage
+from alias_middleware.statistics import clients, cohorts, frequency, hours, rankings, series
+from alias_middleware.statistics.intervals import By, check_by, check_interval, periods, previous
+from alias_middleware.statistics.ratios import ratio
+from alias_middleware.statistics.summary import (
+    SUMMARY_SECTIONS,
+    Summary,
+    arrived_before,
+    stretches_before,
+    summarise,
+    totals_of,
+)
+from alias_middleware.storage.base import Clientele, Question, Scope, Storage
+
+EVERY_SERVICE = "*"
+"""Stands for all services of the namespace."""
+
+_ANY = None
+_REACH = frequency.DAYS[-1]
 
 
 class Statistics:
-    """The figures of one service. Totals follow the recorded events within about a second."""
+    """The figures of a service, as of the latest events that the writer has drained.
+
+    Intervals are half-open local dates. `channel`: "web" or "sms", both by default. `service`: another one's
+    name, or "*" for all services of the namespace, whose visitors are the same people.
+
+    Every method raises TypeError or ValueError for a question that makes no sense, and StorageError when the
+    storage does not answer.
+    """
 
     def __init__(self, storage: Storage, settings: Settings) -> None:
         """Ask `storage` about the service that `settings` names."""
@@ -19,16 +47,237 @@ class Statistics:
         self._settings = settings
         self._days = LocalDays(settings.tzinfo)
 
-    def summary(self, since: date, until: date) -> Summary:
-        """Give every figure over the local days from `since` to the one before `until`.
+    def summary(
+        self, since: date, until: date, *, channel: Channel | None = None, service: str | None = None
+    ) -> Summary:
+        """Give every figure over the local days from `since` to the one before `until`."""
+        check_interval(since, until)
+        return self._summaries([(since, until)], SUMMARY_SECTIONS, channel, service)[0]
 
-        Raises:
-            TypeError, ValueError: no half-open interval of local dates.
-            StorageError: the storage does not answer.
+    def series(
+        self,
+        name: str,
+        since: date,
+        until: date,
+        *,
+        by: By = "day",
+        compare: str | None = None,
+        channel: Channel | None = None,
+        service: str | None = None,
+    ) -> series.Series:
+        """Follow one figure of the summary by day, week or month.
+
+        `compare="previous"` puts beside each period the one as many days, weeks or months before.
         """
         check_interval(since, until)
-        service = self._settings.service
-        totals = self._storage.totals(
-            service, since.toordinal(), until.toordinal(), erased_since_us=self._days.start(since)
+        check_by(by)
+        series.check_name(name)
+        if compare not in (None, "previous"):
+            raise ValueError('compare is "previous" or None')
+        divided = periods(since, until, by)
+        before = previous(since, until, by) if compare else []
+        found = self._summaries([*divided, *before], series.sections_of(name), channel, service)
+        return series.Series(
+            **self._asked(since, until, channel, service),
+            name=name,
+            by=by,
+            compared=bool(compare),
+            rows=series.points(name, found[: len(divided)], found[len(divided) :]),
         )
-        return summarise(totals, service=service, since=since, until=until, zone=self._settings.zone)
+
+    def frequency(
+        self, since: date, until: date, *, channel: Channel | None = None, service: str | None = None
+    ) -> frequency.Frequency:
+        """Group visitors by their number of visits, and visits by the days since the previous one."""
+        check_interval(since, until)
+        first, last = since.toordinal(), until.toordinal()
+        reached = max(first - _REACH, 0)
+        days = [(day, day + 1) for day in range(reached, last)]
+        earlier, whole, *rolled = self._ask([(0, reached), (first, last), *days], ("presence",), channel, service)
+        of_days = [frequency.day_of(rollup.presence) for rollup in rolled]
+        totals = totals_of(whole)
+        return frequency.Frequency(
+            **self._asked(since, until, channel, service),
+            visits_per_visitor=ratio(totals.visits, totals.visitors),
+            rows=frequency.by_visits(whole.presence),
+            recency=frequency.by_days_since(
+                anybody(earlier.presence.begun), of_days[: first - reached], of_days[first - reached :]
+            ),
+        )
+
+    def pages(
+        self,
+        since: date,
+        until: date,
+        *,
+        top: int | None = 10,
+        channel: Channel | None = None,
+        service: str | None = None,
+    ) -> rankings.Pages:
+        """Give the `top` pages by page views, all of them with None."""
+        rollup = self._whole(since, until, ("presence", "pages"), channel, service)
+        return rankings.Pages(
+            **self._asked(since, until, channel, service), rows=rankings.rank_pages(rollup, _top(top))
+        )
+
+    def categories(
+        self,
+        since: date,
+        until: date,
+        *,
+        top: int | None = 10,
+        channel: Channel | None = None,
+        service: str | None = None,
+    ) -> rankings.Categories:
+        """Give the `top` categories by page views, all of them with None."""
+        rollup = self._whole(since, until, ("presence", "categories"), channel, service)
+        return rankings.Categories(
+            **self._asked(since, until, channel, service), rows=rankings.rank_categories(rollup, _top(top))
+        )
+
+    def products(
+        self,
+        since: date,
+        until: date,
+        *,
+        top: int | None = 10,
+        channel: Channel | None = None,
+        service: str | None = None,
+    ) -> rankings.Products:
+        """Give the `top` products by quantity, all of them with None."""
+        rollup = self._whole(since, until, ("products",), channel, service)
+        return rankings.Products(
+            **self._asked(since, until, channel, service), rows=rankings.rank_products(rollup, _top(top))
+        )
+
+    def cohorts(
+        self,
+        since: date | None = None,
+        until: date | None = None,
+        *,
+        by: By = "month",
+        channel: Channel | None = None,
+        service: str | None = None,
+    ) -> cohorts.Cohorts:
+        """Follow the visitors who were new in each day, week or month through the later ones.
+
+        From the first recorded day on, to the last, unless the interval is given.
+        """
+        check_by(by)
+        recorded = self._storage.span(self._scope(channel, service)) or (1, 1)
+        since = since or date.fromordinal(recorded[0])
+        until = until or max(since, date.fromordinal(recorded[1]))
+        check_interval(since, until)
+        divided = periods(since, until, by)
+        before, *rolled = self._ask(
+            [(0, since.toordinal()), *map(_ordinals, divided)], ("presence", "arrivals"), channel, service
+        )
+        return cohorts.Cohorts(
+            **self._asked(since, until, channel, service),
+            by=by,
+            rows=cohorts.triangle([first for first, _ in divided], rolled, before.arrivals.arrived),
+        )
+
+    def hours(
+        self, since: date, until: date, *, channel: Channel | None = None, service: str | None = None
+    ) -> hours.Hours:
+        """Give page views and begun visits by day of the week and local hour."""
+        rollup = self._whole(since, until, ("hours",), channel, service)
+        return hours.Hours(
+            **self._asked(since, until, channel, service), rows=hours.week_of(rollup, self._settings.tzinfo)
+        )
+
+    def visitors(
+        self,
+        *,
+        order_by: clients.Order = "last_seen",
+        limit: int = 50,
+        after: str | None = None,
+        currency: str = "EUR",
+    ) -> clients.Clients:
+        """Give a page of the namespace's visitors with what their whole history adds up to.
+
+        `order_by`: first_seen, last_seen, visits, page_views, orders or revenue (in `currency`), the highest
+        first. `after`: what the page before gave as its own.
+        """
+        clients.check_order(order_by)
+        if limit < 1:
+            raise ValueError("limit is a whole number from 1 up")
+        place = None if after is None else clients.read_cursor(after)
+        namespace = self._settings.namespace
+        found = self._storage.clientele(Clientele(namespace, order_by, limit + 1, place, currency))
+        last = found[limit - 1] if len(found) > limit else None
+        return clients.Clients(
+            namespace=namespace,
+            order_by=order_by,
+            currency=currency,
+            rows=[clients.client_of(key, knowledge) for key, knowledge in found[:limit]],
+            after=clients.cursor_of(clients.place_of(*last, order_by, currency)) if last else None,
+        )
+
+    def _scope(self, channel: Channel | None, service: str | None) -> Scope:
+        if channel not in (None, "web", "sms"):
+            raise ValueError('channel is "web", "sms" or None for both')
+        named = service or self._settings.service
+        return Scope(self._settings.namespace, _ANY if named == EVERY_SERVICE else named, channel)
+
+    def _asked(self, since: date, until: date, channel: Channel | None, service: str | None) -> dict[str, Any]:
+        """Say what was asked, as every result does."""
+        return {
+            "service": service or self._settings.service,
+            "channel": channel,
+            "since": since,
+            "until": until,
+            "zone": self._settings.zone,
+        }
+
+    def _ask(
+        self,
+        asked: Iterable[Days],
+        sections: Sequence[Section],
+        channel: Channel | None,
+        service: str | None,
+    ) -> list[Rollup]:
+        question = Question(self._scope(channel, service), list(asked), sections)
+        return self._storage.rollups([question])[0].rollups
+
+    def _whole(
+        self, since: date, until: date, sections: Sequence[Section], channel: Channel | None, service: str | None
+    ) -> Rollup:
+        check_interval(since, until)
+        return self._ask([(since.toordinal(), until.toordinal())], sections, channel, service)[0]
+
+    def _summaries(
+        self,
+        divided: list[tuple[date, date]],
+        sections: Sequence[Section],
+        channel: Channel | None,
+        service: str | None,
+    ) -> list[Summary]:
+        """Summarise periods as of one moment; erasures are those since the first one began."""
+        if not divided:
+            return []
+        scope = self._scope(channel, service)
+        asked = list(map(_ordinals, divided))
+        questions = [Question(scope, asked, sections, self._days.start(divided[0][0]))]
+        if scope.service is _ANY and "arrivals" in sections:
+            questions.append(Question(scope, stretches_before(asked), ("arrivals",)))
+        answer, *earlier = self._storage.rollups(questions)
+        known = arrived_before(asked, earlier[0].rollups) if earlier else [None] * len(asked)
+        return [
+            summarise(
+                totals_of(rollup, arrived_before=before, erased=answer.erased),
+                **self._asked(*period, channel, service),
+            )
+            for period, rollup, before in zip(divided, answer.rollups, known, strict=True)
+        ]
+
+
+def _ordinals(period: tuple[date, date]) -> Days:
+    return period[0].toordinal(), period[1].toordinal()
+
+
+def _top(top: int | None) -> int | None:
+    if top is not None and (isinstance(top, bool) or not isinstance(top, int) or top < 1):
+        raise ValueError("top is a whole number from 1 up, or None for all")
+    return top

@@ -20,6 +20,7 @@ from alias_middleware.records import FORMAT, Identified, Tally, encode_record
 from alias_middleware.storage.base import Batch, Outcome
 from alias_middleware.storage.memory import MemoryStorage
 from alias_middleware.storage.sqlite import SQLiteStorage
+from alias_middleware.testing._contract_case import counted
 from alias_middleware.writer import REJECTED, Writer
 from tests.support.spools import ALIAS, ORIGIN, event, make_spool, write_segment
 from tests.support.storages import FailingStorage, down
@@ -86,8 +87,7 @@ def test_tallies_and_changes_arrive_too(folder: Path) -> None:
     journal.append(ProfileChange(ALIAS, 5, 5, (Operation("increment", "preferences", "visits", 2),)))
     make_writer(folder, storage).drain()
     assert storage.ledger().counts == {"errors": 2}
-    totals = storage.totals(ORIGIN.service, DAY, DAY + 1, erased_since_us=0)
-    assert totals.unidentified_page_views == 3
+    assert counted(storage, ORIGIN.service, DAY, DAY + 1).unidentified_page_views == 3
     assert json.loads(storage.read_profile(ORIGIN.namespace, ALIAS).preferences) == {"visits": 2}
 
 

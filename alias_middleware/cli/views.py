@@ -12,7 +12,8 @@ import msgspec
 from alias_middleware.cli.tables import Table
 from alias_middleware.local_time import from_micros
 from alias_middleware.money import from_millionths
-from alias_middleware.statistics import DEFINITIONS, Summary
+from alias_middleware.statistics import Summary
+from alias_middleware.statistics.definitions import SUMMARY
 
 _EVENT_DETAILS = ("path", "title", "name", "category", "order_id", "currency")
 
@@ -20,14 +21,14 @@ _EVENT_DETAILS = ("path", "title", "name", "category", "order_id", "currency")
 def summary_table(summary: Summary) -> Table:
     """Lay out the figures of an interval, each with its definition."""
     title = f"{summary.service}, from {summary.since} to {summary.until} (exclusive), {summary.zone}"
-    rows = [(_words(name), _figure(getattr(summary, name)), DEFINITIONS[name]) for name in DEFINITIONS]
+    rows = [(_words(name), _figure(getattr(summary, name)), SUMMARY[name]) for name in SUMMARY]
     return Table(title, ("figure", "value", "definition"), rows, numbers=frozenset({1}))
 
 
 def summary_document(summary: Summary) -> dict[str, Any]:
     """Give the figures and their definitions as plain JSON values; money as exact text."""
     document: dict[str, Any] = msgspec.to_builtins(summary)
-    return {**document, "definitions": DEFINITIONS}
+    return {**document, "definitions": SUMMARY}
 
 
 def visitor_tables(document: Mapping[str, Any], zone: ZoneInfo) -> list[Table]:

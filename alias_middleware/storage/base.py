@@ -1,6 +1,6 @@
 """The storage contract: few synchronous, thread-safe verbs; plain data in and out.
 
-Every verb speaks of one visitor, by (namespace, visitor key), or of totals over visitors. A storage wraps
+Every verb speaks of one visitor, by (namespace, visitor key), or of roll-ups over visitors. A storage wraps
 its driver's errors once, in `StorageUnavailable` (try again later) or `StorageCorrupt`.
 """
 
@@ -8,15 +8,18 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 
 from alias_middleware.errors import SettingsError
-from alias_middleware.events import Event
+from alias_middleware.events import Channel, Event
+from alias_middleware.history import Knowledge
 from alias_middleware.profile import ProfileChange, StoredProfile
-from alias_middleware.statistics import Totals
+from alias_middleware.rollups.model import Days, Rollup, Section
+from alias_middleware.statistics.clients import Order, Place
 from alias_middleware.storage.conversions import Conversions
 from alias_middleware.storage.outbox import Outbox, Suppression
 
@@ -122,6 +125,49 @@ class Ledger(NamedTuple):
     positions: dict[str, int]
 
 
+class Scope(NamedTuple):
+    """Whose days are asked for: one service's, or with None those of all services of the namespace.
+
+    `channel`: one channel's, or with None all channels'.
+    """
+
+    namespace: str
+    service: str | None
+    channel: Channel | None = None
+
+
+class Question(msgspec.Struct, frozen=True):
+    """What is asked of a storage's history: a roll-up of each of `periods`, with the sections that are needed.
+
+    Erasures are counted from the instant `erased_since_us` (microseconds) on, where it is given.
+    """
+
+    scope: Scope
+    periods: Sequence[Days]
+    sections: Sequence[Section]
+    erased_since_us: int | None = None
+
+
+class Answer(NamedTuple):
+    """A roll-up for each period asked for, and the erasures counted."""
+
+    rollups: list[Rollup]
+    erased: int = 0
+
+
+class Clientele(NamedTuple):
+    """A page of visitors: `limit` of a namespace, ordered by what they add up to, after a place in that order.
+
+    The highest come first, equal ones by key. `currency` says whose revenue orders them.
+    """
+
+    namespace: str
+    order_by: Order
+    limit: int
+    after: Place | None = None
+    currency: str = "EUR"
+
+
 class Storage(ABC):
     """Where profiles and history live."""
 
@@ -168,19 +214,29 @@ class Storage(ABC):
         """Give the counters and the drained positions, consistent with each other."""
 
     @abstractmethod
-    def history(self, namespace: str, key: str, limit: int) -> list[Event]:
+    def history(self, namespace: str, key: str, limit: int, *, before_us: int | None = None) -> list[Event]:
         """Give a visitor's latest events, newest first; of an order's copies only the one that counts.
 
+        `before_us`: only those before an instant (microseconds). Events of one moment are not parted: where
+        more than `limit` fit the last one's moment, all of them are given, so that the next page begins before it.
         When the request of an event began is not kept: `begun_us` is the event's own time.
         """
 
     @abstractmethod
-    def totals(self, service: str, since: int, until: int, *, erased_since_us: int) -> Totals:
-        """Count over the local days (ordinals) from `since` to the one before `until`.
+    def rollups(self, questions: Sequence[Question]) -> list[Answer]:
+        """Roll up stretches of local days, all as of one moment; equal to a recomputation from the raw events.
 
-        Erasures are counted from the instant `erased_since_us` on, in the namespaces that the service's
+        A service never heard of has empty roll-ups. Erasures are counted in the namespaces that the service's
         events came with.
         """
+
+    @abstractmethod
+    def span(self, scope: Scope) -> Days | None:
+        """Give the days in which something was recorded, None when nothing was; of all channels."""
+
+    @abstractmethod
+    def clientele(self, page: Clientele) -> list[tuple[str, Knowledge]]:
+        """Give a page of visitors' keys with their knowledge."""
 
     @abstractmethod
     def erase(self, namespace: str, key: str, time_us: int) -> dict[str, int]:

@@ -12,31 +12,28 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from msgspec.structs import replace
 
 from alias_middleware.errors import SettingsError, StorageUnavailable
-from alias_middleware.events import Event, PageView, Purchase
-from alias_middleware.history import (
-    Settlement,
-    first_copies,
-    forms_visit,
-    knowledge_of,
-    needs_consent,
-    settled_orders,
-    visit_starts,
-)
+from alias_middleware.events import Event, Purchase
+from alias_middleware.history import Knowledge, first_copies, knowledge_of, needs_consent
 from alias_middleware.profile import ProfileChange, ProfileDocument, StoredProfile, apply_change, encode_json
-from alias_middleware.statistics import Baskets, Totals
+from alias_middleware.rollups.model import Days, merge_periods
+from alias_middleware.statistics.clients import Place, place_of
+from alias_middleware.storage import recount
 from alias_middleware.storage.base import (
     Abilities,
+    Answer,
     Batch,
+    Clientele,
     Entry,
     Ledger,
     Origin,
     Outcome,
+    Question,
+    Scope,
     Storage,
 )
 from alias_middleware.storage.memory_contact import MemoryConversions, MemoryOutbox
@@ -180,53 +177,95 @@ class MemoryStorage(Storage):
         with self._lock:
             return Ledger(dict(self._counts), dict(self._positions))
 
-    def history(self, namespace: str, key: str, limit: int) -> list[Event]:
+    def history(self, namespace: str, key: str, limit: int, *, before_us: int | None = None) -> list[Event]:
         """Give a visitor's latest counted events, newest first."""
         with self._lock:
             record = self._records.get((namespace, key), _Record())
-            latest = sorted(record.counted(), key=_when, reverse=True)
-            return [replace(entry.event, begun_us=entry.event.time_us) for entry in latest[:limit]]
+            events = [
+                replace(entry.event, begun_us=entry.event.time_us)
+                for entry in sorted(record.counted(), key=_when, reverse=True)
+                if before_us is None or entry.event.time_us < before_us
+            ]
+            while 0 < limit < len(events) and events[limit].time_us == events[limit - 1].time_us:
+                limit += 1
+            return events[:limit]
 
-    def totals(self, service: str, since: int, until: int, *, erased_since_us: int) -> Totals:
-        """Recount everything over an interval of local days."""
+    def rollups(self, questions: Sequence[Question]) -> list[Answer]:
+        """Roll everything up anew."""
         with self._lock:
-            seen = [self._count(record, service, since, until) for record in self._records.values()]
-            orders = [person.orders for person in seen]
-            return Totals(
-                visitors=sum(person.page_views > 0 for person in seen),
-                new_visitors=sum(person.page_views > 0 and person.first_day >= since for person in seen),
-                visits=sum(person.visits for person in seen),
-                page_views=sum(person.page_views for person in seen),
-                unidentified_page_views=sum(
-                    number
-                    for (origin, day), number in self._unidentified.items()
-                    if origin.service == service and since <= day < until
-                ),
-                clients=sum(any(not settled.cancelled for _, settled in made) for made in orders),
-                cancelled_orders=sum(settled.cancelled for made in orders for _, settled in made),
-                baskets=_baskets(orders),
-                erased=sum(
-                    record.erased_us is not None and record.erased_us >= erased_since_us
-                    for (namespace, _), record in self._records.items()
-                    if namespace in self._namespaces.get(service, ())
-                ),
+            return [self._answer(question) for question in questions]
+
+    def _answer(self, question: Question) -> Answer:
+        days = recount.days_of(
+            [record.counted() for record in self._records.values()],
+            self._services(question.scope),
+            {
+                (origin.service, day): number
+                for (origin, day), number in self._unidentified.items()
+                if origin.service in self._services(question.scope)
+            },
+            question.scope.channel,
+        )
+        erased = sum(
+            question.erased_since_us is not None
+            and record.erased_us is not None
+            and record.erased_us >= question.erased_since_us
+            for (namespace, _), record in self._records.items()
+            if any(namespace in self._namespaces[service] for service in self._services(question.scope))
+        )
+        return Answer(merge_periods(question.periods, days, question.sections), erased)
+
+    def _services(self, scope: Scope) -> dict[str, int]:
+        """The services of a scope with their visit gaps."""
+        return {
+            service: gap_us
+            for service, gap_us in self._gaps_us.items()
+            if (
+                scope.namespace in self._namespaces[service] if scope.service is None else service == scope.service
+            )
+        }
+
+    def entries(self) -> list[Entry]:
+        """Give every event that counts, of all visitors: what a slow recount in a test begins with."""
+        with self._lock:
+            return [entry for record in self._records.values() for entry in record.counted()]
+
+    def unidentified(self, scope: Scope, since: int, until: int) -> int:
+        """Count the page views without an alias between two days, for the same recount."""
+        with self._lock:
+            services = self._services(scope)
+            return sum(
+                number
+                for (origin, day), number in self._unidentified.items()
+                if origin.service in services and since <= day < until
             )
 
-    def _count(self, record: _Record, service: str, since: int, until: int) -> _Seen:
-        events = [entry.event for entry in record.counted() if entry.origin.service == service]
-        days = [event.day for event in sorted(events, key=lambda event: event.time_us) if forms_visit(event)]
-        starts = [
-            start
-            for (name, _), stream in record.streams().items()
-            if name == service
-            for start in _start_days(stream, self._gaps_us[service])
-        ]
-        return _Seen(
-            page_views=sum(isinstance(event, PageView) and since <= event.day < until for event in events),
-            visits=sum(since <= day < until for day in starts),
-            first_day=min(days, default=0),
-            orders=[order for order in settled_orders(events) if since <= order[0].day < until],
-        )
+    def span(self, scope: Scope) -> Days | None:
+        """Give the days between the first and the last that anything was recorded on."""
+        with self._lock:
+            services = self._services(scope)
+            days = [day for (origin, day) in self._unidentified if origin.service in services]
+            days += [
+                entry.event.day
+                for record in self._records.values()
+                for entry in record.counted()
+                if entry.origin.service in services
+            ]
+            return (min(days), max(days) + 1) if days else None
+
+    def clientele(self, page: Clientele) -> list[tuple[str, Knowledge]]:
+        """Sort everybody."""
+        with self._lock:
+            everybody = [
+                (key, knowledge_of(record.streams(), self._gaps_us))
+                for (namespace, key), record in self._records.items()
+                if namespace == page.namespace and record.entries
+            ]
+        places = {key: place_of(key, knowledge, page.order_by, page.currency) for key, knowledge in everybody}
+        ordered = sorted(everybody, key=lambda one: _rank(places[one[0]]))
+        if page.after is not None:
+            ordered = [one for one in ordered if _rank(places[one[0]]) > _rank(page.after)]
+        return ordered[: page.limit]
 
     def erase(self, namespace: str, key: str, time_us: int) -> dict[str, int]:
         """Forget everything of a visitor but the time of his erasure."""
@@ -296,15 +335,6 @@ def _unlock(storage: weakref.ref[MemoryStorage]) -> None:
         inherited.begin_anew()
 
 
-class _Seen(NamedTuple):
-    """What one visitor adds to an interval's totals."""
-
-    page_views: int
-    visits: int
-    first_day: int
-    orders: list[tuple[Purchase, Settlement]]
-
-
 def _when(entry: Entry) -> tuple[int, int]:
     return entry.event.time_us, entry.id
 
@@ -327,20 +357,5 @@ def _copy_of_order(record: _Record, entry: Entry) -> Purchase | None:
     return None
 
 
-def _start_days(stream: Sequence[Event], gap_us: int) -> list[int]:
-    """The local day of each visit of a stream: that of its first event."""
-    day_of = {event.time_us: event.day for event in stream if forms_visit(event)}
-    return [day_of[start] for start in visit_starts(sorted(day_of), gap_us)]
-
-
-def _baskets(orders: list[list[tuple[Purchase, Settlement]]]) -> dict[str, dict[int, Baskets]]:
-    """Group the clients by currency and by their number of orders that were not cancelled."""
-    groups: dict[str, dict[int, Baskets]] = {}
-    for made in orders:
-        kept = [(purchase.currency, settled.net) for purchase, settled in made if not settled.cancelled]
-        for currency in {currency for currency, _ in kept}:
-            amounts = [net for of, net in kept if of == currency]
-            group = groups.setdefault(currency, {})
-            before = group.get(len(amounts), Baskets(0, 0))
-            group[len(amounts)] = Baskets(before.clients + 1, before.revenue + sum(amounts))
-    return groups
+def _rank(place: Place) -> tuple[int, str]:
+    return -place.value, place.key

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from alias_middleware.events import Event
 from alias_middleware.storage.base import Abilities, Batch, Entry, Ledger, Span, Storage
-from alias_middleware.testing._contract_case import ContractCase, known
+from alias_middleware.testing._contract_case import ContractCase, counted, known
 from alias_middleware.testing._contract_profiles import op, preferences, run_together
 from alias_middleware.testing.histories import ELSEWHERE, KEY, NEWS, SHOP, Teller, change, local_day
 
@@ -59,8 +59,9 @@ class BatchContract(ContractCase):
             storage.apply(stale)
         assert storage.ledger() == before
         assert storage.history(_SPACE, KEY, 10) == []
-        totals = storage.totals("news", local_day("2026-03-01"), local_day("2026-03-09"), erased_since_us=0)
-        assert totals.unidentified_page_views == 0
+        assert (
+            counted(storage, "news", local_day("2026-03-01"), local_day("2026-03-09")).unidentified_page_views == 0
+        )
 
     def test_an_event_counts_once(self, storage: Storage) -> None:
         """Equal ids are one event: in a batch, in a later one, and for every type of event."""
@@ -99,7 +100,7 @@ class BatchContract(ContractCase):
         for _ in range(2):
             storage.apply(Batch(unidentified={(NEWS, monday): 2, (NEWS, tuesday): 3, (SHOP, monday): 5}))
         asked = [("news", monday, tuesday), ("news", monday, tuesday + 1), ("shop", monday, tuesday)]
-        found = [storage.totals(*each, erased_since_us=0).unidentified_page_views for each in asked]
+        found = [counted(storage, *each).unidentified_page_views for each in asked]
         assert found == [4, 10, 10]
 
     def test_history_is_newest_first(self, storage: Storage) -> None:

@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 
 from alias_middleware.errors import StorageUnavailable
+from alias_middleware.events import Channel
 from alias_middleware.history import Knowledge
 from alias_middleware.profile import decode_knowledge
-from alias_middleware.storage.base import Storage
+from alias_middleware.statistics.summary import SUMMARY_SECTIONS, Totals, totals_of
+from alias_middleware.storage.base import Question, Scope, Storage
 
 
 class ContractCase:
@@ -43,3 +45,22 @@ class ContractCase:
 def known(storage: Storage, namespace: str, key: str) -> Knowledge:
     """Give what a storage derives from a visitor's history."""
     return decode_knowledge(storage.read_knowledge(namespace, key))
+
+
+def counted(
+    storage: Storage,
+    service: str | None,
+    since: int,
+    until: int,
+    *,
+    channel: Channel | None = None,
+    namespace: str = "",
+    erased_since_us: int = 0,
+) -> Totals:
+    """Count over local days (ordinals) what a storage rolls up of a service, or of a whole namespace."""
+    scope = Scope(namespace, service, channel)
+    asked = Question(scope, [(since, until)], SUMMARY_SECTIONS, erased_since_us)
+    before = Question(scope, [(0, since)], ("arrivals",))
+    answer, earlier = storage.rollups([asked, before])
+    arrived_before = earlier.rollups[0].arrivals.arrived
+    return totals_of(answer.rollups[0], arrived_before=arrived_before, erased=answer.erased)

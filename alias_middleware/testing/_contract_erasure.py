@@ -8,7 +8,7 @@ from alias_middleware.profile import Operation, StoredProfile
 from alias_middleware.statistics import Totals
 from alias_middleware.storage.base import Batch, LateChange, Storage
 from alias_middleware.storage.outbox import Suppression
-from alias_middleware.testing._contract_case import ContractCase, known
+from alias_middleware.testing._contract_case import ContractCase, counted, known
 from alias_middleware.testing._contract_figures import totals
 from alias_middleware.testing._contract_profiles import op, preferences
 from alias_middleware.testing.histories import ELSEWHERE, KEY, NEWS, SHOP, Teller, change, instant, local_day
@@ -131,7 +131,7 @@ class ErasureContract(ContractCase):
         storage.erase(_SPACE, KEY, _ERASED)
         days = (local_day("2026-03-01"), local_day("2026-03-09"))
         asked = [("news", _ERASED), ("news", _ERASED + 1), ("shop", _ERASED), ("elsewhere", 0)]
-        found = [storage.totals(service, *days, erased_since_us=since).erased for service, since in asked]
+        found = [counted(storage, service, *days, erased_since_us=since).erased for service, since in asked]
         assert found == [1, 0, 1, 0]
 
     def test_suppressions(self, storage: Storage) -> None:

@@ -66,12 +66,20 @@ class Teller:
         return Teller(key=key or self.key, origin=origin or self.origin, ids=self.ids)
 
     def view(
-        self, at: str | int, *, path: str = "/", channel: Channel = "web", begun: str | int | None = None
+        self,
+        at: str | int,
+        *,
+        path: str = "/",
+        title: str | None = None,
+        category: str | None = None,
+        channel: Channel = "web",
+        begun: str | int | None = None,
     ) -> Entry:
         """Tell of a page view, of a request that began then or at `begun`."""
         time_us = _micros(at)
         begun_us = time_us if begun is None else _micros(begun)
-        return self._entry(PageView(self.key, time_us, begun_us, _days.day(time_us), channel, path))
+        day = _days.day(time_us)
+        return self._entry(PageView(self.key, time_us, begun_us, day, channel, path, title, category))
 
     def track(self, at: str | int, name: str = "download", *, channel: Channel = "web") -> Entry:
         """Tell of a tracked event."""
@@ -86,10 +94,11 @@ class Teller:
         *,
         currency: str = "EUR",
         channel: Channel = "web",
+        more: Sequence[Item] = (),
     ) -> Entry:
-        """Tell of an order of one item."""
+        """Tell of an order of one ringtone, and `more`."""
         time_us = _micros(at)
-        items = (Item("rt-42", "Ringtone", "music", Decimal(price), 1),)
+        items = (Item("rt-42", "Ringtone", "music", Decimal(price), 1), *more)
         return self._entry(
             Purchase(self.key, time_us, time_us, _days.day(time_us), channel, order_id, currency, items)
         )
@@ -152,6 +161,19 @@ _START = "2026-03-27T20:00"
 _HOURS = 80
 _STEPS_US = (0, 0, 1, 60_000_000, 400_000_000, GAP_US - 1, GAP_US, GAP_US + 1, 3 * 3600 * 1_000_000)
 _LASTING_US = (0, 1, 3600 * 1_000_000)
+_SHOWN = (
+    ("/", None, None),
+    ("/", "Home", None),
+    ("/", "Welcome", "news"),
+    ("/football", "Football", "sport"),
+    ("/tennis", None, "sport"),
+)
+_MORE = (
+    (),
+    (Item("rt-42", "Ringtone, again", "music", Decimal("0.10"), 2),),
+    (Item("wp-7", "Wallpaper", None, Decimal("0.333333"), 3), Item("gm-1", "Game", "games", Decimal(1), 1)),
+    (Item("gm-1", "A game", "sport", Decimal(0), 1),),
+)
 
 
 def random_history(seed: int, *, phases: int = 3, walks: int = 14) -> History:
@@ -198,14 +220,19 @@ def _walk(random: Random, ids: Iterator[int], start_us: int) -> Iterator[Entry]:
         match random.randrange(10):
             case 0 | 1:
                 price, currency = random.choice(["3.00", "4.50", "0"]), random.choice(["EUR", "EUR", "CHF"])
-                yield teller.purchase(time_us, order_id, price, currency=currency, channel=channel)
+                more = random.choice(_MORE)
+                yield teller.purchase(time_us, order_id, price, currency=currency, channel=channel, more=more)
             case 2:
                 amount = random.choice([None, 1, 1_500_000, 4_000_000])
                 yield teller.refund(time_us, order_id, amount)
             case 3:
                 yield teller.track(time_us, channel=channel)
+            case 4:
+                yield teller.message(time_us) if random.random() < 0.5 else teller.unsubscribe(time_us)
             case _:
-                yield teller.view(time_us, channel=channel, begun=time_us - random.choice(_LASTING_US))
+                begun = time_us - random.choice(_LASTING_US)
+                path, title, category = random.choice(_SHOWN)
+                yield teller.view(time_us, path=path, title=title, category=category, channel=channel, begun=begun)
 
 
 def _erasures(random: Random, start_us: int) -> list[tuple[str, str, int]]:

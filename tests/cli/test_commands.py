@@ -15,7 +15,7 @@ import pytest
 
 from alias_middleware import Tracker
 from alias_middleware.cli.commands import interval, subscriber_of
-from alias_middleware.statistics import DEFINITIONS
+from alias_middleware.statistics.definitions import SUMMARY
 from tests.cli.conftest import ALIAS, Run, another_writer, error_line, leave_in_spool
 
 OTHER = "000000000002"
@@ -60,7 +60,7 @@ def test_stats_prints_each_figure_with_its_definition(database: str, run: Run) -
     """Every figure stands beside its definition, money with its currency."""
     result = run("stats", "--service", "ringtones", "--days", "2")
     assert result.exit_code == 0
-    for definition in DEFINITIONS.values():
+    for definition in SUMMARY.values():
         assert definition in result.stdout
     lines = {line.split("  ")[1]: line for line in result.stdout.splitlines() if line.startswith("  ")}
     assert " 1  " in lines["page views"]
@@ -71,7 +71,7 @@ def test_stats_as_json_is_exact(database: str, run: Run) -> None:
     """The JSON has the figures, money as exact text, and the definitions."""
     figures = json.loads(run("stats", "--json", ALIAS_SERVICE="ringtones").stdout)
     assert (figures["visitors"], figures["orders"], figures["revenue"]) == (1, 1, {"EUR": "3.00"})
-    assert figures["definitions"] == DEFINITIONS
+    assert figures["definitions"] == SUMMARY
 
 
 def test_stats_drains_what_waits_first(database: str, run: Run, tmp_path: Path) -> None:

@@ -10,7 +10,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from alias_middleware.cli.views import counters_table, summary_table, visitor_tables
-from alias_middleware.statistics import DEFINITIONS, Baskets, Summary, Totals, summarise
+from alias_middleware.statistics import Baskets, Summary, Totals, summarise
+from alias_middleware.statistics.definitions import SUMMARY
 
 PARIS = ZoneInfo("Europe/Paris")
 NOON_UTC = 1_772_452_800_000_000  # 2026-03-02 12:00
@@ -34,7 +35,7 @@ def document(**parts: Any) -> dict[str, Any]:
 def test_every_figure_has_a_row() -> None:
     """The table has a row for each figure there is a definition of, and says what interval it is about."""
     table = summary_table(summary(Totals()))
-    assert [row[2] for row in table.rows] == list(DEFINITIONS.values())
+    assert [row[2] for row in table.rows] == list(SUMMARY.values())
     assert table.title == "s, from 2026-03-01 to 2026-03-02 (exclusive), Europe/Paris"
 
 

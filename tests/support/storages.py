@@ -41,9 +41,9 @@ class FailingStorage(MemoryStorage):
         self._fail()
         return super().ledger()
 
-    def history(self, namespace: str, key: str, limit: int) -> list[Any]:
+    def history(self, namespace: str, key: str, limit: int, *, before_us: int | None = None) -> list[Any]:
         self._fail()
-        return super().history(namespace, key, limit)
+        return super().history(namespace, key, limit, before_us=before_us)
 
     def erased_at(self, namespace: str, key: str) -> int | None:
         self._fail()
@@ -112,9 +112,9 @@ class BlackHole(MemoryStorage):
         self._cross("erased_at")
         return super().erased_at(namespace, key)
 
-    def history(self, namespace: str, key: str, limit: int) -> list[Any]:
+    def history(self, namespace: str, key: str, limit: int, *, before_us: int | None = None) -> list[Any]:
         self._cross("history")
-        return super().history(namespace, key, limit)
+        return super().history(namespace, key, limit, before_us=before_us)
 
     def change_profile(self, namespace: str, change: ProfileChange, *, timeout: float) -> int:
         deadline = time.monotonic() + timeout

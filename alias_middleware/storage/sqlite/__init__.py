@@ -19,15 +19,29 @@ from urllib.parse import unquote, urlsplit
 
 from alias_middleware.errors import SettingsError, StorageUnavailable
 from alias_middleware.events import Event
+from alias_middleware.history import Knowledge
 from alias_middleware.profile import ProfileChange, StoredProfile
-from alias_middleware.statistics import Totals
-from alias_middleware.storage.base import Abilities, Batch, Ledger, Outcome, Storage
+from alias_middleware.rollups.model import Days
+from alias_middleware.storage.base import (
+    Abilities,
+    Answer,
+    Batch,
+    Clientele,
+    Ledger,
+    Outcome,
+    Question,
+    Scope,
+    Storage,
+)
 from alias_middleware.storage.outbox import Suppression
 from alias_middleware.storage.sqlite import erasure, preferences, questions, suppressions
+from alias_middleware.storage.sqlite.answers import Answers
 from alias_middleware.storage.sqlite.conversions import SQLiteConversions
+from alias_middleware.storage.sqlite.figures import FiguresFile
 from alias_middleware.storage.sqlite.files import DRIVER_ERRORS, Connection, Files
 from alias_middleware.storage.sqlite.fold import Fold
 from alias_middleware.storage.sqlite.keyring import Keyring
+from alias_middleware.storage.sqlite.marks import all_marks, mark_changed
 from alias_middleware.storage.sqlite.outbox import SQLiteOutbox, erase_dispatches
 from alias_middleware.storage.sqlite.transactions import writing
 
@@ -53,6 +67,7 @@ class SQLiteStorage(Storage):
         """
         self.path = _path_of(url)
         self._files = Files(self.path)
+        self._figures = FiguresFile(self.path.with_name(self.path.name + "-figures"))
         self._keyring = Keyring(self.path.with_name(self.path.name + "-key"), secret_keys)
         self._changing = threading.Lock()
         os.register_at_fork(after_in_child=partial(_unlock, weakref.ref(self)))
@@ -134,7 +149,9 @@ class SQLiteStorage(Storage):
         for origin in batch.origins():
             fold.service(origin)
         outcome = fold.fold(batch.entries)
-        for (origin, day), page_views in batch.unidentified.items():
+        unidentified = batch.unidentified.items()
+        mark_changed(sql, {(fold.service(origin)[0], day) for (origin, day), _ in unidentified}, 0)
+        for (origin, day), page_views in unidentified:
             sql.execute(
                 "INSERT INTO unidentified VALUES (?, ?, ?) "
                 "ON CONFLICT (service, day) DO UPDATE SET page_views = page_views + excluded.page_views",
@@ -148,15 +165,25 @@ class SQLiteStorage(Storage):
         with self._files.wrapped() as connection, connection.snapshot() as sql:
             return questions.ledger(sql)
 
-    def history(self, namespace: str, key: str, limit: int) -> list[Event]:
+    def history(self, namespace: str, key: str, limit: int, *, before_us: int | None = None) -> list[Event]:
         """Give a visitor's latest events, newest first."""
-        with self._files.wrapped() as connection:
-            return questions.history(connection.sql, namespace, key, limit)
-
-    def totals(self, service: str, since: int, until: int, *, erased_since_us: int) -> Totals:
-        """Count over an interval, as of one moment."""
         with self._files.wrapped() as connection, connection.snapshot() as sql:
-            return questions.totals(sql, service, since, until, erased_since_us)
+            return questions.history(sql, namespace, key, limit, before_us)
+
+    def rollups(self, asked: Sequence[Question]) -> list[Answer]:
+        """Roll up as of one moment; days that have not changed since the last question are not read again."""
+        with self._files.wrapped() as connection:
+            return Answers(self._figures).answer(connection, asked)
+
+    def span(self, scope: Scope) -> Days | None:
+        """Give the days in which something was recorded; all of a day may have been erased since."""
+        with self._files.wrapped() as connection, connection.snapshot() as sql:
+            return questions.span(sql, questions.services(sql, scope))
+
+    def clientele(self, page: Clientele) -> list[tuple[str, Knowledge]]:
+        """Give a page of visitors with their knowledge."""
+        with self._files.wrapped() as connection:
+            return questions.clientele(connection.sql, page)
 
     def erase(self, namespace: str, key: str, time_us: int) -> dict[str, int]:
         """Erase a visitor from both files; an erasure cut short is finished by the next batch."""
@@ -177,6 +204,7 @@ class SQLiteStorage(Storage):
         with connection.transaction(_BATCH_TIMEOUT_SECONDS) as sql:
             gone = erasure.erase_history(sql, namespace, key, hashes, time_us)
             gone["dispatches"] = erase_dispatches(sql, namespace, key)
+        self._figures.forget_changed(lambda: all_marks(connection.sql))
         with connection.preferences_transaction(_BATCH_TIMEOUT_SECONDS) as sql:
             erasure.mark_finished(sql, namespace, key, time_us)
         connection.checkpoint(truncate=True)

@@ -6,26 +6,34 @@ import msgspec
 
 from alias_middleware.history import Knowledge
 
+_NEVER = 1 << 32
+"""A day after all others."""
+
 
 class Presence(msgspec.Struct, array_like=True):
     """Where a visitor's events at one service begin, and where each channel's end.
 
-    The first moment, its day and its channel; the last moment by channel. Microseconds.
+    The first moment and its day; the last moment by channel. Microseconds.
     """
 
     first_us: int
     first_day: int
-    first_channel: str
     last_us: dict[str, int]
 
 
 class Chronicle(Knowledge, array_like=True):
     """Knowledge, and where it ends: what a visitor's row keeps. Who wants knowledge only reads its beginning.
 
-    `presence` is by service id.
+    `presence` is by service id. `days`: the first and the last local day on which he has events of any kind.
     """
 
     presence: dict[int, Presence] = msgspec.field(default_factory=dict)
+    days: tuple[int, int] = (_NEVER, 0)
+
+    def span(self, first: int, last: int) -> None:
+        """Widen the days on which he has events."""
+        if first < self.days[0] or self.days[1] < last:
+            self.days = min(first, self.days[0]), max(last, self.days[1])
 
 
 class VisitorRow(msgspec.Struct):

@@ -9,6 +9,9 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
+from alias_middleware.storage.sqlite.chronicle import Chronicle, decode_chronicle
+from alias_middleware.storage.sqlite.marks import ServiceDay, mark_changed
+
 TOMBSTONE = "tombstone"
 """The purpose under which erased visitors are hashed."""
 
@@ -34,25 +37,36 @@ def erase_history(
     before = erased_at(sql, "main", namespace, hashes) or 0
     _clear(sql, "main", namespace, hashes)
     sql.execute("INSERT INTO main.tombstones VALUES (?, ?, ?)", (namespace, hashes[0], max(before, time_us)))
-    row = sql.execute("SELECT id FROM visitors WHERE namespace = ? AND key = ?", (namespace, key)).fetchone()
+    row = sql.execute(
+        "SELECT id, knowledge FROM visitors WHERE namespace = ? AND key = ?", (namespace, key)
+    ).fetchone()
     if row is None:
-        return {"events": 0, "orders": 0, "refunds": 0, "visitor_days": 0, "visitors": 0}
-    days = sql.execute("SELECT DISTINCT service, day FROM visitor_days WHERE visitor = ?", row).fetchall()
-    gone = {
-        "events": sum(
-            sql.execute("DELETE FROM events WHERE day = ? AND visitor = ?", (day, *row)).rowcount
-            for day in {day for _, day in days}
-        )
-    }
+        return {"events": 0, "orders": 0, "refunds": 0, "arrivals": 0, "visitors": 0}
+    visitor, chronicle = row[0], decode_chronicle(row[1])
+    gone = {"events": _erase_events(sql, visitor, chronicle)}
     for table in ("orders", "refunds"):
-        gone[table] = sql.execute(f"DELETE FROM {table} WHERE visitor = ?", row).rowcount
-    gone["visitor_days"] = sum(
+        gone[table] = sql.execute(f"DELETE FROM {table} WHERE visitor = ?", (visitor,)).rowcount
+    gone["arrivals"] = sum(
         sql.execute(
-            "DELETE FROM visitor_days WHERE service = ? AND day = ? AND visitor = ?", (service, day, *row)
+            "DELETE FROM arrivals WHERE service = ? AND day = ? AND visitor = ?",
+            (service, presence.first_day, visitor),
         ).rowcount
-        for service, day in days
+        for service, presence in chronicle.presence.items()
     )
-    gone["visitors"] = sql.execute("DELETE FROM visitors WHERE id = ?", row).rowcount
+    gone["visitors"] = sql.execute("DELETE FROM visitors WHERE id = ?", (visitor,)).rowcount
+    return gone
+
+
+def _erase_events(sql: sqlite3.Connection, visitor: int, chronicle: Chronicle) -> int:
+    """Delete raw events day by day and mark their days as changed."""
+    gone = 0
+    touched: set[ServiceDay] = set()
+    for day in range(chronicle.days[0], chronicle.days[1] + 1):
+        rows = sql.execute("DELETE FROM events WHERE day = ? AND visitor = ? RETURNING service", (day, visitor))
+        services = [service for (service,) in rows]
+        gone += len(services)
+        touched.update((service, day) for service in services)
+    mark_changed(sql, touched, 0)
     return gone
 
 

@@ -193,14 +193,14 @@ class Files:
 
     def _open(self) -> Connection:
         for path in (self.history, self.preferences):
-            _create_private(path)
+            create_private(path)
         sql = sqlite3.connect(
             self.history, timeout=_OPENING_TIMEOUT_SECONDS, isolation_level=None, check_same_thread=False
         )
         try:
             sql.execute("ATTACH DATABASE ? AS preferences", (str(self.preferences),))
             for schema, steps, synchronous in _SCHEMAS:
-                _log_ahead(sql, schema)
+                log_ahead(sql, schema)
                 sql.execute(f"PRAGMA {schema}.synchronous = {synchronous}")
                 migrate(sql, schema, steps)
             sql.execute(f"PRAGMA wal_autocheckpoint = {_REQUEST_CHECKPOINT_PAGES}")
@@ -272,7 +272,7 @@ def _close_before_fork() -> None:
 os.register_at_fork(before=_close_before_fork)
 
 
-def _log_ahead(sql: sqlite3.Connection, schema: str) -> None:
+def log_ahead(sql: sqlite3.Connection, schema: str) -> None:
     """Switch a file to its write-ahead log.
 
     Where several processes open a new file at once SQLite refuses all but one, without waiting: they would wait
@@ -297,7 +297,7 @@ def _file_identity(path: Path) -> tuple[int, int] | None:
     return status.st_dev, status.st_ino
 
 
-def _create_private(path: Path) -> None:
+def create_private(path: Path) -> None:
     """Make a missing file readable by its owner only: it will hold personal data."""
     with suppress(FileExistsError):
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))

@@ -1,4 +1,4 @@
-"""Folding a batch of events into the history file: raw events, days, knowledge; `orders` has the money.
+"""Folding a batch of events into the history file: raw events, arrivals, knowledge; `orders` has the money.
 
 Everything here runs inside the writer's one transaction. Rows are gathered in memory and written sorted, many
 at a time. `presence` remembers where each visitor's streams end, so that events in order need no look-up;
@@ -23,22 +23,13 @@ from alias_middleware.storage.sqlite.chronicle import (
     decode_chronicle,
     encode_chronicle,
 )
+from alias_middleware.storage.sqlite.marks import mark_changed
 from alias_middleware.storage.sqlite.orders import OrderBook
 from alias_middleware.storage.sqlite.rows import insert_rows, select_by_keys
 
 _VISITORS = "SELECT key, id, not_before, knowledge FROM visitors WHERE namespace = ? AND key IN"
 _KEEP_VISITOR = "ON CONFLICT (namespace, key) DO UPDATE SET knowledge = excluded.knowledge"
-_ADD_DAY = """
-    ON CONFLICT (service, day, visitor, channel) DO UPDATE SET
-        page_views = page_views + excluded.page_views,
-        visits = visits + excluded.visits,
-        arrival = arrival + excluded.arrival
-"""
 _IS_STORED = "SELECT 1 FROM events WHERE day = ? AND visitor = ? AND time_us = ? AND id = ?"
-
-
-Day = tuple[int, int, int, str]
-"""Service id, local day, visitor id, channel."""
 
 
 class Fold:
@@ -58,11 +49,13 @@ class Fold:
         self._sql = sql
         self._tombstone = tombstone
         self._refusals = refusals
-        self._orders = OrderBook(sql)
+        self._touched: set[tuple[int, int]] = set()
+        self._orders = OrderBook(sql, self._touched)
         self._services: dict[Origin, tuple[int, int]] = {}
         self._latest: tuple[Origin | None, tuple[int, int]] = (None, (0, 0))
         self._next_visitor: int = sql.execute("SELECT ifnull(max(id), 0) + 1 FROM visitors").fetchone()[0]
-        self._days: dict[Day, list[int]] = {}
+        self._margin = 1
+        self._arrived: list[tuple[object, ...]] = []
         self._events: list[tuple[object, ...]] = []
         self.outcome = Outcome()
 
@@ -116,16 +109,14 @@ class Fold:
         for entry in entries:
             event = entry.event
             time_us, day = event.time_us, event.day
-            begins = time_us - latest > gap_us
+            chronicle.visits += time_us - latest > gap_us
             latest = time_us
-            change = self._day(service, day, visitor.id, channel)
-            change[0] += 1
-            change[1] += begins
-            chronicle.visits += begins
+            self._touched.add((service, day))
             self._events.append((day, visitor.id, time_us, entry.id, service, channel, "v", body_of(event)))
         presence.last_us[channel] = latest
         chronicle.page_views += len(entries)
         chronicle.see(latest)
+        chronicle.span(entries[0].event.day, day)
         self.outcome.stored += len(entries)
         return True
 
@@ -145,6 +136,7 @@ class Fold:
                 (origin.service, origin.namespace),
             ).fetchone()
             self._services[origin] = known
+            self._margin = max(self._margin, visits.margin_days(known[1]))
         self._latest = origin, known
         return known
 
@@ -224,19 +216,17 @@ class Fold:
         shown = [entry for entry in new if forms_visit(entry.event)]
         shown.sort(key=lambda entry: entry.event.time_us)
         for entry in new:
-            shows = isinstance(entry.event, PageView)
-            self._day(service, entry.event.day, visitor.id, channel)[0] += shows
-            visitor.chronicle.page_views += shows
+            day = entry.event.day
+            self._touched.add((service, day))
+            visitor.chronicle.span(day, day)
+            visitor.chronicle.page_views += isinstance(entry.event, PageView)
         if shown or gone:
             last_us = presence.last_us.get(channel) if presence else None
-            starts: Mapping[int, int]
             if gone or (last_us is not None and shown[0].event.time_us < last_us):
-                starts = visits.starts_around(self._sql, stream, shown, gone)
+                begun = visits.begun_around(self._sql, stream, shown, gone)
             else:
-                starts = visits.starts_after(last_us, shown, stream.gap_us)
-            for day, number in starts.items():
-                self._day(service, day, visitor.id, channel)[1] += number
-                visitor.chronicle.visits += number
+                begun = visits.begun_after(last_us, shown, stream.gap_us)
+            visitor.chronicle.visits += begun
             self._remember(visitor, stream, shown, gone)
         if gone:
             self._remove(visitor.id, gone)
@@ -246,10 +236,6 @@ class Fold:
             for entry in new
         )  # fmt: skip
 
-    def _day(self, service: int, day: int, visitor: int, channel: str) -> list[int]:
-        """The change of one visitor-day: page views, visits, arrival."""
-        return self._days.setdefault((service, day, visitor, channel), [0, 0, 0])
-
     def _remember(self, visitor: VisitorRow, stream: visits.Stream, shown: list[Entry], gone: list[Entry]) -> None:
         """Keep where the visitor's stream begins and ends, and the day on which he arrived."""
         service, channel = stream.service, stream.channel
@@ -257,23 +243,17 @@ class Fold:
         if shown:
             first = shown[0].event
             if presence is None:
-                presence = Presence(first.time_us, first.day, channel, {})
-                visitor.presence[service] = presence
-                self._day(service, first.day, visitor.id, channel)[2] += 1
+                presence = visitor.presence[service] = Presence(first.time_us, first.day, {})
+                self._arrived.append((service, first.day, visitor.id))
             elif first.time_us < presence.first_us:
-                self._day(service, presence.first_day, visitor.id, presence.first_channel)[2] -= 1
-                self._day(service, first.day, visitor.id, channel)[2] += 1
-                presence.first_us, presence.first_day, presence.first_channel = (
-                    first.time_us,
-                    first.day,
-                    channel,
-                )
+                self._arrive_earlier(visitor.id, service, presence.first_day, first.day)
+                presence.first_us, presence.first_day = first.time_us, first.day
             last_us = shown[-1].event.time_us
             presence.last_us[channel] = max(last_us, presence.last_us.get(channel, last_us))
             visitor.chronicle.see(first.time_us)
             visitor.chronicle.see(last_us)
         if gone and presence is not None:
-            staying_us = visits.last_without(self._sql, stream, shown, gone)
+            staying_us = visits.last_without(self._sql, stream, visitor.chronicle.days, shown, gone)
             if staying_us is None:
                 del presence.last_us[channel]
             else:
@@ -281,6 +261,18 @@ class Fold:
             visitor.chronicle.last_seen = max(
                 moment for one in visitor.presence.values() for moment in one.last_us.values()
             )
+
+    def _arrive_earlier(self, visitor: int, service: int, day: int, earlier: int) -> None:
+        """Move a visitor's arrival, which may be one of this very batch."""
+        if earlier == day:
+            return
+        self._touched.add((service, day))
+        arrival = (service, day, visitor)
+        if arrival in self._arrived:
+            self._arrived.remove(arrival)
+        else:
+            self._sql.execute("DELETE FROM arrivals WHERE service = ? AND day = ? AND visitor = ?", arrival)
+        self._arrived.append((service, earlier, visitor))
 
     def _remove(self, visitor: int, gone: list[Entry]) -> None:
         self._sql.executemany(
@@ -293,5 +285,6 @@ class Fold:
         insert_rows(self._sql, "visitors", visitors, conflict=_KEEP_VISITOR)
         self._events.sort()
         insert_rows(self._sql, "events", self._events)
-        days = [(*day, *change) for day, change in sorted(self._days.items())]
-        insert_rows(self._sql, "visitor_days", days, conflict=_ADD_DAY)
+        self._arrived.sort()
+        insert_rows(self._sql, "arrivals", self._arrived)
+        mark_changed(self._sql, self._touched, self._margin)

@@ -33,9 +33,10 @@ class _Kept(NamedTuple):
 class OrderBook:
     """One batch's orders and refunds, visitor by visitor."""
 
-    def __init__(self, sql: sqlite3.Connection) -> None:
-        """Work in `sql`'s open transaction."""
+    def __init__(self, sql: sqlite3.Connection, touched: set[tuple[int, int]]) -> None:
+        """Work in `sql`'s open transaction; `touched` learns of each (service, day) whose orders change."""
         self._sql = sql
+        self._touched = touched
 
     def settle(
         self, visitor: int, knowledge: Knowledge, entries: list[Entry], service: Service, outcome: Outcome
@@ -108,7 +109,9 @@ class OrderBook:
         )
         order = entry.event
         settled = settle(order.amount, (amount for (amount,) in refunds))
+        self._touched.add((place[1], order.day))
         if kept is not None and isinstance(kept.entry.event, Purchase):
+            self._touched.add((place[1], kept.entry.event.day))
             knowledge.orders -= not kept.settled.cancelled
             knowledge.earn(kept.entry.event.currency, -kept.settled.net)
         knowledge.orders += not settled.cancelled

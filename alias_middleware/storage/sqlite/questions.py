@@ -1,73 +1,102 @@
-"""Questions to the history file: totals over an interval, one visitor's history, counters and positions."""
+"""Questions to the history file: one visitor's history, pages of visitors, erasures, counters and positions.
+
+Roll-ups have a module of their own, `answers`.
+"""
 
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Collection, Iterator
 
-from alias_middleware.events import Event, restore
-from alias_middleware.statistics import Baskets, Totals
-from alias_middleware.storage.base import Ledger
+from alias_middleware.events import Channel, Event, restore
+from alias_middleware.history import Knowledge
+from alias_middleware.profile import decode_knowledge
+from alias_middleware.rollups.model import Days
+from alias_middleware.storage.base import Clientele, Ledger, Scope
+from alias_middleware.storage.sqlite.chronicle import decode_chronicle
 
-_IN_INTERVAL = "service IN (SELECT id FROM services WHERE service = :service) AND day >= :since AND day < :until"
-
-_PRESENCE = f"""
-    SELECT count(*) FILTER (WHERE views > 0), ifnull(sum(arrived) FILTER (WHERE views > 0), 0),
-        ifnull(sum(views), 0), ifnull(sum(begun), 0)
-    FROM (SELECT sum(page_views) AS views, sum(visits) AS begun, max(arrival) AS arrived
-          FROM visitor_days WHERE {_IN_INTERVAL} GROUP BY visitor)
+_SERVICES = """
+    SELECT s.id, (SELECT visit_gap_us FROM services WHERE service = s.service ORDER BY id LIMIT 1)
+    FROM services s WHERE CASE WHEN :service IS NULL THEN s.namespace = :namespace ELSE s.service = :service END
 """
-_ORDERS = f"""
-    SELECT count(DISTINCT visitor) FILTER (WHERE NOT cancelled), ifnull(sum(cancelled), 0)
-    FROM orders WHERE {_IN_INTERVAL}
-"""
-_BASKETS = f"""
-    SELECT currency, number, count(*), sum(revenue)
-    FROM (SELECT currency, count(*) AS number, sum(net) AS revenue
-          FROM orders WHERE {_IN_INTERVAL} AND NOT cancelled GROUP BY currency, visitor)
-    GROUP BY currency, number ORDER BY currency, number
-"""
-_UNIDENTIFIED = f"SELECT ifnull(sum(page_views), 0) FROM unidentified WHERE {_IN_INTERVAL}"
 _ERASED = """
-    SELECT count(*) FROM tombstones WHERE erased_us >= :erased_since
-        AND namespace IN (SELECT namespace FROM services WHERE service = :service)
+    SELECT count(*) FROM tombstones WHERE erased_us >= :since
+        AND namespace IN (SELECT namespace FROM services WHERE id IN (SELECT value FROM json_each(:services)))
 """
-_HISTORY = """
-    SELECT e.kind, e.time_us, e.day, e.channel, e.body
-    FROM (SELECT DISTINCT d.visitor, d.day FROM visitor_days d JOIN visitors v ON v.id = d.visitor
-          WHERE v.namespace = ? AND v.key = ?) days
-    JOIN events e ON e.day = days.day AND e.visitor = days.visitor
-    ORDER BY e.time_us DESC, e.id DESC LIMIT ?
+_DAYS_OF_VISITOR = """
+    WITH RECURSIVE days (day) AS (SELECT :last UNION ALL SELECT day - 1 FROM days WHERE day > :first)
+    SELECT day FROM days WHERE EXISTS (SELECT 1 FROM events WHERE day = days.day AND visitor = :visitor)
 """
+_EVENTS_OF_DAY = """
+    SELECT kind, time_us, day, channel, body FROM events
+    WHERE day = ? AND visitor = ? AND time_us < ? ORDER BY time_us DESC, id DESC
+"""
+_CLIENTELE = """
+    SELECT key, knowledge, ifnull(json_extract(knowledge, :path), 0) AS value FROM visitors
+    WHERE namespace = :namespace AND (:key IS NULL OR value < :value OR (value = :value AND key > :key))
+    ORDER BY value DESC, key LIMIT :limit
+"""
+_EVER = 2**62
 
 
-def totals(sql: sqlite3.Connection, service: str, since: int, until: int, erased_since_us: int) -> Totals:
-    """Count over the local days from `since` to the one before `until`, inside the caller's transaction."""
-    asked = {"service": service, "since": since, "until": until, "erased_since": erased_since_us}
-    visitors, new_visitors, page_views, visits = sql.execute(_PRESENCE, asked).fetchone()
-    clients, cancelled = sql.execute(_ORDERS, asked).fetchone()
-    baskets: dict[str, dict[int, Baskets]] = {}
-    for currency, number, of_clients, revenue in sql.execute(_BASKETS, asked):
-        baskets.setdefault(currency, {})[number] = Baskets(of_clients, revenue)
-    return Totals(
-        visitors=visitors,
-        new_visitors=new_visitors,
-        visits=visits,
-        page_views=page_views,
-        unidentified_page_views=sql.execute(_UNIDENTIFIED, asked).fetchone()[0],
-        clients=clients,
-        cancelled_orders=cancelled,
-        baskets=baskets,
-        erased=sql.execute(_ERASED, asked).fetchone()[0],
+def services(sql: sqlite3.Connection, scope: Scope) -> dict[int, int]:
+    """Give the ids of a scope's services, with their visit gaps in microseconds."""
+    asked = {"service": scope.service, "namespace": scope.namespace}
+    return dict(sql.execute(_SERVICES, asked).fetchall())
+
+
+def erased(sql: sqlite3.Connection, ids: Collection[int], since_us: int) -> int:
+    """Count the visitors erased since an instant (microseconds) in the namespaces of services."""
+    asked = {"since": since_us, "services": f"[{','.join(map(str, ids))}]"}
+    number: int = sql.execute(_ERASED, asked).fetchone()[0]
+    return number
+
+
+def span(sql: sqlite3.Connection, ids: Collection[int]) -> Days | None:
+    """Give the days between the first and the last that anything was recorded on, by any of some services."""
+    query = "SELECT min(day), max(day) FROM changes WHERE service = ?"
+    known = [row for id_ in ids if (row := sql.execute(query, (id_,)).fetchone())[0] is not None]
+    return (min(first for first, _ in known), max(last for _, last in known) + 1) if known else None
+
+
+def history(sql: sqlite3.Connection, namespace: str, key: str, limit: int, before_us: int | None) -> list[Event]:
+    """Give a visitor's latest events before an instant, newest first; only his own days are read."""
+    row = sql.execute(
+        "SELECT id, knowledge FROM visitors WHERE namespace = ? AND key = ?", (namespace, key)
+    ).fetchone()
+    events: list[Event] = []
+    if row is None:
+        return events
+    upto = _EVER if before_us is None else before_us
+    for kind, time_us, day, channel, body in _events(sql, row[0], decode_chronicle(row[1]).days, upto):
+        if len(events) >= limit and (not events or events[-1].time_us != time_us):
+            break
+        events.append(restore(kind, key, time_us=time_us, day=day, channel=channel, body=body))
+    return events
+
+
+def _events(
+    sql: sqlite3.Connection, visitor: int, days: tuple[int, int], before_us: int
+) -> Iterator[tuple[str, int, int, Channel, bytes]]:
+    asked = {"visitor": visitor, "first": days[0], "last": days[1]}
+    for (day,) in sql.execute(_DAYS_OF_VISITOR, asked):
+        yield from sql.execute(_EVENTS_OF_DAY, (day, visitor, before_us))
+
+
+def clientele(sql: sqlite3.Connection, page: Clientele) -> list[tuple[str, Knowledge]]:
+    """Give a page of visitors with their knowledge."""
+    path = f"$[{Knowledge.__struct_fields__.index(page.order_by)}]"
+    rows = sql.execute(
+        _CLIENTELE,
+        {
+            "path": f'{path}."{page.currency}"' if page.order_by == "revenue" else path,
+            "namespace": page.namespace,
+            "key": page.after.key if page.after else None,
+            "value": page.after.value if page.after else None,
+            "limit": page.limit,
+        },
     )
-
-
-def history(sql: sqlite3.Connection, namespace: str, key: str, limit: int) -> list[Event]:
-    """Give a visitor's latest events, newest first; only his own days are read."""
-    rows = sql.execute(_HISTORY, (namespace, key, limit))
-    return [
-        restore(kind, key, time_us=time_us, day=day, channel=channel, body=body)
-        for kind, time_us, day, channel, body in rows
-    ]
+    return [(key, decode_knowledge(knowledge)) for key, knowledge, _ in rows]
 
 
 def ledger(sql: sqlite3.Connection) -> Ledger:

@@ -1,4 +1,4 @@
-"""The tables of the SQLite storage's two files, as numbered migrations that only ever grow.
+"""The tables of the SQLite storage's three files, as numbered migrations that only ever grow.
 
 The history file is written by the one elected writer; the preferences file by every request. Both are in
 WAL mode. `events` is clustered by local day, so that a day's writes stay together however long the history.
@@ -41,17 +41,18 @@ HISTORY: Sequence[str] = (
         body BLOB NOT NULL,
         PRIMARY KEY (day, visitor, time_us, id)
     ) WITHOUT ROWID;
-    CREATE TABLE visitor_days (
+    CREATE TABLE arrivals (
         service INTEGER NOT NULL,
         day INTEGER NOT NULL,
         visitor INTEGER NOT NULL,
-        channel TEXT NOT NULL,
-        page_views INTEGER NOT NULL,
-        visits INTEGER NOT NULL,
-        arrival INTEGER NOT NULL,
-        PRIMARY KEY (service, day, visitor, channel)
+        PRIMARY KEY (service, day, visitor)
     ) WITHOUT ROWID;
-    CREATE INDEX days_of_visitor ON visitor_days (visitor, day);
+    CREATE TABLE changes (
+        service INTEGER NOT NULL,
+        day INTEGER NOT NULL,
+        mark INTEGER NOT NULL,
+        PRIMARY KEY (service, day)
+    ) WITHOUT ROWID;
     CREATE TABLE orders (
         visitor INTEGER NOT NULL,
         service INTEGER NOT NULL,
@@ -101,7 +102,11 @@ HISTORY: Sequence[str] = (
     """,
     CONTACT,
 )
-"""The history file, step by step. `arrival` marks the day of a visitor's first event at a service."""
+"""The history file, step by step.
+
+`arrivals` has the day of each visitor's first event at a service. `changes` marks each day of a service with a
+number that is drawn anew whenever what its roll-up is made of changes: roll-ups are kept in a file of their own.
+"""
 
 PREFERENCES: Sequence[str] = (
     """
@@ -130,6 +135,26 @@ PREFERENCES: Sequence[str] = (
     """,
 )
 """The preferences file. `unfinished_key` is set while an erasure has still to reach the history file."""
+
+FIGURES: Sequence[str] = (
+    """
+    CREATE TABLE days (
+        service INTEGER NOT NULL,
+        day INTEGER NOT NULL,
+        mark INTEGER NOT NULL,
+        PRIMARY KEY (service, day)
+    ) WITHOUT ROWID;
+    CREATE TABLE sections (
+        service INTEGER NOT NULL,
+        section TEXT NOT NULL,
+        channel TEXT NOT NULL,
+        day INTEGER NOT NULL,
+        body BLOB NOT NULL,
+        PRIMARY KEY (service, section, channel, day)
+    ) WITHOUT ROWID;
+    """,
+)
+"""The file of roll-ups, which may be deleted at any time. A day's arrivals have the channel ''."""
 
 
 def migrate(connection: sqlite3.Connection, schema: str, steps: Sequence[str]) -> None:

@@ -11,6 +11,7 @@ from alias_middleware.profile import StoredProfile
 from alias_middleware.storage.base import Batch
 from alias_middleware.storage.outbox import Suppression
 from alias_middleware.storage.sqlite import SQLiteStorage, erasure
+from alias_middleware.testing._contract_case import counted
 from alias_middleware.testing._contract_erasure import populate
 from alias_middleware.testing.histories import KEY, NEWS, Teller, instant
 
@@ -68,7 +69,7 @@ def test_a_crash_only_delays_it(
     finish(storage)
     assert files_with(tmp_path, KEY) == []
     assert storage.read_profile(SPACE, KEY) == StoredProfile()
-    assert storage.totals("news", 1, 10**6, erased_since_us=0).erased == 1
+    assert counted(storage, "news", 1, 10**6).erased == 1
     early = Teller().view("2026-03-02T12:00")
     assert storage.apply(Batch(entries=[early])).dropped == {"erased": 1}
 

@@ -19,6 +19,7 @@ from alias_middleware.errors import StorageCorrupt, StorageUnavailable
 from alias_middleware.profile import StoredProfile
 from alias_middleware.storage.base import Batch
 from alias_middleware.storage.sqlite import SQLiteStorage
+from alias_middleware.testing._contract_case import counted
 from alias_middleware.testing._contract_profiles import op, preferences
 from alias_middleware.testing.histories import KEY, NEWS, Teller, change
 
@@ -47,7 +48,7 @@ USES: list[Callable[[SQLiteStorage], object]] = [
     lambda storage: storage.apply(Batch(entries=[Teller().view(NOON)])),
     lambda storage: storage.ledger(),
     lambda storage: storage.history(SPACE, KEY, 1),
-    lambda storage: storage.totals("news", 1, 2, erased_since_us=0),
+    lambda storage: counted(storage, "news", 1, 2),
     lambda storage: storage.erase(SPACE, KEY, 1),
 ]
 """Every way to the files that looks whether they are still the same; a read of a profile looks now and then."""

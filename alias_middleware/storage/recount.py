@@ -1,0 +1,67 @@
+"""Rolling up whole histories held in memory, day by day: what the memory storage does at every question."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+from alias_middleware.events import Channel
+from alias_middleware.history import forms_visit, settled_orders
+from alias_middleware.rollups.days import Order, Sighting, roll_up, sighting_of
+from alias_middleware.rollups.model import Rollup
+from alias_middleware.storage.base import Entry
+
+
+def days_of(
+    people: Sequence[Sequence[Entry]],
+    services: Mapping[str, int],
+    unidentified: Mapping[tuple[str, int], int],
+    channel: Channel | None,
+) -> dict[int, list[Rollup]]:
+    """Roll up every local day of some services, given with their visit gaps (microseconds).
+
+    `people`: each visitor's counted events; his place in it is his number.
+    """
+    days: dict[int, list[Rollup]] = defaultdict(list)
+    for service, gap_us in services.items():
+        for day, rollup in _days_of_service(people, service, gap_us, channel):
+            days[day].append(rollup)
+    for (_, day), page_views in unidentified.items():
+        rollup = Rollup()
+        rollup.arrivals.unidentified = page_views
+        days[day].append(rollup)
+    return days
+
+
+def _days_of_service(
+    people: Sequence[Sequence[Entry]], service: str, gap_us: int, channel: Channel | None
+) -> list[tuple[int, Rollup]]:
+    sightings: dict[int, list[Sighting]] = defaultdict(list)
+    orders: dict[int, list[Order]] = defaultdict(list)
+    rolled = []
+    for visitor, entries in enumerate(people):
+        events = [entry.event for entry in entries if entry.origin.service == service]
+        events.sort(key=lambda event: event.time_us)
+        seen = [event for event in events if forms_visit(event)]
+        for event in seen:
+            sightings[event.day].append(sighting_of(event, visitor))
+        for order, settled in settled_orders(events):
+            orders[order.day].append(
+                Order(visitor, order.time_us, order.channel, order.currency, settled, order.items)
+            )
+        if seen:
+            rollup = Rollup()
+            rollup.arrivals.arrived.add(visitor)
+            rolled.append((seen[0].day, rollup))
+    before: dict[tuple[int, Channel], int] = {}
+    for day in sorted(sightings.keys() | orders.keys()):
+        channels = roll_up(sightings[day], orders[day], before, gap_us)
+        rolled += [(day, rollup) for name, rollup in channels.items() if channel in (None, name)]
+        _pass(before, sightings[day])
+    return rolled
+
+
+def _pass(before: dict[tuple[int, Channel], int], sightings: Sequence[Sighting]) -> None:
+    """Remember where each stream stands at the end of a day."""
+    for sighting in sightings:
+        before[sighting.visitor, sighting.channel] = sighting.time_us

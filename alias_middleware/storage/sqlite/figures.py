@@ -1,0 +1,159 @@
+"""The file of roll-ups beside the history: derived, deletable at any time, never in the way of a question."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+
+from alias_middleware.rollups.coding import decode_section, encode_section
+from alias_middleware.rollups.model import SECTIONS, Rollup, Section
+from alias_middleware.storage.sqlite.days import OF_THE_SERVICE
+from alias_middleware.storage.sqlite.files import DRIVER_ERRORS, create_private, log_ahead
+from alias_middleware.storage.sqlite.marks import ServiceDay
+from alias_middleware.storage.sqlite.schema import FIGURES, migrate
+
+_KEEP_TIMEOUT_SECONDS = 0.2
+_FORGET_TIMEOUT_SECONDS = 5.0
+_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+Rolled = dict[str, Rollup]
+"""A service's day by channel."""
+
+
+class FiguresFile:
+    """The roll-ups that were kept, each with the mark of the day's events that it was made of."""
+
+    def __init__(self, path: Path) -> None:
+        """Keep roll-ups in `path`. Nothing is opened yet."""
+        self._path = path
+
+    @contextmanager
+    def _opened(self, timeout: float) -> Iterator[sqlite3.Connection]:
+        create_private(self._path)
+        with closing(sqlite3.connect(self._path, timeout=timeout, isolation_level=None)) as sql:
+            try:
+                log_ahead(sql, "main")
+                sql.execute("PRAGMA main.synchronous = NORMAL")
+                sql.execute("PRAGMA secure_delete = ON")
+                migrate(sql, "main", FIGURES)
+                yield sql
+            except sqlite3.DatabaseError as error:
+                if error.sqlite_errorcode & 0xFF in _DAMAGED:
+                    self._discard()
+                raise
+
+    def _discard(self) -> None:
+        """Delete a damaged file: it is made anew."""
+        for suffix in ("", "-wal", "-shm"):
+            with suppress(FileNotFoundError):
+                self._path.with_name(self._path.name + suffix).unlink()
+
+    def find(
+        self, marks: Mapping[ServiceDay, int], channels: Sequence[str], sections: Collection[Section]
+    ) -> dict[ServiceDay, Rolled]:
+        """Give the sections that were kept of those days whose marks still hold; nothing when that fails."""
+        if not marks:
+            return {}
+        try:
+            with self._opened(_KEEP_TIMEOUT_SECONDS) as sql:
+                sql.execute("BEGIN")
+                return _find(sql, marks, channels, sections)
+        except DRIVER_ERRORS:
+            return {}
+
+    def keep(
+        self,
+        rolled: Mapping[ServiceDay, Rolled],
+        marks: Mapping[ServiceDay, int],
+        marks_now: Callable[[], Mapping[ServiceDay, int]],
+    ) -> bool:
+        """Keep roll-ups made under `marks`; False when the file is busy or unusable.
+
+        Those whose marks have changed by `marks_now`, asked for while the file is locked, are left out: after
+        an erasure nothing brings back what it deleted here.
+        """
+        try:
+            with self._opened(_KEEP_TIMEOUT_SECONDS) as sql:
+                sql.execute("BEGIN IMMEDIATE")
+                now = marks_now()
+                for day, channels in rolled.items():
+                    if now.get(day) == marks[day]:
+                        _replace(sql, day, marks[day], channels)
+                sql.execute("COMMIT")
+        except DRIVER_ERRORS:
+            return False
+        return True
+
+    def forget_changed(self, marks_now: Callable[[], Mapping[ServiceDay, int]]) -> None:
+        """Delete what was kept of days that have changed: a person's erasure leaves nothing behind.
+
+        Raises:
+            sqlite3.Error: the file is busy; a damaged one is deleted.
+        """
+        if not self._path.exists():
+            return
+        with self._opened(_FORGET_TIMEOUT_SECONDS) as sql:
+            sql.execute("BEGIN IMMEDIATE")
+            now = marks_now()
+            for service, day, mark in sql.execute("SELECT service, day, mark FROM days").fetchall():
+                if now.get((service, day)) != mark:
+                    _delete(sql, (service, day))
+            sql.execute("COMMIT")
+            sql.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def _find(
+    sql: sqlite3.Connection,
+    marks: Mapping[ServiceDay, int],
+    channels: Sequence[str],
+    sections: Collection[Section],
+) -> dict[ServiceDay, Rolled]:
+    since, until = min(day for _, day in marks), max(day for _, day in marks) + 1
+    found: dict[ServiceDay, Rolled] = {}
+    for service in {service for service, _ in marks}:
+        rows = sql.execute(
+            "SELECT day, mark FROM days WHERE service = ? AND day >= ? AND day < ?", (service, since, until)
+        )
+        held = {day: {} for day, mark in rows if marks.get((service, day)) == mark}  # type: dict[int, Rolled]
+        for section in sections:
+            for channel in channels if section != "arrivals" else [OF_THE_SERVICE]:
+                bodies = sql.execute(
+                    "SELECT day, body FROM sections "
+                    "WHERE service = ? AND section = ? AND channel = ? AND day >= ? AND day < ?",
+                    (service, section, channel, since, until),
+                )
+                for day, body in bodies:
+                    if day in held:
+                        rollup = held[day].setdefault(channel, Rollup())
+                        setattr(rollup, section, decode_section(section, body))
+        found.update({(service, day): rolled for day, rolled in held.items()})
+    return found
+
+
+def _replace(sql: sqlite3.Connection, day: ServiceDay, mark: int, channels: Rolled) -> None:
+    _delete(sql, day)
+    sql.execute("INSERT INTO days VALUES (?, ?, ?)", (*day, mark))
+    sql.executemany(
+        "INSERT INTO sections VALUES (?, ?, ?, ?, ?)",
+        [
+            (day[0], section, channel, day[1], encode_section(rollup, section))
+            for channel, rollup in channels.items()
+            for section in SECTIONS
+            if (section == "arrivals") == (channel == OF_THE_SERVICE)
+        ],
+    )
+
+
+def _delete(sql: sqlite3.Connection, day: ServiceDay) -> None:
+    service, ordinal = day
+    sql.execute("DELETE FROM days WHERE service = ? AND day = ?", day)
+    sql.executemany(
+        "DELETE FROM sections WHERE service = ? AND section = ? AND channel = ? AND day = ?",
+        [(service, section, channel, ordinal) for section in SECTIONS for channel in CHANNELS],
+    )
+
+
+CHANNELS = (OF_THE_SERVICE, "web", "sms")
+"""What a day's roll-ups are kept by."""

@@ -1,0 +1,280 @@
+"""Every figure read off the raw events with plain sets and loops: slow, and written apart from the roll-ups.
+
+What it says is compared with every storage. It knows nothing of bitmaps, roll-ups or days that were kept.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from datetime import tzinfo
+from decimal import Decimal
+from fractions import Fraction
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+from alias_middleware.events import Message, PageView, Purchase
+from alias_middleware.history import forms_visit, settled_orders
+from alias_middleware.local_time import from_micros
+from alias_middleware.storage.base import Entry, Scope
+
+Person = tuple[str, str]
+"""A visitor's namespace and key."""
+
+Row = tuple[Any, ...]
+
+
+class Visit(NamedTuple):
+    """One visit: whose, when it began, and the local day of its first event."""
+
+    person: Person
+    start_us: int
+    day: int
+
+
+class Sale(NamedTuple):
+    """One order with what is left of it."""
+
+    person: Person
+    purchase: Purchase
+    net: int
+    cancelled: bool
+
+
+class Reference:
+    """The figures of a scope, from the events that count."""
+
+    def __init__(
+        self, entries: Iterable[Entry], unidentified: Callable[[int, int], int], scope: Scope, zone: tzinfo
+    ) -> None:
+        """Read `entries`; `unidentified` gives the scope's page views without an alias between two days."""
+        of_service = [
+            entry
+            for entry in entries
+            if scope.service in (None, entry.origin.service)
+            and (scope.service is not None or entry.origin.namespace == scope.namespace)
+        ]
+        self._zone = zone
+        self._unidentified = unidentified
+        self._first_days = self._arrivals(of_service)
+        self._entries = [entry for entry in of_service if scope.channel in (None, entry.event.channel)]
+        self._visits = list(_visits(self._entries))
+        self._sales = [sale for sale in _sales(of_service) if scope.channel in (None, sale.purchase.channel)]
+
+    @staticmethod
+    def _arrivals(entries: Iterable[Entry]) -> dict[Person, int]:
+        first: dict[Person, tuple[int, int]] = {}
+        for entry in entries:
+            if forms_visit(entry.event):
+                moment = (entry.event.time_us, entry.event.day)
+                first[_person(entry)] = min(moment, first.get(_person(entry), moment))
+        return {person: day for person, (_, day) in first.items()}
+
+    def _shown(self, since: int, until: int) -> list[tuple[Person, PageView]]:
+        return [
+            (_person(entry), entry.event)
+            for entry in self._entries
+            if isinstance(entry.event, PageView) and since <= entry.event.day < until
+        ]
+
+    def _visitors(self, since: int, until: int) -> set[Person]:
+        return {
+            _person(entry)
+            for entry in self._entries
+            if isinstance(entry.event, PageView | Message) and since <= entry.event.day < until
+        }
+
+    def _sold(self, since: int, until: int) -> list[Sale]:
+        return [sale for sale in self._sales if since <= sale.purchase.day < until and not sale.cancelled]
+
+    def summary(self, since: int, until: int) -> dict[str, object]:
+        """Give the figures by name."""
+        visitors = self._visitors(since, until)
+        new = {person for person in visitors if since <= self._first_days[person] < until}
+        visits = [visit for visit in self._visits if since <= visit.day < until]
+        sold = self._sold(since, until)
+        every = [sale for sale in self._sales if since <= sale.purchase.day < until]
+        currencies = sorted({sale.purchase.currency for sale in sold})
+        return {
+            "visitors": len(visitors),
+            "new_visitors": len(new),
+            "returning_visitors": len(visitors - new),
+            "visits": len(visits),
+            "page_views": len(self._shown(since, until)),
+            "messages": sum(
+                isinstance(entry.event, Message) and since <= entry.event.day < until for entry in self._entries
+            ),
+            "unidentified_page_views": self._unidentified(since, until),
+            "visits_per_visitor": _rounded(Fraction(len(visits), len(visitors))) if visitors else None,
+            "clients": len({sale.person for sale in sold}),
+            "orders": len(sold),
+            "cancelled_orders": len(every) - len(sold),
+            "revenue": {currency: _money(_nets(sold, currency)) for currency in currencies},
+            "average_basket": {
+                currency: _rounded(_mean(_nets(sold, currency)) / 10**6) for currency in currencies
+            },
+            "average_basket_per_client": {
+                currency: _rounded(_mean(_own_means(sold, currency)) / 10**6) for currency in currencies
+            },
+        }
+
+    def frequency(self, since: int, until: int) -> tuple[dict[str, int], dict[str, int]]:
+        """Give the visitors by number of visits, and the visits by days since the previous one; no zeros."""
+        visitors = self._visitors(since, until)
+        begun = Counter(visit.person for visit in self._visits if since <= visit.day < until)
+        by_visits = Counter(_in_words(begun[person], (10, 20, 50, 100)) for person in visitors)
+        by_days: Counter[str] = Counter()
+        previous: dict[Person, int] = {}
+        for visit in sorted(self._visits, key=lambda visit: (visit.day, visit.start_us)):
+            if since <= visit.day < until:
+                before = previous.get(visit.person)
+                days = None if before is None else visit.day - before
+                by_days["first" if days is None else _in_words(days, (7, 14, 30, 60, 120, 364))] += 1
+            previous[visit.person] = visit.day
+        return dict(by_visits), dict(by_days)
+
+    def pages(self, since: int, until: int) -> list[Row]:
+        """Give path, title, page views, visitors and share, in order."""
+        shown = self._shown(since, until)
+        rows = []
+        for path in {view.path for _, view in shown}:
+            theirs = [(person, view) for person, view in shown if view.path == path]
+            titled = [(view.time_us, view.title) for _, view in theirs if view.title is not None]
+            title = max(titled)[1] if titled else None
+            share = _rounded(Fraction(len(theirs), len(shown)))
+            rows.append((path, title, len(theirs), len({person for person, _ in theirs}), share))
+        return sorted(rows, key=lambda row: (-row[2], row[0]))
+
+    def categories(self, since: int, until: int) -> list[Row]:
+        """Give category, page views, visitors, buyers, revenue and share, in order."""
+        shown, sold = self._shown(since, until), self._sold(since, until)
+        lines = [(sale, item, net) for sale in sold for item, net in _lines(sale)]
+        names = {view.category for _, view in shown} | {item.category for _, item, _ in lines}
+        rows: list[Row] = []
+        for name in names - {None}:
+            viewers = [person for person, view in shown if view.category == name]
+            bought = [(sale, net) for sale, item, net in lines if item.category == name]
+            share = _rounded(Fraction(len(viewers), len(shown))) if shown else None
+            buyers = {sale.person for sale, _ in bought}
+            rows.append((name, len(viewers), len(set(viewers)), len(buyers), _by_currency(bought), share))
+        return sorted(rows, key=lambda row: (-row[1], row[0]))
+
+    def products(self, since: int, until: int) -> list[Row]:
+        """Give sku, name, quantity, orders, buyers and revenue, in order."""
+        lines = [(sale, item, net) for sale in self._sold(since, until) for item, net in _lines(sale)]
+        rows: list[Row] = []
+        for sku in {item.sku for _, item, _ in lines}:
+            theirs = [(sale, item, net) for sale, item, net in lines if item.sku == sku]
+            name = max((sale.purchase.time_us, item.name) for sale, item, _ in theirs)[1]
+            orders = {(sale.person, id(sale.purchase)) for sale, _, _ in theirs}
+            rows.append(
+                (
+                    sku,
+                    name,
+                    sum(item.quantity for _, item, _ in theirs),
+                    len(orders),
+                    len({sale.person for sale, _, _ in theirs}),
+                    _by_currency([(sale, net) for sale, _, net in theirs]),
+                )
+            )
+        return sorted(rows, key=lambda row: (-row[2], row[0]))
+
+    def cohorts(self, bounds: Sequence[int]) -> list[tuple[int, list[int]]]:
+        """Give, for each period between two bounds, the size of its cohort and who of it came later."""
+        rows = []
+        for place, (since, until) in enumerate(pairwise(bounds)):
+            cohort = {
+                person for person in self._visitors(since, until) if since <= self._first_days[person] < until
+            }
+            later = zip(bounds[place:], bounds[place + 1 :], strict=False)
+            rows.append((len(cohort), [len(cohort & self._visitors(*period)) for period in later]))
+        return rows
+
+    def hours(self, since: int, until: int) -> dict[tuple[int, int], tuple[int, int]]:
+        """Give page views and visits by (day of the week, hour), no zeros."""
+        views = Counter(self._hour(view.time_us) for _, view in self._shown(since, until))
+        visits = Counter(self._hour(visit.start_us) for visit in self._visits if since <= visit.day < until)
+        return {hour: (views[hour], visits[hour]) for hour in views | visits}
+
+    def _hour(self, time_us: int) -> tuple[int, int]:
+        local = from_micros(time_us).astimezone(self._zone)
+        return local.isoweekday(), local.hour
+
+
+def _person(entry: Entry) -> Person:
+    return entry.origin.namespace, entry.event.key
+
+
+def _visits(entries: Iterable[Entry]) -> Iterable[Visit]:
+    streams: dict[tuple[Person, str, str], list[Entry]] = defaultdict(list)
+    for entry in entries:
+        if forms_visit(entry.event):
+            streams[_person(entry), entry.origin.service, entry.event.channel].append(entry)
+    for (person, _, _), stream in streams.items():
+        previous: int | None = None
+        for entry in sorted(stream, key=lambda entry: entry.event.time_us):
+            if previous is None or entry.event.time_us > previous + entry.origin.visit_gap_us:
+                yield Visit(person, entry.event.time_us, entry.event.day)
+            previous = entry.event.time_us
+
+
+def _sales(entries: Iterable[Entry]) -> Iterable[Sale]:
+    books: dict[tuple[Person, str], list[Entry]] = defaultdict(list)
+    for entry in entries:
+        books[_person(entry), entry.origin.service].append(entry)
+    for (person, _), theirs in books.items():
+        for purchase, settled in settled_orders([entry.event for entry in theirs]):
+            yield Sale(person, purchase, settled.net, settled.cancelled)
+
+
+def _lines(sale: Sale) -> Iterable[tuple[Any, int]]:
+    """Each line of an order with its part of what is left: in proportion, each sum of lines rounded down."""
+    whole = sale.purchase.amount
+    reached = Fraction(0)
+    for item in sale.purchase.items:
+        before = reached
+        if whole:
+            reached += Fraction(item.amount * sale.net, whole)
+        yield item, int(reached) - int(before)
+
+
+def _nets(sold: Sequence[Sale], currency: str) -> list[int]:
+    return [sale.net for sale in sold if sale.purchase.currency == currency]
+
+
+def _own_means(sold: Sequence[Sale], currency: str) -> list[Fraction]:
+    theirs: dict[Person, list[int]] = defaultdict(list)
+    for sale in sold:
+        if sale.purchase.currency == currency:
+            theirs[sale.person].append(sale.net)
+    return [_mean(nets) for nets in theirs.values()]
+
+
+def _by_currency(bought: Sequence[tuple[Sale, int]]) -> dict[str, Decimal]:
+    currencies = sorted({sale.purchase.currency for sale, _ in bought})
+    return {
+        currency: _money([net for sale, net in bought if sale.purchase.currency == currency])
+        for currency in currencies
+    }
+
+
+def _mean(values: Sequence[int] | Sequence[Fraction]) -> Fraction:
+    return sum(map(Fraction, values), Fraction()) / len(values)
+
+
+def _money(millionths: Sequence[int]) -> Decimal:
+    return Decimal(sum(millionths)) / 10**6
+
+
+def _rounded(value: Fraction) -> Decimal:
+    return Decimal(round(value * 10_000)) / 10_000
+
+
+def _in_words(number: int, limits: Sequence[int]) -> str:
+    """Name the group of a number: itself up to the first limit, then from after one limit to the next."""
+    if number <= limits[0]:
+        return str(number)
+    for low, high in pairwise(limits):
+        if number <= high:
+            return f"{low + 1}-{high}"
+    return f"{limits[-1] + 1}+"
