@@ -12,6 +12,7 @@ AliasError
  +-- EventError             (also ValueError)    a purchase, refund or item cannot be recorded
  +-- ContactError           (also ValueError)    a message, or what is known of its visitor, cannot be judged
  +-- SpoolError                                  the local journal cannot take an event
+ +-- NotAccepted                                 a gateway has certainly not taken a message
  +-- QuotaSpent                                  the month's conversions to phone numbers are spent
  +-- UcpError               (also ValueError)    a UCP frame cannot be read or made
  +-- BlockingCallError      (also RuntimeError)  a call that does I/O was made on the event loop
@@ -29,6 +30,7 @@ __all__ = [
     "ContactError",
     "EventError",
     "MissingExtra",
+    "NotAccepted",
     "ProfileError",
     "ProfileTooLarge",
     "ProfileValueError",
@@ -138,6 +140,14 @@ class SpoolError(AliasError):
         self, detail: str = "", *, reason: Literal["full", "disk_full", "unwritable", "too_large"]
     ) -> None:
         super().__init__(_with_detail(f"the spool cannot take an event ({reason})", detail))
+        self.reason = reason
+
+
+class NotAccepted(AliasError):
+    """A gateway has certainly not taken a message; ``reason`` is a word for counters, such as ``"refused"``."""
+
+    def __init__(self, *, reason: str) -> None:
+        super().__init__(f"the gateway did not take the message ({reason})")
         self.reason = reason
 
 

@@ -144,13 +144,14 @@ class Message(Event, frozen=True, tag="m"):
     """An SMS-MO: what the visitor wrote to a short code.
 
     `offer` is what the short code stood for when the message came, `command` what the text was understood as, as
-    "stop"; None where it was nothing of the kind.
+    "stop"; None where it was nothing of the kind. `paid`: whether the visitor paid for more than the message.
     """
 
     short_code: str
     text: str
     offer: str | None = None
     command: str | None = None
+    paid: bool = False
 
 
 class Unsubscription(Event, frozen=True, tag="u"):

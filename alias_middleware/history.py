@@ -23,8 +23,8 @@ VISIT_GAP_SECONDS = 30 * 60
 class ContactNote(msgspec.Struct, array_like=True, frozen=True, order=True):
     """What the rules of contact need of one SMS-MO, or of the end of a subscription.
 
-    `said` is the command that the message was, "mo" for any other, "unsubscribed" for the end of a subscription;
-    `offer` and `short_code` are "" where there was none.
+    `said` is the command that the message was, "mo" or "paid_mo" for any other, "unsubscribed" for the end of a
+    subscription; `offer` and `short_code` are "" where there was none.
     """
 
     time_us: int
@@ -37,7 +37,8 @@ class ContactNote(msgspec.Struct, array_like=True, frozen=True, order=True):
 def contact_note(service: str, event: Event) -> ContactNote | None:
     """Give what the rules of contact need of an event at a service, None when it is nothing to them."""
     if isinstance(event, Message):
-        return ContactNote(event.time_us, service, event.command or "mo", event.offer or "", event.short_code)
+        said = event.command or ("paid_mo" if event.paid else "mo")
+        return ContactNote(event.time_us, service, said, event.offer or "", event.short_code)
     if isinstance(event, Unsubscription):
         return ContactNote(event.time_us, service, "unsubscribed", event.offer, "")
     return None
@@ -46,7 +47,7 @@ def contact_note(service: str, event: Event) -> ContactNote | None:
 class Knowledge(msgspec.Struct, array_like=True):
     """What is derived from a visitor's history; times in microseconds since the epoch, money in millionths.
 
-    `contacts` are in the order of their times.
+    `contacts` are in the order of their times; `last_page` is the time of the last page view.
     """
 
     first_seen: int | None = None
@@ -56,10 +57,13 @@ class Knowledge(msgspec.Struct, array_like=True):
     orders: int = 0
     revenue: dict[str, int] = {}
     contacts: list[ContactNote] = []
+    last_page: int | None = None
 
     def note(self, service: str, event: Event) -> None:
         """Keep what the rules of contact need of an event."""
-        if (note := contact_note(service, event)) is not None:
+        if isinstance(event, PageView):
+            self.last_page = max(event.time_us, self.last_page or event.time_us)
+        elif (note := contact_note(service, event)) is not None:
             insort(self.contacts, note)
 
     def see(self, time_us: int) -> None:

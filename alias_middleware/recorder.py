@@ -26,7 +26,7 @@ from alias_middleware.errors import BlockingCallError, SettingsError, SpoolError
 from alias_middleware.events import AnyEvent, Event, PageView, Purchase, Refund, TrackedEvent
 from alias_middleware.local_time import LocalDays
 from alias_middleware.profile import Operation, ProfileChange, StoredProfile
-from alias_middleware.records import Tally
+from alias_middleware.records import Identified, Tally
 from alias_middleware.settings import Settings
 from alias_middleware.spool import Spool
 from alias_middleware.storage.base import Origin, Storage
@@ -151,6 +151,20 @@ class Recorder:
         if self._spool_fails or not 0 <= event.begun_us - self._handed_on_us < _HAND_ON_EVERY_US:
             self._appended()
         return True
+
+    def keep(self, event: AnyEvent, identity: int) -> None:
+        """Put an event that brings its id in the spool, durably: its sender may forget it then.
+
+        Raises:
+            SpoolError: it is not kept.
+        """
+        try:
+            self.spool.append(Identified(identity, event))
+            self.spool.sync()
+        except SpoolError as error:
+            self._spool_failed(error)
+            raise
+        self._appended()
 
     def _spool_failed(self, error: SpoolError) -> None:
         """Report that the spool took nothing; one line in the log for a whole outage."""

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import tzinfo
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 from zoneinfo import ZoneInfo
 
 import msgspec
 
+from alias_middleware.contact import COMMANDS, PRESETS, TERRITORIES, FrequencyCap, Policy, ShortCodes, policy
+from alias_middleware.contact.keywords import Verb, first_word
 from alias_middleware.errors import SettingsError
 from alias_middleware.events import PAGE_TYPES
 from alias_middleware.history import VISIT_GAP_SECONDS
@@ -48,6 +50,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     writer_interval: float = 0.5
     storage_timeout: float = 0.25
     raise_errors: bool = False
+    short_codes: ShortCodes = msgspec.field(default_factory=lambda: ShortCodes({}))
+    sms_commands: Mapping[str, Verb] = COMMANDS
+    policy: Policy | str = "fr-operator"
+    territory: str = "metropole"
+    light_gallery_days: int | None = None
+    frequency_cap: FrequencyCap | None = None
     desalias_quota: int = 100
     desalias_quota_scope: Literal["publisher", "service"] = "publisher"
 
@@ -65,6 +73,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def visit_gap_us(self) -> int:
         """The visit gap in microseconds."""
         return round(self.visit_gap * 1_000_000)
+
+    def contact_policy(self) -> Policy:
+        """Whose hours and readings the rules of contact follow."""
+        if isinstance(self.policy, Policy):
+            return self.policy
+        return policy(self.policy, territory=self.territory, zone=self.zone)
 
     def trust(self) -> Trust:
         """Whom the header is believed from."""
@@ -90,8 +104,18 @@ def make_settings(given: dict[str, Any]) -> Settings:
     for name, check in _CHECKS.items():
         if name in checked:
             checked[name] = check(name, checked[name])
+    if "territory" in checked:
+        checked.setdefault("zone", TERRITORIES[checked["territory"]].zone)
     settings = Settings(**checked)
     settings.trust()
+    settings.contact_policy()
+    for entry in settings.short_codes.values():
+        if entry.service != settings.service:
+            raise SettingsError(
+                f"a tracker receives for its own service, {settings.service!r}; those of {entry.service!r} "
+                "belong to that service's tracker",
+                setting="short_codes",
+            )
     if settings.continuity and not settings.secret_keys:
         raise SettingsError(
             "continuity=True encrypts a cookie: give secret_keys=[...], made by `alias-middleware keys`",
@@ -128,6 +152,39 @@ def _zone(setting: str, value: object) -> str:
 def _positive(setting: str, value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
         raise SettingsError("a positive number", setting=setting)
+    return value
+
+
+def _short_codes(setting: str, value: object) -> ShortCodes:
+    if not isinstance(value, Mapping):
+        raise SettingsError("a dict, as {'36123': ShortCode(service=..., offer=...)}", setting=setting)
+    return ShortCodes(value)
+
+
+def _commands(setting: str, value: object) -> Mapping[str, Verb]:
+    verbs = get_args(Verb)
+    if not isinstance(value, Mapping) or not all(
+        isinstance(word, str) and first_word(word) and verb in verbs for word, verb in value.items()
+    ):
+        raise SettingsError(f"a dict of words to one of {', '.join(verbs)}", setting=setting)
+    return {first_word(word): verb for word, verb in value.items()}
+
+
+def _policy(setting: str, value: object) -> object:
+    if not isinstance(value, Policy) and value not in PRESETS:
+        raise SettingsError(f"one of {', '.join(PRESETS)}, or a Policy", setting=setting)
+    return value
+
+
+def _optional_days(setting: str, value: object) -> object:
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+        raise SettingsError("a whole number of days from 1 up", setting=setting)
+    return value
+
+
+def _cap(setting: str, value: object) -> object:
+    if value is not None and not isinstance(value, FrequencyCap):
+        raise SettingsError("a FrequencyCap(messages, period)", setting=setting)
     return value
 
 
@@ -201,6 +258,12 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "writer_interval": _positive,
     "storage_timeout": _positive,
     "raise_errors": _flag,
+    "short_codes": _short_codes,
+    "sms_commands": _commands,
+    "policy": _policy,
+    "territory": _one_of(*TERRITORIES),
+    "light_gallery_days": _optional_days,
+    "frequency_cap": _cap,
     "desalias_quota": _count,
     "desalias_quota_scope": _one_of("publisher", "service"),
 }

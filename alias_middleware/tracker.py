@@ -11,17 +11,22 @@ import time
 import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from fnmatch import translate
 from functools import partial
 from typing import Any
 
 from alias_middleware import census
 from alias_middleware.continuity import COUNTS_WITH, Continuity
+from alias_middleware.desaliasing import Desaliasing
 from alias_middleware.errors import StorageError
 from alias_middleware.exchange import PURPOSE_HEADERS, Exchange, Request, Rules, presented_cookie
 from alias_middleware.figures import Statistics
+from alias_middleware.history import Knowledge
 from alias_middleware.identity import Recognition, Status, visitor_key
 from alias_middleware.privacy import Privacy
+from alias_middleware.reception import Receiver, Reception
+from alias_middleware.recontact import Contact
 from alias_middleware.recorder import Recorder
 from alias_middleware.settings import make_settings
 from alias_middleware.storage import open_storage
@@ -75,6 +80,19 @@ class Tracker:
         """The service's figures."""
         self.privacy = Privacy(self.storage, self._namespace, key_of=self._key_of, now=self._now)
         """Export and erasure."""
+        self.contact = Contact(
+            self.settings,
+            self.storage,
+            key_of=self._key_of,
+            favours=_favours_nothing,
+            now=self._now,
+            entropy=entropy,
+            pause=time.sleep,
+        )
+        """What may be said to visitors, and campaigns."""
+        self.desaliasing = Desaliasing(self.storage.conversions, self.settings, now=self._now, entropy=entropy)
+        """Conversions of aliases to phone numbers, within the operator's quota."""
+        self._receiver = Receiver(self.settings, self.storage, key_of=self._key_of, recorder=self._here)
         self._fork_lock = threading.Lock()
         self._begin()
         atexit.register(_close, weakref.ref(self))
@@ -167,6 +185,32 @@ class Tracker:
         key = self._key_of(alias)
         return Visitor(recorder, Recognition(Status.OK, alias), key, recorder.now(), at_once=True)
 
+    def receive_sms(
+        self, alias: str, short_code: str, text: str, *, at: datetime, message_id: str, paid: bool = False
+    ) -> Reception:
+        """Take what a visitor wrote to a short code: kept for good, and his STOP in force, when this returns.
+
+        `alias` is the OADC of the SMS-MO; where it is no alias the message is counted and nobody is told from it.
+        `at` is the time the operator's gateway gives, `message_id` its id: with both the same a message counts
+        once. `paid` says that the visitor paid for more than the message.
+
+        Raises:
+            EventError: `at` names no instant.
+            SpoolError, StorageError: the message is not kept, or its STOP is not yet in force: do not
+                acknowledge it, let the gateway deliver it again.
+        """
+        return self._receiver.receive(alias, short_code, text, at=at, message_id=message_id, paid=paid)
+
+    def unsubscribed(self, alias: str, offer: str, *, at: datetime) -> None:
+        """Take that a visitor's subscription to an offer has ended: the window of Premium Push opens.
+
+        Raises:
+            ValueError: no alias, or no offer of the operator.
+            EventError: `at` names no instant.
+            SpoolError: it is not kept.
+        """
+        self._receiver.unsubscribed(alias, offer, at=at)
+
     def _key_of(self, alias: str) -> str:
         if not isinstance(alias, str) or not self._source.accepts(alias):
             raise ValueError("that is no alias (its value is not shown)")
@@ -224,6 +268,10 @@ class Tracker:
         if self._owns_storage:
             self.storage.close()
         self._begin()
+
+
+def _favours_nothing(knowledge: Knowledge, category: str) -> bool:
+    return False
 
 
 def _close(tracker: weakref.ref[Tracker]) -> None:

@@ -22,6 +22,7 @@ EXAMPLES = [
     errors.SpoolError(reason="disk_full"),
     errors.BlockingCallError(call="history"),
     errors.QuotaSpent(limit=100, month="2026-03"),
+    errors.NotAccepted(reason="refused"),
     errors.UcpError("is wrong", code=1, field="checksum"),
     errors.ContactError("no such kind", field="kind"),
 ]

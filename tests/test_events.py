@@ -319,7 +319,7 @@ events: st.SearchStrategy[AnyEvent] = st.one_of(
     st.builds(TrackedEvent, *common, texts, st.none() | texts, st.dictionaries(texts, values)),
     st.builds(Purchase, *common, texts, texts, st.lists(items, max_size=3).map(tuple)),
     st.builds(Refund, *common, texts, st.none() | st.integers(1, 2**53)),
-    st.builds(Message, *common, texts, texts, st.none() | texts, st.none() | texts),
+    st.builds(Message, *common, texts, texts, st.none() | texts, st.none() | texts, st.booleans()),
     st.builds(Unsubscription, *common, texts),
 )
 

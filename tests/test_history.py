@@ -125,6 +125,7 @@ def test_knowledge_of_several_streams() -> None:
     assert knowledge == Knowledge(
         first_seen=instant("2026-03-02T12:00"),
         last_seen=instant("2026-03-03T12:00"),
+        last_page=instant("2026-03-02T13:00"),
         visits=4,
         page_views=2,
         orders=2,

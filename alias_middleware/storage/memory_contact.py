@@ -54,6 +54,8 @@ class MemoryOutbox(Outbox):
         self._claimed_us: dict[str, int] = {}
         self._erased: dict[Named, Counter[tuple[State, str]]] = {}
         self._run: set[Named] = set()
+        self._fixed: set[Named] = set()
+        self._optouts: dict[str, str] = {}
 
     def save(self, campaign: StoredCampaign) -> bool:
         """Keep a new campaign."""
@@ -90,6 +92,22 @@ class MemoryOutbox(Outbox):
             yield
         finally:
             self._run.discard(_named(campaign))
+
+    def select(self, campaign: CampaignId, time_us: int) -> None:
+        """Note that the audience is fixed."""
+        self._fixed.add(_named(campaign))
+
+    def is_selected(self, campaign: CampaignId) -> bool:
+        """Tell whether the audience is fixed."""
+        return _named(campaign) in self._fixed
+
+    def declare_optouts(self, service: str, time_us: int, how: str) -> None:
+        """Note how the earlier opt-outs are known."""
+        self._optouts[service] = how
+
+    def optouts_declared(self, service: str) -> str | None:
+        """Tell how the earlier opt-outs are known."""
+        return self._optouts.get(service)
 
     def evidence(self, namespace: str, after: str, limit: int) -> list[Evidence]:
         """Give what is known of a page of visitors."""

@@ -144,6 +144,22 @@ class Outbox(ABC):
         """
 
     @abstractmethod
+    def select(self, campaign: CampaignId, time_us: int) -> None:
+        """Note that everybody the campaign speaks to is queued: its audience is fixed."""
+
+    @abstractmethod
+    def is_selected(self, campaign: CampaignId) -> bool:
+        """Tell whether the campaign's audience is fixed."""
+
+    @abstractmethod
+    def declare_optouts(self, service: str, time_us: int, how: str) -> None:
+        """Note that the opt-outs from before this library are known: imported, or stated that there are none."""
+
+    @abstractmethod
+    def optouts_declared(self, service: str) -> str | None:
+        """Tell how the earlier opt-outs of a service are known, None when they are not."""
+
+    @abstractmethod
     def evidence(self, namespace: str, after: str, limit: int) -> list[Evidence]:
         """Give what is known of up to `limit` visitors with keys after `after`, in the order of their keys."""
 

@@ -28,6 +28,13 @@ CONTACT = """
     CREATE INDEX dispatches_by_state ON dispatches (service, campaign, state, until_us);
     CREATE INDEX dispatches_by_message ON dispatches (message_id) WHERE message_id != '';
     CREATE INDEX contacts_of_visitor ON dispatches (namespace, key, claimed_us) WHERE claimed_us IS NOT NULL;
+    CREATE TABLE contact_notes (
+        service TEXT NOT NULL,
+        what TEXT NOT NULL,
+        time_us INTEGER NOT NULL,
+        how TEXT NOT NULL,
+        PRIMARY KEY (service, what)
+    ) WITHOUT ROWID;
     CREATE TABLE erased_dispatches (
         service TEXT NOT NULL,
         campaign TEXT NOT NULL,
@@ -48,4 +55,6 @@ CONTACT = """
     );
     CREATE INDEX conversions_of_month ON conversions (scope, month, time_us);
 """
-"""`claimed_us` is the time at which a message was marked as being sent, where it counts as a contact."""
+"""`claimed_us` is the time at which a message was marked as being sent, where it counts as a contact.
+
+`contact_notes` say that a campaign's audience is fixed, or how a service's earlier opt-outs are known."""

@@ -115,6 +115,7 @@ class Fold:
             self._events.append((day, visitor.id, time_us, entry.id, service, channel, "v", body_of(event)))
         presence.last_us[channel] = latest
         chronicle.page_views += len(entries)
+        chronicle.note(origin.service, entries[-1].event)
         chronicle.see(latest)
         chronicle.span(entries[0].event.day, day)
         self.outcome.stored += len(entries)

@@ -98,6 +98,32 @@ class SQLiteOutbox(Outbox):
         with _locked(history.with_name(f"{history.name}-campaign-{digest}")):
             yield
 
+    def select(self, campaign: CampaignId, time_us: int) -> None:
+        """Note that the audience is fixed."""
+        self._note(campaign.service, f"selected:{campaign.name}", time_us, "")
+
+    def is_selected(self, campaign: CampaignId) -> bool:
+        """Tell whether the audience is fixed."""
+        return self._noted(campaign.service, f"selected:{campaign.name}") is not None
+
+    def declare_optouts(self, service: str, time_us: int, how: str) -> None:
+        """Note how the earlier opt-outs are known."""
+        self._note(service, "optouts", time_us, how)
+
+    def optouts_declared(self, service: str) -> str | None:
+        """Tell how the earlier opt-outs are known."""
+        return self._noted(service, "optouts")
+
+    def _note(self, service: str, what: str, time_us: int, how: str) -> None:
+        with writing(self._files) as sql:
+            sql.execute("INSERT OR REPLACE INTO contact_notes VALUES (?, ?, ?, ?)", (service, what, time_us, how))
+
+    def _noted(self, service: str, what: str) -> str | None:
+        with reading(self._files) as sql:
+            query = "SELECT how FROM contact_notes WHERE service = ? AND what = ?"
+            row = sql.execute(query, (service, what)).fetchone()
+            return None if row is None else str(row[0])
+
     def evidence(self, namespace: str, after: str, limit: int) -> list[Evidence]:
         """Give what is known of a page of visitors, as of one moment."""
         with reading(self._files) as sql:

@@ -1,0 +1,305 @@
+"""Campaigns: one message to an audience, each visitor at most once, restartable, over the verdicts of contact.
+
+queued -> sending, committed with the verdict before the gateway is called -> sent -> delivered or failed. A run
+that was killed goes on where it stopped; what it was sending then is uncertain and never sent again.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from typing import NamedTuple
+
+import msgspec
+
+from alias_middleware.audience import Audience, Favours
+from alias_middleware.contact import (
+    Facts,
+    FrequencyCap,
+    Kind,
+    Policy,
+    Untimely,
+    Verdict,
+    untimely,
+    verdict,
+)
+from alias_middleware.errors import ContactError, NotAccepted
+from alias_middleware.local_time import from_micros, to_micros
+from alias_middleware.profile import decode_knowledge
+from alias_middleware.storage.outbox import (
+    CampaignId,
+    Dispatch,
+    Evidence,
+    Outbox,
+    Ruling,
+    Standing,
+    State,
+)
+from alias_middleware.transport import Outgoing, Transport
+
+_PAGE = 1_000
+_AT_ONCE = 100
+_ID_BYTES = 16
+_MOST_UNKNOWN = 3
+"""Answers in a row that nobody can tell: the gateway is in trouble, and the campaign pauses."""
+
+_RUNNABLE: tuple[Standing, ...] = ("draft", "scheduled", "paused", "running")
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """What a campaign says to whom, as it is stored. `text` is final; times in microseconds, rate per second."""
+
+    offer: str
+    kind: Kind
+    sender: str
+    text: str
+    segments: int
+    audience: Audience
+    expires_us: int | None = None
+    rate: float | None = None
+    cap: FrequencyCap | None = None
+
+
+encode_plan = msgspec.json.Encoder().encode
+decode_plan = msgspec.json.Decoder(Plan).decode
+
+
+class Desk(NamedTuple):
+    """What campaigns of one service need from the house.
+
+    `facts` makes facts of evidence under a plan, `policy` is whose hours hold, `favours` tells interests,
+    `alias_of` gives the alias of a visitor key, `now` microseconds since the epoch, `entropy(n)` random bytes;
+    `pause(seconds)` lets time pass.
+    """
+
+    outbox: Outbox
+    policy: Policy
+    facts: Callable[[Evidence, Plan], Facts]
+    favours: Favours
+    alias_of: Callable[[str], str]
+    now: Callable[[], int]
+    entropy: Callable[[int], bytes]
+    pause: Callable[[float], None]
+
+
+class Judgement(NamedTuple):
+    """What would become of one visitor's message."""
+
+    key: str
+    verdict: Verdict
+
+    def __repr__(self) -> str:  # the key may be the alias
+        return f"<Judgement {self.verdict.decision}>"
+
+
+class Preview(NamedTuple):
+    """A campaign as it would go if it were sent at `at`: nothing was sent, nothing was stored.
+
+    `selected` = `send` + `hold` + `refuse`. `reasons` counts the first objection of each held or refused message;
+    `until` is the first moment at which a held one goes. `segments` is what all that would be sent would cost.
+    `warnings`: phrases that will be wrong when a held message arrives.
+    """
+
+    at: datetime
+    selected: int
+    send: int
+    hold: int
+    refuse: int
+    reasons: dict[str, int]
+    until: datetime | None
+    text: str
+    segments: int
+    warnings: tuple[Untimely, ...]
+
+
+class Progress(NamedTuple):
+    """Where a campaign stands: its messages by state, and those that have a reason by reason."""
+
+    name: str
+    standing: Standing
+    states: dict[State, int]
+    reasons: dict[str, int]
+
+
+class Campaign:
+    """One campaign of a service."""
+
+    def __init__(self, campaign: CampaignId, plan: Plan, desk: Desk) -> None:
+        """Handle a campaign that is stored."""
+        self._id = campaign
+        self.plan = plan
+        self._desk = desk
+
+    @property
+    def name(self) -> str:
+        """The campaign's name, unique in its service."""
+        return self._id.name
+
+    def judgements(self, at: datetime) -> Iterator[Judgement]:
+        """Judge everybody in the audience as of a moment, in the order of visitor keys; nothing is sent.
+
+        Raises:
+            ContactError: a moment without a zone.
+            StorageError: the storage does not answer.
+        """
+        for evidence in self._selected(to_micros(at)):
+            yield Judgement(evidence.key, self._judged(evidence, at))
+
+    def preview(self, at: datetime) -> Preview:
+        """Tell who would get the message at a moment, who later and who not, and why; nothing is sent."""
+        decisions: Counter[str] = Counter()
+        reasons: Counter[str] = Counter()
+        until: datetime | None = None
+        for _, judged in self.judgements(at):
+            decisions[judged.decision] += 1
+            if judged.objections:
+                reasons[judged.objections[0].name] += 1
+            if judged.until is not None:
+                until = judged.until if until is None else min(until, judged.until)
+        wanted = decisions["send"] + decisions["hold"]
+        zone = self._desk.policy.zone
+        warned = () if until is None else untimely(self.plan.text, at=at, until=until, zone=zone)
+        return Preview(
+            at=at,
+            selected=decisions.total(),
+            send=decisions["send"],
+            hold=decisions["hold"],
+            refuse=decisions["refuse"],
+            reasons=dict(reasons.most_common()),
+            until=until,
+            text=self.plan.text,
+            segments=wanted * self.plan.segments,
+            warnings=warned,
+        )
+
+    def run(self, transport: Transport) -> Progress:
+        """Send what may be sent now; run again it goes on. Only one process runs a campaign at a time.
+
+        Held messages are judged anew when they are due: run it again then. A gateway whose answers nobody can
+        tell three times in a row pauses the campaign.
+
+        Raises:
+            ContactError: the campaign is finished or cancelled; or it is marketing, and nobody has said what
+                became of the opt-outs from before this library (`Contact.import_suppressions`).
+            StorageError: the storage does not answer, or (`locked`) another process runs this campaign.
+        """
+        outbox = self._desk.outbox
+        if self.plan.kind == "marketing" and outbox.optouts_declared(self._id.service) is None:
+            raise ContactError("import the earlier opt-outs first, or state that there are none", field="optouts")
+        with outbox.running(self._id):
+            if not outbox.turn(self._id, "running", during=_RUNNABLE):
+                raise ContactError("it is finished or cancelled", field="campaign")
+            outbox.give_up(self._id, self._desk.now())
+            self._queue()
+            self._send_due(transport)
+            if not self._waiting():
+                outbox.turn(self._id, "finished", during=["running"])
+        return self.status()
+
+    def status(self) -> Progress:
+        """Tell where the campaign stands."""
+        stored = self._desk.outbox.find(self._id.service, self._id.name)
+        states: Counter[State] = Counter()
+        reasons: Counter[str] = Counter()
+        for (state, reason), number in self._desk.outbox.tally(self._id).items():
+            states[state] += number
+            if reason:
+                reasons[reason] += number
+        return Progress(self._id.name, stored.standing if stored else "draft", dict(states), dict(reasons))
+
+    def pause(self) -> bool:
+        """Let a run end after the message it is sending; False when the campaign is at its end."""
+        return self._desk.outbox.turn(self._id, "paused", during=["draft", "scheduled", "running", "paused"])
+
+    def cancel(self) -> bool:
+        """End the campaign for good; what waits is cancelled. False when it is at its end already."""
+        outbox = self._desk.outbox
+        if not outbox.turn(self._id, "cancelled", during=_RUNNABLE):
+            return False
+        outbox.stop(self._id, "cancelled", "cancelled", self._desk.now())
+        return True
+
+    def uncertain(self, after: str = "", limit: int = 100) -> list[Dispatch]:
+        """Give a page of the messages of which nobody knows whether the gateway took them, by visitor key."""
+        return self._desk.outbox.dispatches(self._id, "uncertain", after, limit)
+
+    def _selected(self, now_us: int) -> Iterator[Evidence]:
+        desk, after = self._desk, ""
+        while page := desk.outbox.evidence(self._id.namespace, after, _PAGE):
+            after = page[-1].key
+            for evidence in page:
+                if self.plan.audience.includes(decode_knowledge(evidence.knowledge), now_us, desk.favours):
+                    yield evidence
+
+    def _judged(self, evidence: Evidence, at: datetime) -> Verdict:
+        return verdict(self._desk.facts(evidence, self.plan), self._desk.policy, at)
+
+    def _queue(self) -> None:
+        """Queue a message to everybody selected, once in the campaign's life."""
+        outbox, now = self._desk.outbox, self._desk.now()
+        if outbox.is_selected(self._id):
+            return
+        keys: list[str] = []
+        for evidence in self._selected(now):
+            keys.append(evidence.key)
+            if len(keys) == _PAGE:
+                outbox.enqueue(self._id, keys, now)
+                keys = []
+        outbox.enqueue(self._id, keys, now)
+        outbox.select(self._id, now)
+
+    def _send_due(self, transport: Transport) -> None:
+        unknown = 0
+        while keys := self._desk.outbox.due(self._id, self._desk.now(), _AT_ONCE):
+            for key in keys:
+                if not self._is_running():
+                    return
+                known = self._send(transport, key)
+                unknown = 0 if known else unknown + 1
+                if unknown == _MOST_UNKNOWN:
+                    self._desk.outbox.turn(self._id, "paused", during=["running"])
+
+    def _send(self, transport: Transport, key: str) -> bool:
+        """Judge and send one message; False when nobody knows whether it was taken."""
+        desk = self._desk
+        message_id = desk.entropy(_ID_BYTES).hex()
+        ruling = desk.outbox.claim(self._id, key, message_id, desk.now(), self._rule)
+        if ruling is None or ruling.state != "sending":
+            return True
+        try:
+            transport.send(Outgoing(message_id, desk.alias_of(key), self.plan.sender, self.plan.text))
+        except NotAccepted as error:
+            desk.outbox.settle(message_id, "failed", desk.now(), reason=error.reason)
+        except Exception as error:
+            desk.outbox.settle(message_id, "uncertain", desk.now(), reason=type(error).__name__)
+            return False
+        else:
+            desk.outbox.settle(message_id, "sent", desk.now())
+        if self.plan.rate is not None:
+            desk.pause(1 / self.plan.rate)
+        return True
+
+    def _rule(self, evidence: Evidence) -> Ruling:
+        """Turn the verdict of this moment into the message's next state."""
+        now = self._desk.now()
+        expires = self.plan.expires_us
+        if expires is not None and now >= expires:
+            return Ruling("expired", "expired")
+        judged = self._judged(evidence, from_micros(now))
+        objection = judged.objections[0].name if judged.objections else ""
+        if judged.decision == "refuse":
+            return Ruling("refused", next(each.name for each in judged.objections if each.decision == "refuse"))
+        if judged.until is None:
+            return Ruling("sending", counts=self.plan.kind == "marketing")
+        until = to_micros(judged.until)
+        if expires is not None and until >= expires:
+            return Ruling("expired", f"{objection}, then expired")
+        return Ruling("held", objection, until)
+
+    def _is_running(self) -> bool:
+        stored = self._desk.outbox.find(self._id.service, self._id.name)
+        return stored is not None and stored.standing == "running"
+
+    def _waiting(self) -> bool:
+        return any(state in {"queued", "held"} for state, _ in self._desk.outbox.tally(self._id))

@@ -1,0 +1,195 @@
+"""Contacting visitors again: verdicts about one, campaigns to many, and the opt-outs from before."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from typing import Literal
+
+from alias_middleware.audience import Audience, Favours
+from alias_middleware.campaigns import Campaign, Desk, Plan, Progress, decode_plan, encode_plan
+from alias_middleware.contact import Facts, FrequencyCap, Kind, Verdict, sms_text, verdict
+from alias_middleware.contact import Suppression as Forbidden
+from alias_middleware.dossier import Question, facts_of, suppression
+from alias_middleware.errors import ContactError, SettingsError
+from alias_middleware.events import event_time
+from alias_middleware.local_time import from_micros
+from alias_middleware.settings import Settings
+from alias_middleware.storage.base import Storage
+from alias_middleware.storage.outbox import CampaignId, Evidence, StoredCampaign
+
+_NAME_LENGTH = 64
+
+
+class Contact:
+    """What one service may say to its visitors, by the operator's and the law's rules."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        storage: Storage,
+        *,
+        key_of: Callable[[str], str],
+        favours: Favours,
+        now: Callable[[], int],
+        entropy: Callable[[int], bytes],
+        pause: Callable[[float], None],
+    ) -> None:
+        """Judge and send for the service that `settings` name.
+
+        `key_of` gives an alias's visitor key, `favours` tells interests, `now` microseconds since the epoch,
+        `entropy(n)` random bytes; `pause(seconds)` lets time pass between two messages.
+        """
+        self._settings = settings
+        self._storage = storage
+        self._key_of = key_of
+        self._favours = favours
+        self._now = now
+        self._entropy = entropy
+        self._pause = pause
+        self._policy = settings.contact_policy()
+
+    def verdict(
+        self, alias: str, *, offer: str | None, kind: Kind, sender: str, at: datetime | None = None
+    ) -> Verdict:
+        """Tell whether a message may go to a visitor at a moment, now by default, with what every rule says.
+
+        Raises:
+            ValueError: no alias, no kind of message, or a moment without a zone.
+            StorageError: the storage does not answer.
+            SettingsError: the storage keeps no campaigns, so nobody knows what was sent.
+        """
+        evidence = self._storage.outbox().evidence_of(self._settings.namespace, self._key_of(alias))
+        question = self._question(offer, kind, sender, self._settings.frequency_cap)
+        return verdict(facts_of(evidence, question), self._policy, at or from_micros(self._now()))
+
+    def campaign(
+        self,
+        name: str,
+        *,
+        offer: str,
+        kind: Kind,
+        sender: str,
+        text: str,
+        audience: Audience | None = None,
+        expires: datetime | None = None,
+        rate: float | None = None,
+        cap: FrequencyCap | None = None,
+        stop_code: str | None = None,
+    ) -> Campaign:
+        """Give the campaign of this name, made anew or found as it was planned.
+
+        `text` gets its STOP mention where it needs one. What is still held when it `expires` is dropped. `rate` is
+        the most messages a second; `cap` limits marketing to one visitor, as the settings do unless given.
+
+        Raises:
+            ContactError: the text, sender or audience is no use; or the name stands for another plan.
+            SettingsError: the storage keeps no campaigns; or visitor keys are pseudonyms, which cannot be
+                written to.
+            StorageError: the storage does not answer.
+        """
+        if not isinstance(name, str) or not 0 < len(name) <= _NAME_LENGTH or not name.isprintable():
+            raise ContactError(f"a name of 1 to {_NAME_LENGTH} printable characters", field="name")
+        if self._settings.pseudonym_keys:
+            raise SettingsError("a visitor known by pseudonym only cannot be written to", setting="pseudonym_keys")
+        if rate is not None and not 0 < rate < float("inf"):
+            raise ContactError("a positive number of messages a second", field="rate")
+        whole = sms_text(text, kind=kind, sender=sender, stop_code=stop_code)
+        plan = Plan(
+            offer=offer,
+            kind=kind,
+            sender=sender,
+            text=whole.text,
+            segments=whole.segments,
+            audience=audience or Audience(),
+            expires_us=None if expires is None else event_time(expires),
+            rate=rate,
+            cap=cap or self._settings.frequency_cap,
+        )
+        campaign = CampaignId(self._settings.service, self._settings.namespace, name)
+        self._storage.outbox().save(StoredCampaign(campaign, "draft", encode_plan(plan), self._now()))
+        found = self.find(name)
+        if found.plan != plan:
+            raise ContactError("a campaign of this name was planned otherwise", field="name")
+        return found
+
+    def find(self, name: str) -> Campaign:
+        """Give the campaign of this name.
+
+        Raises:
+            ContactError: there is none.
+            StorageError: the storage does not answer.
+        """
+        stored = self._storage.outbox().find(self._settings.service, name)
+        if stored is None:
+            raise ContactError("no campaign has this name", field="name")
+        return Campaign(stored.id, decode_plan(stored.plan), self._desk())
+
+    def campaigns(self) -> list[Progress]:
+        """Tell where each of the service's campaigns stands, oldest first."""
+        stored = self._storage.outbox().campaigns(self._settings.service)
+        desk = self._desk()
+        return [Campaign(each.id, decode_plan(each.plan), desk).status() for each in stored]
+
+    def reported(
+        self, message_id: str, state: Literal["sent", "delivered", "failed"], *, reason: str = ""
+    ) -> bool:
+        """Take a delivery report; False when no message can still become that, as after an erasure.
+
+        Raises:
+            StorageError: the storage does not answer: let the gateway report again.
+        """
+        return self._storage.outbox().settle(message_id, state, self._now(), reason=reason)
+
+    def import_suppressions(self, aliases: Iterable[str]) -> int:
+        """Take over the marketing opt-outs from before this library, and give their number.
+
+        Taken over twice they count once. From then on marketing campaigns may run.
+
+        Raises:
+            ValueError: one is no alias; those before it are taken over.
+            StorageError: the storage does not answer.
+        """
+        number = 0
+        said = Forbidden(scope="marketing", reason="import", channel="import", time_us=self._now())
+        for alias in aliases:
+            self._storage.suppress(self._settings.namespace, self._key_of(alias), suppression(said))
+            number += 1
+        self._storage.outbox().declare_optouts(self._settings.service, self._now(), f"imported {number}")
+        return number
+
+    def declare_no_prior_optouts(self) -> None:
+        """State that nobody opted out before this library was there: marketing campaigns may run."""
+        self._storage.outbox().declare_optouts(self._settings.service, self._now(), "none before")
+
+    def _desk(self) -> Desk:
+        return Desk(
+            outbox=self._storage.outbox(),
+            policy=self._policy,
+            facts=self._facts,
+            favours=self._favours,
+            alias_of=self._alias_of,
+            now=self._now,
+            entropy=self._entropy,
+            pause=self._pause,
+        )
+
+    def _facts(self, evidence: Evidence, plan: Plan) -> Facts:
+        return facts_of(evidence, self._question(plan.offer, plan.kind, plan.sender, plan.cap))
+
+    def _question(self, offer: str | None, kind: Kind, sender: str, cap: FrequencyCap | None) -> Question:
+        settings = self._settings
+        return Question(
+            service=settings.service,
+            offer=offer,
+            kind=kind,
+            sender=sender,
+            zone=settings.zone,
+            short_codes=settings.short_codes,
+            common_id=settings.reference is not None,
+            light_gallery_days=settings.light_gallery_days,
+            cap=cap,
+        )
+
+    def _alias_of(self, key: str) -> str:
+        return key
