@@ -95,7 +95,7 @@ class Receiver:
         notes = [
             note
             for note in decode_knowledge(evidence.knowledge).contacts
-            if note.service == self._settings.service and note.time_us <= time_us
+            if note.service == self._settings.service and note.time_us < time_us  # delivered again: not itself
         ]
         meaning = meaning_of_stop(
             command,

@@ -21,10 +21,10 @@ EXAMPLES = [
     errors.EventError("is required", field="order_id"),
     errors.SpoolError(reason="disk_full"),
     errors.BlockingCallError(call="history"),
+    errors.ContactError("no such kind", field="kind"),
     errors.QuotaSpent(limit=100, month="2026-03"),
     errors.NotAccepted(reason="refused"),
     errors.UcpError("is wrong", code=1, field="checksum"),
-    errors.ContactError("no such kind", field="kind"),
 ]
 
 
