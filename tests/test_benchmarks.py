@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from benchmarks import __main__ as command
+from benchmarks.codec import codec_figures
 from benchmarks.figures import Bench, Figure, Scale
 from benchmarks.rounds import Contender, Spread, added, measure, ratio, spread
 
@@ -40,6 +41,15 @@ def test_every_profile_of_the_base_is_found(measured: tuple[Bench, list[Figure]]
     with bench.tracker() as tracker:
         fonts = {tracker.visitor(alias).profile["font"] for alias in bench.everybody}
     assert fonts == {"large"}
+
+
+def test_the_codec_is_measured_both_ways() -> None:
+    """Reading and making a UCP frame each have a target, and the same figure in frames a second."""
+    read, reads, made, makes = codec_figures(rounds=2, frames=10)
+    assert read.target == made.target == pytest.approx(33.33, abs=0.01)
+    for one, rate in ((read, reads), (made, makes)):
+        assert rate.measured.median == pytest.approx(1e6 / one.measured.median)
+        assert rate.measured.least <= rate.measured.median <= rate.measured.most
 
 
 def test_rounds_are_interleaved() -> None:

@@ -25,6 +25,7 @@ EXAMPLES = [
     errors.QuotaSpent(limit=100, month="2026-03"),
     errors.NotAccepted(reason="refused"),
     errors.UcpError("is wrong", code=1, field="checksum"),
+    errors.UcpError("the checksum does not agree", code=1, field="chk", trn=7, operation=52),
 ]
 
 
@@ -57,6 +58,7 @@ def test_the_tree_in_the_docstring_names_it(error: errors.AliasError) -> None:
         pytest.param(EXAMPLES[8], (ValueError,), id="event"),
         pytest.param(EXAMPLES[10], (RuntimeError,), id="blocking call"),
         pytest.param(EXAMPLES[11], (ValueError,), id="contact"),
+        pytest.param(EXAMPLES[11], (ValueError,), id="UCP"),
     ],
 )
 def test_it_is_caught_as(error: errors.AliasError, parents: tuple[type[Exception], ...]) -> None:
@@ -106,6 +108,12 @@ def test_it_is_caught_as(error: errors.AliasError, parents: tuple[type[Exception
             id="blocking call",
         ),
         pytest.param(EXAMPLES[11], "kind: no such kind", {"field": "kind"}, id="contact"),
+        pytest.param(
+            EXAMPLES[11],
+            "chk: the checksum does not agree (error code 01)",
+            {"code": 1, "field": "chk", "trn": 7, "operation": 52},
+            id="UCP",
+        ),
     ],
 )
 def test_it_says_and_carries(error: errors.AliasError, message: str, evidence: dict[str, object]) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import random
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ FRAMES: list[bytes] = [case["frame"].encode() for case in [*CASES["op52"], *CASE
 
 GSM_TEXT = st.text(st.sampled_from(sorted(gsm.SEPTETS)), max_size=100)
 ANY_TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=100)
+NUMBERS = st.from_regex(r"[0-9]{1,16}", fullmatch=True)
 NAMES = st.text(st.sampled_from("ABCÉeß_ 1é€"), min_size=1, max_size=5).filter(lambda name: not name.isdigit())
 PARTS = st.integers(1, 255).flatmap(
     lambda total: st.builds(ucp.Part, st.integers(0, 0xFFFF), st.just(total), st.integers(1, total))
@@ -41,53 +44,57 @@ def changed(frame: bytes, **fields: str) -> bytes:
     return sealed("/".join([trn, length, kind, operation, *values, ""]).encode())
 
 
-def _fields(kind: tuple[int, str]) -> st.SearchStrategy[dict[str, str]]:
-    layout = LAYOUTS[kind]
-    return st.fixed_dictionaries(
-        {
-            name: st.from_regex(pattern, fullmatch=True)
-            for name, pattern in zip(layout.names, layout.patterns, strict=True)
-            if name not in {"mt", "nb", "msg", "xser", "scts", "dscts", "otoa", "oadc"}
-        }
-        | ({"oadc": st.from_regex(r"[0-9]{1,16}", fullmatch=True)} if "oadc" in layout.names else {})
-    )
+_BOUND_TO_OTHERS = {"mt", "nb", "msg", "xser", "scts", "dscts", "otoa", "oadc", "ack", "ec", "styp"}
 
 
 @st.composite
 def messages(draw: st.DrawFn) -> ucp.Message:
     """Messages of every kind, with every field filled now and then."""
     operation, kind = draw(st.sampled_from(sorted(LAYOUTS)))
-    fields: dict[str, Any] = draw(_fields((operation, kind)))
-    names = LAYOUTS[operation, kind].names
-    if "xser" in names:
+    layout = LAYOUTS[operation, kind]
+    free = [place for place, name in enumerate(layout.names) if name not in _BOUND_TO_OTHERS]
+    fields: dict[str, Any] = {
+        layout.names[place]: draw(st.from_regex(layout.patterns[place], fullmatch=True))
+        for place in draw(st.sets(st.sampled_from(free), max_size=4))
+    }
+    fields |= {"A": {"ack": "A"}, "N": {"ack": "N", "ec": "06"}}.get(kind, {"oadc": draw(NUMBERS)})
+    if "xser" in layout.names:
         fields |= write_text(draw(GSM_TEXT | ANY_TEXT), draw(st.none() | PARTS))._asdict()
         fields |= {
             stamp: draw(st.sampled_from(["", "290224235959", "010170000000"])) for stamp in ("scts", "dscts")
         }
-        if draw(st.booleans()):
-            fields |= {"oadc": draw(NAMES), "otoa": ALPHANUMERIC}
-    elif "mt" in names:
+        fields |= {"oadc": draw(NAMES), "otoa": ALPHANUMERIC} if draw(st.booleans()) else {}
+    elif "mt" in layout.names:
         fields |= {"mt": "3", "msg": gsm.encode(draw(GSM_TEXT)).hex().upper()}
+    elif "styp" in layout.names:
+        fields |= {"styp": "1"}
     trn = draw(st.integers(0, 99))
     return ucp.Message(operation=ucp.Operation(operation), trn=trn, is_response=kind != "O", **fields)
 
 
-@st.composite
-def damaged(draw: st.DrawFn) -> bytes:
-    """Frames with some bytes changed, added or taken away; about half of them sealed again."""
-    frame = bytearray(draw(st.sampled_from(FRAMES) | messages().map(lambda message: ucp.encode(message)[1:-1])))
-    for _ in range(draw(st.integers(1, 4))):
-        place = draw(st.integers(0, max(0, len(frame) - 1)))
-        match draw(st.sampled_from(["change", "add", "take", "double"])):
-            case "change":
-                frame[place : place + 1] = bytes(
-                    [draw(st.sampled_from(b"/0139AaZN\x02\x03\x80 ") | st.integers(0, 255))]
-                )
-            case "add":
-                frame[place:place] = draw(st.binary(min_size=1, max_size=3))
-            case "take":
-                del frame[place : place + draw(st.integers(1, 3))]
-            case _:
-                frame[place:place] = frame[place : place + 20]
-    body = bytes(frame).rpartition(b"/")[0] + b"/"
-    return sealed(body) if draw(st.booleans()) and body.count(b"/") > 1 else bytes(frame)
+_TOKENS = ["", "/", "0", "3", "4", "A", "N", "\x02", "\x03", "é", " ", "5039", "020108", "D83D", "1B", "99999"]
+_TOKENS += ["00000", "0106050003CC0201", "0E41E19058341E9148", "310208120000"]
+
+
+def damaged(frames: Sequence[bytes], dice: random.Random) -> Iterator[bytes]:
+    """Frames with some bytes or fields changed, added or taken away, without end; most of them sealed again."""
+    while True:
+        frame = dice.choice(frames).decode()
+        for _ in range(dice.randint(1, 3)):
+            fields = frame.split("/")
+            place, start, token = dice.randrange(len(fields)), dice.randrange(len(frame) + 1), dice.choice(_TOKENS)
+            match dice.randrange(6):
+                case 0:
+                    frame = "/".join([*fields[:place], token, *fields[place + 1 :]])
+                case 1:
+                    frame = "/".join([*fields[:place], *fields[place + 1 :]])
+                case 2:
+                    frame = "/".join([*fields[:place], dice.choice(fields), *fields[place:]])
+                case 3:
+                    frame = frame[:start] + token + frame[start + dice.randrange(4) :]
+                case 4:
+                    frame = frame[:start] + chr(dice.randrange(256)) + frame[start + 1 :]
+                case _:
+                    frame = frame[:start] + frame[start + dice.randint(1, 9) :]
+        body = frame.rpartition("/")[0].encode("latin-1") + b"/"
+        yield frame.encode("latin-1") if dice.random() < 0.1 or body.count(b"/") < 2 else sealed(body)
