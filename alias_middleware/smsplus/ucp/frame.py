@@ -131,7 +131,7 @@ def _read(layout: Layout, data: str, values: Sequence[str]) -> dict[str, Any]:
     elif "otoa" in fields and ADDRESS.fullmatch(fields["oadc"]) is None:
         raise UcpError("no number, and no name by its OTOA", code=ErrorCode.SYNTAX, field="oadc")
     for stamp in ("scts", "dscts"):
-        if fields.get(stamp):
+        if fields.get(stamp, "") >= "29":  # every month has the days before
             read_time(fields[stamp], None, field=stamp)
     return fields
 

@@ -48,8 +48,10 @@ ADDRESS: Final = re.compile(r"\+?[0-9]{0,22}")
 _ADDRESS = ADDRESS.pattern
 _FLAG = "[0-9]?"
 _PROTOCOL = "(?:[0-9]{4})?"
-_MINUTE = "(?:[0-9]{10})?"
-_SECOND = "(?:[0-9]{12})?"
+_DATE = "(?:0[1-9]|[12][0-9]|3[01])(?:0[1-9]|1[0-2])[0-9]{2}"  # DDMMYY; `content.read_time` knows the months
+_TIME = "(?:[01][0-9]|2[0-3])[0-5][0-9]"
+_MINUTE = f"(?:{_DATE}{_TIME})?"
+_SECOND = f"(?:{_DATE}{_TIME}[0-5][0-9])?"
 _HEX = "(?:[0-9A-Fa-f]{2})*"
 _SEPTETS = "(?:[0-7][0-9A-Fa-f])*"
 _MESSAGE = f"[0-9A-Fa-f]{{0,{LONGEST_MESSAGE}}}"
@@ -129,7 +131,7 @@ def _layout(fields: tuple[tuple[str, str], ...]) -> Layout:
     return Layout(
         names=tuple(name for name, _ in fields),
         patterns=tuple(re.compile(pattern) for _, pattern in fields),
-        whole=re.compile("/".join(f"({pattern})" for _, pattern in fields)),
+        whole=re.compile("/".join(f"(?:{pattern})" for _, pattern in fields)),
     )
 
 
