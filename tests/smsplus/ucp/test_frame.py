@@ -141,6 +141,7 @@ REFUSED = [
     pytest.param(changed(MO, mt="4", msg="004"), 2, "msg", id="transparent, half an octet"),
     pytest.param(changed(MO, mt="4", msg="00", xser="020108"), 2, "msg", id="half a character of UCS-2"),
     pytest.param(changed(MO, mt="4", msg="0041", nb="0024"), 2, "nb", id="more bits than there are"),
+    pytest.param(changed(MO, mt="4", msg="0041", nb="0008"), 2, "nb", id="fewer bits than there are"),
     pytest.param(changed(MO, xser="0105000302"), 2, "xser", id="a service cut short"),
     pytest.param(changed(MO, xser="01"), 2, "xser", id="a service without its length"),
     pytest.param(changed(MO, xser="0100"), 2, "xser", id="an empty user data header"),
