@@ -25,8 +25,11 @@ EXAMPLES = [
     errors.QuotaSpent(limit=100, month="2026-03"),
     errors.NotAccepted(reason="refused"),
     errors.UcpError("is wrong", code=1, field="checksum"),
+    errors.QuotaSpent(limit=100, month="2026-03"),
     errors.UcpError("the checksum does not agree", code=1, field="chk", trn=7, operation=52),
+    errors.ContactError("no such kind", field="kind"),
 ]
+EXAMPLE = {type(error): error for error in EXAMPLES}
 
 
 def named(error: errors.AliasError) -> str:
@@ -49,16 +52,16 @@ def test_the_tree_in_the_docstring_names_it(error: errors.AliasError) -> None:
 @pytest.mark.parametrize(
     ("error", "parents"),
     [
-        pytest.param(EXAMPLES[0], (ValueError,), id="settings"),
-        pytest.param(EXAMPLES[1], (errors.SettingsError, ValueError), id="extra"),
-        pytest.param(EXAMPLES[3], (errors.StorageError,), id="storage unavailable"),
-        pytest.param(EXAMPLES[4], (errors.StorageError,), id="storage corrupt"),
-        pytest.param(EXAMPLES[6], (errors.ProfileError, TypeError), id="profile value"),
-        pytest.param(EXAMPLES[7], (errors.ProfileError, ValueError), id="profile size"),
-        pytest.param(EXAMPLES[8], (ValueError,), id="event"),
-        pytest.param(EXAMPLES[10], (RuntimeError,), id="blocking call"),
-        pytest.param(EXAMPLES[11], (ValueError,), id="contact"),
-        pytest.param(EXAMPLES[11], (ValueError,), id="UCP"),
+        pytest.param(EXAMPLE[errors.SettingsError], (ValueError,), id="settings"),
+        pytest.param(EXAMPLE[errors.MissingExtra], (errors.SettingsError, ValueError), id="extra"),
+        pytest.param(EXAMPLE[errors.StorageUnavailable], (errors.StorageError,), id="storage unavailable"),
+        pytest.param(EXAMPLE[errors.StorageCorrupt], (errors.StorageError,), id="storage corrupt"),
+        pytest.param(EXAMPLE[errors.ProfileValueError], (errors.ProfileError, TypeError), id="profile value"),
+        pytest.param(EXAMPLE[errors.ProfileTooLarge], (errors.ProfileError, ValueError), id="profile size"),
+        pytest.param(EXAMPLE[errors.EventError], (ValueError,), id="event"),
+        pytest.param(EXAMPLE[errors.BlockingCallError], (RuntimeError,), id="blocking call"),
+        pytest.param(EXAMPLE[errors.ContactError], (ValueError,), id="contact"),
+        pytest.param(EXAMPLE[errors.UcpError], (ValueError,), id="UCP"),
     ],
 )
 def test_it_is_caught_as(error: errors.AliasError, parents: tuple[type[Exception], ...]) -> None:
@@ -71,45 +74,51 @@ def test_it_is_caught_as(error: errors.AliasError, parents: tuple[type[Exception
     ("error", "message", "evidence"),
     [
         pytest.param(
-            EXAMPLES[0], "trusted_gateways: must be a list", {"setting": "trusted_gateways"}, id="settings"
+            EXAMPLE[errors.SettingsError],
+            "trusted_gateways: must be a list",
+            {"setting": "trusted_gateways"},
+            id="settings",
         ),
         pytest.param(
-            EXAMPLES[1],
+            EXAMPLE[errors.MissingExtra],
             'continuity: needs the optional "crypto" packages: pip install "alias-middleware[crypto]"',
             {"setting": "continuity", "extra": "crypto"},
             id="extra",
         ),
         pytest.param(
-            EXAMPLES[3],
+            EXAMPLE[errors.StorageUnavailable],
             "the storage is unavailable (down): no answer in 0.2 s",
             {"reason": "down"},
             id="storage unavailable",
         ),
         pytest.param(
-            EXAMPLES[6],
+            EXAMPLE[errors.ProfileValueError],
             "profile field 'theme' was given a set: only JSON values are kept",
             {"field": "theme", "found": set},
             id="profile value",
         ),
         pytest.param(
-            EXAMPLES[7],
+            EXAMPLE[errors.ProfileTooLarge],
             "the profile would take 70000 bytes; the limit is 65536",
             {"size": 70_000, "limit": 65_536},
             id="profile size",
         ),
-        pytest.param(EXAMPLES[8], "order_id: is required", {"field": "order_id"}, id="event"),
+        pytest.param(EXAMPLE[errors.EventError], "order_id: is required", {"field": "order_id"}, id="event"),
         pytest.param(
-            EXAMPLES[9], "the spool cannot take an event (disk_full)", {"reason": "disk_full"}, id="spool"
+            EXAMPLE[errors.SpoolError],
+            "the spool cannot take an event (disk_full)",
+            {"reason": "disk_full"},
+            id="spool",
         ),
         pytest.param(
-            EXAMPLES[10],
+            EXAMPLE[errors.BlockingCallError],
             "history does I/O and was called on the event loop: use run_in_threadpool",
             {"call": "history"},
             id="blocking call",
         ),
-        pytest.param(EXAMPLES[11], "kind: no such kind", {"field": "kind"}, id="contact"),
+        pytest.param(EXAMPLE[errors.ContactError], "kind: no such kind", {"field": "kind"}, id="contact"),
         pytest.param(
-            EXAMPLES[11],
+            EXAMPLE[errors.UcpError],
             "chk: the checksum does not agree (error code 01)",
             {"code": 1, "field": "chk", "trn": 7, "operation": 52},
             id="UCP",

@@ -9,7 +9,7 @@ import random
 import socket
 import subprocess
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -33,7 +33,7 @@ from tests.gateways.operator import (
     recorded_paths,
     site,
 )
-from tests.support.real import require_program, running, wait_until
+from tests.support.real import free_everywhere, is_open, require_program, running, wait_until
 
 ALIAS = ALIASES["gallery"]
 MAPPED = "http://gallery.test"
@@ -99,15 +99,6 @@ def unused_address() -> str:
         return address
 
 
-def free_everywhere(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
-    """Give a port that is free on every address, as Kannel wants it, and that no client gets by chance."""
-    while True:
-        port = _random.randint(20_000, 32_000)
-        with suppress(OSError), socket.socket(socket.AF_INET, kind) as probe:
-            probe.bind(("", port))
-            return port
-
-
 @contextmanager
 def wap_operator(serve: Serve, folder: Path) -> Iterator[WapOperator]:
     """Run Kannel with the documented configuration, and a site behind it that remembers visitors with a cookie."""
@@ -128,12 +119,6 @@ def wap_operator(serve: Serve, folder: Path) -> Iterator[WapOperator]:
             with running([wapbox, "-v", "4", configuration], port=admin, log=folder / "wapbox.log"):
                 wait_until(lambda: answers(gateway), "Kannel answers phones")
                 yield WapOperator(gateway, radius, port, tracker)
-
-
-def is_open(port: int) -> bool:
-    """Tell whether somebody listens on a port, without connecting: who does is taken for a box."""
-    listening = f":{port:04X} 00000000:0000 0A"
-    return listening in Path("/proc/net/tcp").read_text()
 
 
 def answers(gateway: str) -> bool:

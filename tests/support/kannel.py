@@ -6,11 +6,11 @@ import http.client
 import http.server
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.support.real import free_port, require_program, running, wait_until
+from tests.support.real import free_everywhere, free_port, is_open, require_program, running, wait_until
 from tests.support.smsc import Smsc
 
 CONFIGURATION = Path(__file__).parents[2] / "docs/gateways/kannel-sms.conf"
@@ -99,8 +99,8 @@ class Kannel(NamedTuple):
 def running_kannel(folder: Path, smsc: Smsc, site_port: int) -> Iterator[Kannel]:
     """Start bearerbox and smsbox with the documented configuration, on other ports and in more haste."""
     bearerbox, smsbox = require_program("bearerbox"), require_program("smsbox")
-    box, sendsms = free_port(), free_port()
-    ports = {13000: free_port(), 13001: box, 13013: sendsms, 25100: smsc.port, 8001: site_port}
+    admin, box, sendsms = free_everywhere(), free_everywhere(), free_everywhere()
+    ports = {13000: admin, 13001: box, 13013: sendsms, 25100: smsc.port, 8001: site_port}
     changes = {str(documented): str(used) for documented, used in ports.items()}
     changes |= {"/var/spool/kannel/store": str(folder / "store"), **HASTE}
     text = CONFIGURATION.read_text()
@@ -109,9 +109,8 @@ def running_kannel(folder: Path, smsc: Smsc, site_port: int) -> Iterator[Kannel]
         text = text.replace(documented, used)
     configuration = folder / "kannel.conf"
     configuration.write_text(text)
-    with ExitStack() as stack:
-        for program, port in ((bearerbox, box), (smsbox, sendsms)):
-            log = folder / f"{Path(program).name}.log"
-            stack.enter_context(running([program, str(configuration)], port=port, log=log))
-        wait_until(lambda: smsc.sessions > 0, "Kannel has logged in")
-        yield Kannel(smsc, sendsms)
+    with running([bearerbox, str(configuration)], port=admin, log=folder / "bearerbox.log"):
+        wait_until(lambda: is_open(box), "bearerbox takes boxes")
+        with running([smsbox, str(configuration)], port=sendsms, log=folder / "smsbox.log"):
+            wait_until(lambda: smsc.sessions > 0, "Kannel has logged in")
+            yield Kannel(smsc, sendsms)

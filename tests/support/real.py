@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import signal
 import socket
@@ -11,12 +12,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
 _PATIENCE = 20.0
+_RANDOM = random.SystemRandom()
 _SYSTEM_PROGRAMS = "/usr/sbin:/usr/local/sbin:/sbin:/usr/lib/kannel/test"
 
 
@@ -36,6 +38,15 @@ def free_port() -> int:
     """Give a port of 127.0.0.1 that nobody listens on now."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return int(listener.getsockname()[1])
+
+
+def free_everywhere(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
+    """Give a port that is free on every address, as Kannel wants it, and that no client gets by chance."""
+    while True:
+        port = _RANDOM.randint(20_000, 32_000)
+        with suppress(OSError), socket.socket(socket.AF_INET, kind) as probe:
+            probe.bind(("", port))
+            return port
 
 
 def wait_until(condition: Callable[[], bool], what: str) -> None:
@@ -69,6 +80,12 @@ def listens(where: int | Path) -> bool:
     except OSError:
         return False
     return True
+
+
+def is_open(port: int) -> bool:
+    """Tell whether somebody listens on a port, without connecting: who does is taken for a box."""
+    listening = f":{port:04X} 00000000:0000 0A"
+    return listening in Path("/proc/net/tcp").read_text()
 
 
 @contextmanager
