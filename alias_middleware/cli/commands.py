@@ -5,7 +5,6 @@ Exit codes: 0 done, 1 the storage or something else failed, 2 the command or a s
 
 from __future__ import annotations
 
-import logging
 import re
 import secrets
 import sys
@@ -14,9 +13,10 @@ from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import click
-import msgspec
 
 from alias_middleware.cli import views
+from alias_middleware.cli.doctor import app_doctor, standalone_doctor
+from alias_middleware.cli.output import json_of, json_option, show, silence_log
 from alias_middleware.cli.signals import StopSignals
 from alias_middleware.cli.source import (
     OPTIONS,
@@ -27,7 +27,6 @@ from alias_middleware.cli.source import (
     with_options,
     zone_of,
 )
-from alias_middleware.cli.tables import Table, write_tables
 from alias_middleware.errors import AliasError, SettingsError, StorageError
 from alias_middleware.identity import WapNetworkInfo
 from alias_middleware.statistics import check_interval
@@ -43,9 +42,6 @@ _ONCE_PATIENCE = 30.0
 _LONGEST_PAUSE = 5.0
 _SUBSCRIBER_HEADER = "x-simulated-subscriber"
 _EPILOG = "Exit codes: 0 done; 1 the storage or something else failed; 2 the command or a setting is wrong."
-_SILENCE = logging.NullHandler()
-
-_json_option = click.option("--json", "as_json", is_flag=True, help="Write JSON.")
 
 
 class Failure(click.ClickException):
@@ -86,11 +82,11 @@ class AliasGroup(click.Group):
 @click.option(
     "--days", type=click.IntRange(1, _MOST_DAYS), help=f"Number of days, {_DAYS} up to today if nothing is said."
 )
-@_json_option
+@json_option
 @click.pass_obj
 def stats(source: Source, since: datetime | None, until: datetime | None, days: int | None, as_json: bool) -> None:
     """Show the figures of an interval, each with its definition."""
-    _silence_log()
+    silence_log()
     with source.opened() as tracker:
         today = datetime.now(zone_of(tracker)).date()
         bounds = interval(since and since.date(), until and until.date(), days, today)
@@ -99,7 +95,7 @@ def stats(source: Source, since: datetime | None, until: datetime | None, days: 
         summary = tracker.statistics.summary(*bounds)
     if not drained:
         click.echo("Note: some events still wait in the spool and are not in these figures.", err=True)
-    _show(as_json, views.summary_document(summary), lambda: [views.summary_table(summary)])
+    show(as_json, views.summary_document(summary), lambda: [views.summary_table(summary)])
 
 
 def interval(since: date | None, until: date | None, days: int | None, today: date) -> tuple[date, date]:
@@ -124,11 +120,11 @@ def interval(since: date | None, until: date | None, days: int | None, today: da
 @click.command()
 @click.argument("alias")
 @click.option("--limit", type=click.IntRange(0), default=20, show_default=True, help="Events of his history.")
-@_json_option
+@json_option
 @click.pass_obj
 def visitor(source: Source, alias: str, limit: int, as_json: bool) -> None:
     """Show what is stored of one visitor: profile, consents, latest history."""
-    _silence_log()
+    silence_log()
     with source.opened() as tracker:
         require_data(tracker)
         zone = zone_of(tracker)
@@ -137,25 +133,25 @@ def visitor(source: Source, alias: str, limit: int, as_json: bool) -> None:
         except ValueError as error:
             raise click.UsageError(str(error)) from error
     document["history"] = document["history"][:limit]
-    _show(as_json, document, lambda: views.visitor_tables(document, zone))
+    show(as_json, document, lambda: views.visitor_tables(document, zone))
 
 
 @click.command()
 @click.option("--once", is_flag=True, help="Drain what is there now and end.")
-@_json_option
+@json_option
 @click.pass_obj
 def drain(source: Source, once: bool, as_json: bool) -> None:
     """Move recorded events from the spool into the storage, until SIGTERM or SIGINT."""
     source.given.setdefault("service", "drain")  # nothing is recorded under it: a segment says whose it is
     if once:
-        _silence_log()
+        silence_log()
     with source.opened() as tracker:
         if once:
             _drain_once(tracker)
         else:
             _drain_until_stopped(tracker)
         counters = tracker.counters()
-    _show(as_json, counters, lambda: [views.counters_table(counters)])
+    show(as_json, counters, lambda: [views.counters_table(counters)])
 
 
 def _drain_once(tracker: Tracker) -> None:
@@ -179,11 +175,11 @@ def _drain_until_stopped(tracker: Tracker) -> None:
 
 @click.command()
 @click.option("--count", type=click.IntRange(1, 1000), default=1, show_default=True, help="How many.")
-@_json_option
+@json_option
 def keys(count: int, as_json: bool) -> None:
     """Make fresh keys for secret_keys, pseudonym_keys or a gateway_secret."""
     made = [secrets.token_urlsafe(32) for _ in range(count)]
-    click.echo(_as_json(made) if as_json else "\n".join(made))
+    click.echo(json_of(made) if as_json else "\n".join(made))
 
 
 @click.command()
@@ -228,22 +224,6 @@ def _address(listen: str) -> tuple[str, int]:
     return match[1] or match[2], int(match[3])
 
 
-def _show(as_json: bool, document: object, tables: Callable[[], list[Table]]) -> None:
-    if as_json:
-        click.echo(_as_json(document))
-    else:
-        write_tables(tables(), sys.stdout)
-
-
-def _as_json(document: object) -> str:
-    return msgspec.json.format(msgspec.json.encode(document)).decode()
-
-
-def _silence_log() -> None:
-    """Keep the log off stderr, to the process's end, where a command says itself what went wrong."""
-    logging.getLogger("alias_middleware").addHandler(_SILENCE)
-
-
 def standalone() -> click.Group:
     """Make `alias-middleware`, whose settings are options and environment variables."""
     group = AliasGroup(
@@ -258,12 +238,13 @@ def standalone() -> click.Group:
     group.add_command(with_options(drain, ["storage", "spool"]))
     group.add_command(keys)
     group.add_command(gateway)
+    group.add_command(standalone_doctor())
     return group
 
 
 def for_app(tracker: Tracker) -> click.Group:
     """Make `flask alias`, whose settings are the app's."""
     group = AliasGroup("alias", lambda given: tracker, help="Login-free visitors of this app.")
-    for command in (stats, visitor, drain, keys, gateway):
+    for command in (stats, visitor, drain, keys, gateway, app_doctor()):
         group.add_command(command)
     return group

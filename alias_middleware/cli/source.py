@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 import click
 import msgspec
 
+from alias_middleware.cli.app import tracker_of_app
 from alias_middleware.errors import SettingsError, StorageUnavailable, describe
 from alias_middleware.settings import Settings
 from alias_middleware.tracker import Tracker
@@ -54,13 +55,15 @@ class Source:
 
 
 def tracker_of_options(given: dict[str, Any]) -> Tracker:
-    """Make a tracker that no request ever reaches, so that nobody needs to be trusted."""
+    """Make a tracker that no request ever reaches, so that nobody needs to be trusted; or find an app's own."""
+    if reference := given.get("app"):
+        return tracker_of_app(reference)
     keys: dict[str, Any] = {
         name: value.split(",") for name in KEYS if (value := os.environ.get(f"ALIAS_{name.upper()}"))
     }
     if not given.get("service"):
         raise SettingsError("name it with --service or in ALIAS_SERVICE", setting="service")
-    return Tracker(**keys, **given, trusted_gateways=[], raise_errors=True)
+    return Tracker(**keys, **{"trusted_gateways": [], **given}, raise_errors=True)
 
 
 def with_options(command: click.Command, names: Sequence[str]) -> click.Command:
