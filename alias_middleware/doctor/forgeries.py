@@ -12,12 +12,12 @@ from typing import NamedTuple
 COPY, TWIN, PARSING, PEER, SECRET = "copy", "twin", "parsing", "peer", "secret"
 
 REMEDIES = {
-    COPY: "take the sender of this request out of trusted_gateways; if that is a gateway, let it delete every copy "
-    "of the header that phones send before it adds its own (docs/gateways)",
-    TWIN: "let the gateway drop names with an underscore (nginx does, HAProxy by http-restrict-req-hdr-names), ask "
-    "for a gateway_secret that it sends beside its own header only, or serve by ASGI (docs/servers.md)",
-    PARSING: "gateway and server read this request differently: put nginx or HAProxy before the server, or ask for "
-    "a gateway_secret that goes with the gateway's own header only (docs/servers.md)",
+    COPY: "take the sender of this request out of trusted_gateways; if that is a gateway, let it delete every "
+    "copy of the header that phones send before it adds its own (docs/gateways)",
+    TWIN: "let the gateway drop names with an underscore (nginx does, HAProxy by http-restrict-req-hdr-names), "
+    "ask for a gateway_secret that it sends beside its own header only, or serve by ASGI (docs/servers.md)",
+    PARSING: "gateway and server read this request differently: put nginx or HAProxy before the server, or ask "
+    "for a gateway_secret that goes with the gateway's own header only (docs/servers.md)",
     PEER: "the server takes the peer's address from the request: uvicorn --no-proxy-headers, or name your own "
     "proxy, and it alone, in --forwarded-allow-ips or ProxyFix, and let it set the header anew",
     SECRET: "the secret is sent with requests that name nobody, or is not asked for: set gateway_secret",

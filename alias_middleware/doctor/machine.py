@@ -43,7 +43,10 @@ def spool(folder: Path, limit: int) -> list[Finding]:
         return [warn("spool", f"{folder} is not there", "it is made at the first event: check --spool")]
     if not folder.is_dir():
         return [fail("spool", f"{folder} is no folder", "name a folder of its own in the setting spool")]
-    found = [*_access(folder), *_place("spool", folder), *_room(folder, limit), *_left_behind(folder)]
+    try:
+        found = [*_access(folder), *_place("spool", folder), *_room(folder, limit), *_left_behind(folder)]
+    except OSError as error:
+        return [fail("spool", f"{folder}: {error.strerror}", "run the doctor as the user of the site")]
     return found or [ok("spool", f"{folder}, {folder_size(folder)} bytes, {_free(folder)} bytes free")]
 
 
@@ -129,10 +132,13 @@ def _free(folder: Path) -> int:
     return status.f_bavail * status.f_frsize
 
 
-def filesystem(folder: Path) -> str:
-    """Give the kind of the file system that a folder is on, "" where the machine does not tell."""
+def filesystem(folder: Path, mounts: Path = _MOUNTS) -> str:
+    """Give the kind of the file system that a folder is on, "" where the machine does not tell.
+
+    `mounts`: the kernel's list of what is mounted where (proc(5), mountinfo).
+    """
     try:
-        lines = _MOUNTS.read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = mounts.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return ""
     best, kind = -1, ""
