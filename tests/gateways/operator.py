@@ -72,6 +72,10 @@ class Operator:
         """Ask a service for a page from the phone's address."""
         return ask(phone, self.port, path, [("Host", f"{service}.test"), *headers])
 
+    def ask_by_address(self, phone: str, path: str) -> Answer:
+        """Ask for a page at the gateway's own address, for a configuration that has no name for the site."""
+        return ask(phone, self.port, path, [("Host", "127.0.0.1")])
+
     def paths(self, alias: str, *, service: str = "gallery") -> list[str]:
         """Give the pages recorded of an alias, latest first."""
         return recorded_paths(self.trackers[service], alias)
