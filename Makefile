@@ -3,15 +3,20 @@
 VENV ?= .venv
 PYTHON ?=
 ARGS ?=
+REQUESTS ?= 200000
+KILLS ?= 100
+SEED ?= 1
 BIN = $(VENV)/bin
 
 .DELETE_ON_ERROR:
-.PHONY: help venv test demo serve bench clean
+.PHONY: help venv test demo serve bench fuzz faults clean
 
 help:
 	@echo 'make demo    the example site behind a simulated gateway: traffic, then the statistics'
 	@echo 'make serve   the same site, kept running for your browser'
 	@echo 'make test    every check, on every Python 3.11 to 3.14 of this machine'
+	@echo 'make fuzz    200,000 random requests through both edges (REQUESTS=, SEED=)'
+	@echo 'make faults  100 kills and long disasters of the files, under load (KILLS=, SEED=)'
 	@echo 'make bench   time added per request, as ratios against the peers'
 	@echo 'make venv    set up $(VENV) only'
 	@echo 'make clean   remove the environments and what the tools left behind'
@@ -40,6 +45,12 @@ serve: venv
 
 bench: venv
 	@$(BIN)/python -m benchmarks
+
+fuzz: venv
+	@$(BIN)/python -m tests.fuzz --requests $(REQUESTS) --seed $(SEED)
+
+faults: venv
+	@$(BIN)/python -m tests.faults --kills $(KILLS) --seed $(SEED)
 
 clean:
 	rm -rf .venv .venv-3.* .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

@@ -1,0 +1,16 @@
+"""Random requests: never an error of ours, never an alias where it must not be. `make fuzz` runs many more."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.fuzz.engine import Engine
+
+
+def test_random_requests_find_nothing(tmp_path: Path) -> None:
+    """Hostile headers, methods, paths and scopes; apps that stream, raise, hang up, break the protocol."""
+    engine = Engine(tmp_path, seed=20260302)
+    engine.run(range(5_000))
+    engine.close()
+    assert engine.failures == []
+    assert min(engine.outcomes.values()) > 20
