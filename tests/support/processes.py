@@ -195,6 +195,19 @@ def increment(database: str, name: str, times: str, timeout: str) -> None:
     _tell(times)
 
 
+def mingle(database: str, way: str, name: str, timeout: str, notes: str) -> None:
+    """Do things with one visitor, by threads or by tasks, until stdin ends, and write down what was done."""
+    from tests.support.mingling import WAYS
+
+    tracker = make_tracker(database, storage_timeout=float(timeout))
+    _tell("ready")
+    sys.stdin.read(1)
+    deeds = WAYS[way](tracker, name, lambda: not select.select([sys.stdin], [], [], 0)[0])
+    tracker.close()
+    Path(notes).write_text(json.dumps(deeds))
+    _tell(len(deeds))
+
+
 def die(database: str, times: str) -> None:
     """Record events, then die without a word."""
     tracker = make_tracker(database, writer="external")
@@ -252,7 +265,8 @@ def daemonise(database: str, own: str) -> None:
 
 
 ROLES: dict[str, Callable[..., None]] = {
-    role.__name__: role for role in (serve_asgi, serve_wsgi, append, drain, increment, die, fork, daemonise)
+    role.__name__: role
+    for role in (serve_asgi, serve_wsgi, append, drain, increment, mingle, die, fork, daemonise)
 }
 
 if __name__ == "__main__":
