@@ -16,7 +16,7 @@ from alias_middleware import Tracker, asgi, current_visitor, wsgi
 from alias_middleware.storage.base import Abilities
 from alias_middleware.storage.memory import MemoryStorage
 from tests.fuzz import answers, asgi_edge, requests, wsgi_edge
-from tests.fuzz.requests import KNOWN, PERSONAL, SECRET
+from tests.fuzz.requests import KNOWN, PERSONAL, PERSONAL_BYTES, SECRET
 from tests.fuzz.trial import Trial
 
 _TOGETHER = 8
@@ -63,7 +63,7 @@ class Site:
     def strangers(self, named: set[str]) -> set[str]:
         """Who is named in the files and must not be: under pseudonyms anybody, else all but those in `named`."""
         files = [path for path in self.folder.rglob("*") if path.is_file()]
-        found = {alias for path in files for alias in PERSONAL.findall(path.read_bytes().decode("latin-1"))}
+        found = {alias.decode() for path in files for alias in PERSONAL_BYTES.findall(path.read_bytes())}
         return found if self.strict else found - named
 
 
@@ -170,8 +170,8 @@ class Engine:
     def _look_around(self, number: int) -> None:
         """Look for aliases in files, logs and counters, for errors of ours, and whether the counters add up."""
         for site in self.sites:
-            if site.strangers(self._named):
-                self._note(number, f"somebody is in the files of {site.name} who must not be")
+            if strangers := site.strangers(self._named):
+                self._note(number, f"in the files of {site.name}: {', '.join(sorted(strangers)[:5])}")
             if not site.tracker.flush(60):
                 self._note(number, f"{site.name} does not drain")
             counters: Any = site.tracker.counters()

@@ -15,6 +15,8 @@ KNOWN = [f"3145229{number:05}" for number in range(40)]
 """The aliases of requests that are to be recognised; those of forgeries begin otherwise, and phone numbers too."""
 PERSONAL = re.compile(r"3145229\d{5}|7777\d{8}|336\d{8}")
 """Whatever names a person here."""
+PERSONAL_BYTES = re.compile(rb"(?<!\d)(?:3145229\d{5}|7777\d{8}|336\d{8})(?!\d)")
+"""The same in files, where longer numbers stand too: times, and sums of money."""
 _PEERS = [
     ("10.12.0.1", True),
     ("10.12.255.7", True),
