@@ -168,17 +168,12 @@ def clock(tracker: Tracker, folder: Path, now: float) -> list[Finding]:
             )
         )
     tomorrow = datetime.fromtimestamp(now, UTC).date() + timedelta(days=2)
-    totals = tracker.storage.totals(
-        tracker.settings.service,
-        tomorrow.toordinal(),
-        tomorrow.toordinal() + _FAR_DAYS,
-        erased_since_us=int(now * 1_000_000),
-    )
-    if totals.page_views or totals.unidentified_page_views or totals.baskets:
+    ahead = tracker.statistics.summary(tomorrow, tomorrow + timedelta(days=_FAR_DAYS))
+    if ahead.page_views or ahead.unidentified_page_views or ahead.orders:
         found.append(
             warn(
                 "clock",
-                f"{totals.page_views + totals.unidentified_page_views} page views lie in the future",
+                f"{ahead.page_views + ahead.unidentified_page_views} page views lie in the future",
                 "the clock ran ahead once: check NTP; figures of these days will be wrong",
             )
         )

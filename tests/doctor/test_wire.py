@@ -102,5 +102,5 @@ def test_url_is_taken_apart(url: str, target: Target, authority: str) -> None:
 @pytest.mark.parametrize("url", ["", "ftp://a", "a.example", "http://", "http://a:x/", "http://é.example/"])
 def test_what_is_no_url_is_refused(url: str) -> None:
     """Only http and https, to a host."""
-    with pytest.raises(ValueError, match="http://host/page|Port"):
+    with pytest.raises(ValueError, match=r"http://host/page|Port"):
         target_of(url)
