@@ -29,6 +29,7 @@ EXAMPLES = [
     errors.UcpError("the checksum does not agree", code=1, field="chk", trn=7, operation=52),
     errors.ContactError("no such kind", field="kind"),
     errors.UcpError("the checksum does not agree", code=1, field="chk", trn=7, operation=52),
+    errors.ContactError("no such kind", field="kind"),
 ]
 EXAMPLE = {type(error): error for error in EXAMPLES}
 
@@ -132,7 +133,7 @@ def test_it_is_caught_as(error: errors.AliasError, parents: tuple[type[Exception
             EXAMPLE[errors.UcpError],
         pytest.param(EXAMPLES[11], "kind: no such kind", {"field": "kind"}, id="contact"),
         pytest.param(
-            EXAMPLES[11],
+            EXAMPLE[errors.UcpError],
             "chk: the checksum does not agree (error code 01)",
             {"code": 1, "field": "chk", "trn": 7, "operation": 52},
             id="UCP",
