@@ -14,7 +14,9 @@ AliasError
  +-- SpoolError                                  the local journal cannot take an event
  +-- NotAccepted                                 a gateway has certainly not taken a message
  +-- QuotaSpent                                  the month's conversions to phone numbers are spent
+ +-- SendingUncertain                            nobody knows whether a gateway took a message
  +-- UcpError               (also ValueError)    a UCP frame cannot be read or made
+ +-- UnreadableCall         (also ValueError)    what a gateway called the site with cannot be read
  +-- BlockingCallError      (also RuntimeError)  a call that does I/O was made on the event loop
 """
 
@@ -35,12 +37,14 @@ __all__ = [
     "ProfileTooLarge",
     "ProfileValueError",
     "QuotaSpent",
+    "SendingUncertain",
     "SettingsError",
     "SpoolError",
     "StorageCorrupt",
     "StorageError",
     "StorageUnavailable",
     "UcpError",
+    "UnreadableCall",
 ]
 
 
@@ -176,6 +180,22 @@ class UcpError(AliasError, ValueError):
         self.field = field
         self.trn = trn
         self.operation = operation
+
+
+class SendingUncertain(AliasError):
+    """A gateway may have taken a message, which is not sent again therefore; ``reason`` as in `NotAccepted`."""
+
+    def __init__(self, *, reason: str) -> None:
+        super().__init__(f"nobody knows whether the gateway took the message ({reason})")
+        self.reason = reason
+
+
+class UnreadableCall(AliasError, ValueError):
+    """What a gateway called the site with cannot be read; ``field`` is the part of the request at fault."""
+
+    def __init__(self, problem: str, *, field: str) -> None:
+        super().__init__(f"{field}: {problem}")
+        self.field = field
 
 
 class BlockingCallError(AliasError, RuntimeError):

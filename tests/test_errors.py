@@ -28,6 +28,8 @@ EXAMPLES = [
     errors.QuotaSpent(limit=100, month="2026-03"),
     errors.UcpError("the checksum does not agree", code=1, field="chk", trn=7, operation=52),
     errors.ContactError("no such kind", field="kind"),
+    errors.SendingUncertain(reason="no answer"),
+    errors.UnreadableCall("is missing", field="id"),
     errors.UcpError("the checksum does not agree", code=1, field="chk", trn=7, operation=52),
     errors.ContactError("no such kind", field="kind"),
 ]
