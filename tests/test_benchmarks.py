@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
 import pytest
 
+from alias_middleware.contact import policy, verdict
 from benchmarks import __main__ as command
+from benchmarks import contact
 from benchmarks.codec import codec_figures
 from benchmarks.figures import Bench, Figure, Scale
 from benchmarks.rounds import Contender, Spread, added, measure, ratio, spread
@@ -50,6 +55,21 @@ def test_the_codec_is_measured_both_ways() -> None:
     for one, rate in ((read, reads), (made, makes)):
         assert rate.measured.median == pytest.approx(1e6 / one.measured.median)
         assert rate.measured.least <= rate.measured.median <= rate.measured.most
+
+
+def test_verdicts_are_measured() -> None:
+    """At noon against a target; the audience is refused, held and sent to, so every branch is paid for."""
+    figures = list(contact.contact_figures(rounds=1, visitors=50))
+    assert [figure.target for figure in figures] == [20, None, None, None]
+    assert all(figure.measured.median > 0 for figure in figures)
+    noon = datetime(2026, 3, 3, 12, tzinfo=ZoneInfo("Europe/Paris"))
+    night = noon + timedelta(hours=11)
+    decisions = {
+        verdict(facts, policy("fr-operator"), at).decision
+        for facts in contact.audience(50)
+        for at in (noon, night)
+    }
+    assert decisions == {"send", "hold", "refuse"}
 
 
 def test_rounds_are_interleaved() -> None:

@@ -34,6 +34,18 @@ PUBLIC = {
     "alias_middleware.asgi": ["AliasMiddleware", "SCOPE_KEY"],
     "alias_middleware.flask": ["Alias", "current_visitor"],
     "alias_middleware.starlette": ["AliasBackend", "get_visitor"],
+    "alias_middleware.contact": [
+        "Facts",
+        "Policy",
+        "ShortCode",
+        "ShortCodes",
+        "Verdict",
+        "next_allowed",
+        "policy",
+        "public_holidays",
+        "sms_text",
+        "verdict",
+    ],
     "alias_middleware.identity": ["HeaderAlias", "Recognition", "Source", "Status", "WapNetworkInfo"],
 }
 

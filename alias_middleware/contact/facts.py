@@ -88,13 +88,10 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def stops(self) -> tuple[Suppression, ...]:
         """The suppressions of this service: its own, and those of every service."""
-        return tuple(
-            [
-                each
-                for each in self.suppressions
-                if each.scope == "service" and each.service in (None, self.service)
-            ]
-        )
+        if not self.suppressions:
+            return ()
+        services = (None, self.service)
+        return tuple(each for each in self.suppressions if each.scope == "service" and each.service in services)
 
     @property
     def reopened_us(self) -> int | None:

@@ -10,8 +10,10 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta, tzinfo
 from typing import Final, NamedTuple
 
+import msgspec
+
 from alias_middleware.contact.facts import Facts, FrequencyCap, Suppression
-from alias_middleware.contact.offers import OFFERS, Offer, Window, mo_windows, window_from
+from alias_middleware.contact.offers import OFFERS, Offer, Window, openings, window_from
 from alias_middleware.contact.quiet_hours import Policy, local_moment, opening_after, zone_named
 from alias_middleware.contact.rules import Decision, Reason, reason
 from alias_middleware.contact.senders import check_kind, sender_problem
@@ -20,7 +22,7 @@ from alias_middleware.local_time import from_micros, to_micros
 _MICROSECOND: Final = timedelta(microseconds=1)
 
 
-class Verdict(NamedTuple):
+class Verdict(msgspec.Struct, frozen=True):
     """What becomes of a message. ``until`` is an aware datetime when it is held, else None.
 
     A held message is judged again when it is released. ``reasons`` is what every rule said.
@@ -131,8 +133,8 @@ def _window(  # noqa: PLR0917 -- every one of them counts
     if offer.opened_by == "mo":
         messages = [message for message in facts.messages if message.time_us <= now_us]
         stops = [stop.time_us for stop in facts.stops]
-        windows = mo_windows(messages, stops_us=stops, days=days, zone=zone, renew_on=policy.renew_on)
-        return windows[-1][1] if windows else None
+        openers = openings(messages, stops_us=stops, days=days, zone=zone, renew_on=policy.renew_on)
+        return window_from(openers[-1].time_us, days, zone) if openers else None
     seen = (facts.gallery_seen_us,) if offer.opened_by == "gallery" else facts.unsubscribed_us
     opened = max((moment for moment in seen if moment is not None and moment <= now_us), default=None)
     return None if opened is None else window_from(opened, days, zone)
@@ -140,8 +142,9 @@ def _window(  # noqa: PLR0917 -- every one of them counts
 
 def _stop_rules(facts: Facts, policy: Policy) -> Iterator[Reason]:
     """The service's STOP, lifted by a later message of the visitor."""
-    reopened = facts.reopened_us
-    for stop in facts.stops:
+    stops = facts.stops
+    reopened = facts.reopened_us if stops else None
+    for stop in stops:
         if reopened is None or reopened <= stop.time_us:
             spared = _is_spared(stop, facts, policy)
             yield reason("recontact_spared" if spared else "service_stopped", from_micros(stop.time_us))

@@ -15,6 +15,8 @@ from typing import Final, Literal, NamedTuple
 from alias_middleware.contact.quiet_hours import RenewOn
 from alias_middleware.local_time import first_instant, from_micros
 
+_DAY_US: Final = 24 * 3600 * 1_000_000
+
 
 class Offer(NamedTuple):
     """What the operator's contract says of one offer.
@@ -61,29 +63,36 @@ def window_from(opens_us: int, days: int, zone: tzinfo) -> Window:
     return Window(opens_us, first_instant(opens + timedelta(days=days), zone))
 
 
-def mo_windows(
+def openings(
     messages: Iterable[Mo], *, stops_us: Sequence[int], days: int, zone: tzinfo, renew_on: RenewOn
-) -> list[tuple[Mo, Window]]:
-    """Give each message that opened a window, or started it anew, with that window; in order of time.
+) -> list[Mo]:
+    """Give the messages that opened a window, or started it anew, in order of time.
 
     A message opens one when there is none, when the last has closed, or after a STOP (``stops_us``, microseconds);
-    besides, ``renew_on`` may let it start an open window anew. Messages that are not in the answer change
-    nothing: a storage need not keep them for this.
+    besides, ``renew_on`` may let it start an open window anew. The other messages change nothing: a storage need
+    not keep them for this.
     """
-    found: list[tuple[Mo, Window]] = []
-    window: Window | None = None
+    found: list[Mo] = []
     for message in sorted(messages):
-        if window is None or _starts(message, window, stops_us, renew_on):
-            window = window_from(message.time_us, days, zone)
-            found.append((message, window))
+        if not found or _starts(message, found[-1], stops_us, days, zone, renew_on):
+            found.append(message)
     return found
 
 
-def _starts(message: Mo, window: Window, stops_us: Sequence[int], renew_on: RenewOn) -> bool:
-    moment = message.time_us
+def _starts(  # noqa: PLR0917 -- every one of them counts
+    message: Mo, opener: Mo, stops_us: Sequence[int], days: int, zone: tzinfo, renew_on: RenewOn
+) -> bool:
     return (
-        moment >= window.closes_us
-        or renew_on == "mo"
+        renew_on == "mo"
         or (renew_on == "paid_mo" and message.paid)
-        or any(window.opens_us <= stop < moment for stop in stops_us)
+        or any(opener.time_us <= stop < message.time_us for stop in stops_us)
+        or _is_closed(message.time_us, opener.time_us, days, zone)
     )
+
+
+def _is_closed(moment_us: int, opens_us: int, days: int, zone: tzinfo) -> bool:
+    """Whether a window has closed; the calendar is asked only near its end, which no clock moves by a day."""
+    beyond_us = moment_us - opens_us - days * _DAY_US
+    if abs(beyond_us) > _DAY_US:
+        return beyond_us > 0
+    return moment_us >= window_from(opens_us, days, zone).closes_us

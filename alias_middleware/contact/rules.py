@@ -7,6 +7,8 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Final, Literal, NamedTuple
 
+import msgspec
+
 Decision = Literal["send", "hold", "refuse"]
 Value = str | int | datetime | None
 
@@ -62,7 +64,7 @@ RULES: Final[Mapping[str, Rule]] = MappingProxyType(
 """The rules by name. A meaning that ends in "on", "until" or the like goes on with the reason's value."""
 
 
-class Reason(NamedTuple):
+class Reason(msgspec.Struct, frozen=True):
     """What one rule said of one message: ``name`` is the rule's, ``value`` what it found.
 
     Moments are aware UTC datetimes. ``decision`` is what the message would come to if this were the only rule.
@@ -77,5 +79,4 @@ class Reason(NamedTuple):
 def reason(name: str, value: Value = None, *, source: str | None = None) -> Reason:
     """Let a rule speak; ``source`` where it is not the rule's own, as for a policy's hours."""
     decision, own_source, _ = RULES[name]
-    # A named tuple's own constructor takes thrice as long, and a verdict has half a dozen of these.
-    return tuple.__new__(Reason, (name, own_source if source is None else source, value, decision))
+    return Reason(name, own_source if source is None else source, value, decision)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Final, Literal, get_args
 
 import msgspec
@@ -45,6 +46,7 @@ def operators_kind(short_code: str) -> Kind | None:
 SenderProblem = Literal["bad_sender", "wrong_sender", "undeclared_sender"]
 
 
+@lru_cache(maxsize=256)  # a campaign asks for every visitor
 def sender_problem(sender: str, kind: Kind, declared: frozenset[Kind] = _NO_KINDS) -> SenderProblem | None:
     """Say why a sender cannot carry a kind of message, None when it can.
 

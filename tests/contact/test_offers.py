@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alias_middleware.contact import OFFERS, Mo, Offer
-from alias_middleware.contact.offers import Window, mo_windows, window_from
+from alias_middleware.contact.offers import Window, openings, window_from
 from alias_middleware.contact.quiet_hours import RenewOn
 from alias_middleware.local_time import from_micros, to_micros
 
@@ -102,15 +102,14 @@ def test_which_messages_open_windows(
     """First, mo and paid_mo (messages of days that divide by 20 are paid); windows of 60 days."""
     noon = micros("2026-05-04T12:00")
     messages = [Mo(noon + day * DAY_US, paid=day % 20 == 0) for day in days]
-    windows = mo_windows(
+    openers = openings(
         messages,
         stops_us=[noon + day * DAY_US for day in stops],
         days=60,
         zone=PARIS,
         renew_on=renew_on,
     )
-    assert [(message.time_us - noon) // DAY_US for message, _ in windows] == opened
-    assert [window.opens_us for _, window in windows] == [message.time_us for message, _ in windows]
+    assert [(message.time_us - noon) // DAY_US for message in openers] == opened
 
 
 @given(
@@ -119,7 +118,16 @@ def test_which_messages_open_windows(
     st.sampled_from(["first", "mo", "paid_mo"]),
 )
 def test_other_messages_may_be_forgotten(messages: list[Mo], stops: list[int], renew_on: RenewOn) -> None:
-    """A storage may keep only the messages in the answer: they alone give the same windows."""
-    windows = mo_windows(messages, stops_us=stops, days=60, zone=PARIS, renew_on=renew_on)
-    kept = [message for message, _ in windows]
-    assert mo_windows(kept, stops_us=stops, days=60, zone=PARIS, renew_on=renew_on) == windows
+    """A storage may keep only the messages in the answer: they alone open the same windows."""
+    openers = openings(messages, stops_us=stops, days=60, zone=PARIS, renew_on=renew_on)
+    assert openings(openers, stops_us=stops, days=60, zone=PARIS, renew_on=renew_on) == openers
+
+
+@given(st.integers(0, 366 * 24), st.integers(-26 * 4, 26 * 4), st.sampled_from([PARIS, ZoneInfo("Pacific/Apia")]))
+def test_the_next_window_opens_when_the_last_has_closed(hour: int, quarters: int, zone: ZoneInfo) -> None:
+    """Near its end and a day off, around any change of clocks: a message opens one at the close and not before."""
+    first = to_micros(datetime(2011, 6, 1, tzinfo=UTC)) + hour * DAY_US // 24
+    closes = window_from(first, 60, zone).closes_us
+    second = closes + quarters * DAY_US // 96
+    openers = openings([Mo(first), Mo(second)], stops_us=(), days=60, zone=zone, renew_on="first")
+    assert len(openers) == (2 if second >= closes else 1)
