@@ -8,7 +8,7 @@ comes the jump: a window never stays open longer than the clock says.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import timedelta, tzinfo
+from datetime import datetime, timedelta, tzinfo
 from types import MappingProxyType
 from typing import Final, Literal, NamedTuple
 
@@ -60,7 +60,8 @@ class Window(NamedTuple):
 def window_from(opens_us: int, days: int, zone: tzinfo) -> Window:
     """Give the window of so many calendar days in a zone that opens at a moment."""
     opens = from_micros(opens_us).astimezone(zone)
-    return Window(opens_us, first_instant(opens + timedelta(days=days), zone))
+    wall = datetime.combine(opens + timedelta(days=days), opens.time().replace(fold=0))
+    return Window(opens_us, first_instant(wall, zone))
 
 
 def openings(

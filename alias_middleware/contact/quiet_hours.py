@@ -70,8 +70,12 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
             return _WEEKDAYS[local.weekday()]
         if self.start <= local.time() and (local.time() < self.end or self.end == _MIDNIGHT):
             return None
-        hours = (hour.isoformat("minutes") for hour in (local.time(), self.start, self.end))
-        return "{}, outside {} to {}".format(*hours)
+        return f"{local.hour:02}:{local.minute:02}, outside {_hours(self.start, self.end)}"
+
+
+@lru_cache(maxsize=64)
+def _hours(start: time, end: time) -> str:
+    return f"{start:%H:%M} to {end:%H:%M}"
 
 
 class _Preset(NamedTuple):
