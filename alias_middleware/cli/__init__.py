@@ -1,4 +1,4 @@
-"""The command `alias-middleware`: figures, one visitor, the drainer, keys, and a simulated gateway.
+"""The command `alias-middleware`: figures, one visitor, the drainer, the doctor, keys, and a simulated gateway.
 
 What needs click is in `commands`, imported when the command runs: it comes with the extra `cli`.
 """

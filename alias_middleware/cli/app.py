@@ -22,7 +22,7 @@ def tracker_of_app(reference: str) -> Tracker:
     """
     module, _, name = reference.partition(":")
     if not module or not name:
-        raise SettingsError("say MODULE:NAME, as site.wsgi:application", setting="app")
+        raise SettingsError("say MODULE:NAME, as shop.wsgi:application", setting="app")
     sys.path.insert(0, "")  # the folder we are in, as servers have it
     try:
         app: Any = import_module(module)

@@ -44,7 +44,7 @@ def examine(
     findings = [*machine.versions(), *rules.trust(settings), *rules.keys(settings)]
     reply, served = _first_page(probe, folder)
     findings += [*served, *machine.spool(folder, settings.spool_limit), *_storage_files(tracker)]
-    stored = running.storage(tracker, folder)
+    stored = machine.ownership([folder, *_storage_path(tracker)]) or running.storage(tracker, folder)
     findings += stored
     shots: list[Shot] = []
     if not _failed(stored):
@@ -60,7 +60,8 @@ def examine(
         except StorageError as error:
             findings.append(fail("storage", describe(error), "it failed while the doctor looked: mend it"))
     elif probe is not None:
-        findings.append(fail("forgeries", "cannot be told without the storage", "run this where the site runs"))
+        what = "whether they get through cannot be told without the storage"
+        findings.append(fail("forgeries", what, "run the doctor where the site runs, as its user"))
     findings += running.steps(clock() - begun[0], time.monotonic() - begun[1])
     return Report(findings, shots)
 
@@ -80,9 +81,14 @@ def _failed(findings: list[Finding]) -> bool:
     return worst(finding.level for finding in findings) is Level.FAIL
 
 
-def _storage_files(tracker: Tracker) -> list[Finding]:
+def _storage_path(tracker: Tracker) -> list[Path]:
+    """Give the file of a storage that is one of this machine."""
     path = getattr(tracker.storage, "path", None)
-    return machine.storage_files(path) if isinstance(path, Path) else []
+    return [path] if isinstance(path, Path) else []
+
+
+def _storage_files(tracker: Tracker) -> list[Finding]:
+    return [finding for path in _storage_path(tracker) for finding in machine.storage_files(path)]
 
 
 def _spool_folder(tracker: Tracker) -> Path:

@@ -7,8 +7,8 @@ import platform
 import sqlite3
 import stat
 import tempfile
-from collections.abc import Iterator
-from importlib.metadata import version
+from collections.abc import Iterable, Iterator
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from alias_middleware.doctor.findings import Finding, fail, ok, warn
@@ -30,11 +30,19 @@ _OTHERS = 0o077
 
 def versions() -> list[Finding]:
     """Tell the versions, and whether they are new enough."""
-    said = f"alias_middleware {version('alias-middleware')}, Python {platform.python_version()}, SQLite "
-    said += sqlite3.sqlite_version
+    said = (
+        f"alias_middleware {_own_version()}, Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}"
+    )
     if sqlite3.sqlite_version_info < _LEAST_SQLITE:
         return [fail("versions", said, "use a Python with a newer SQLite: the storage needs 3.24")]
     return [ok("versions", said)]
+
+
+def _own_version() -> str:
+    try:
+        return version("alias-middleware")
+    except PackageNotFoundError:
+        return "(not installed)"
 
 
 def spool(folder: Path, limit: int) -> list[Finding]:
@@ -50,14 +58,17 @@ def spool(folder: Path, limit: int) -> list[Finding]:
     return found or [ok("spool", f"{folder}, {folder_size(folder)} bytes, {_free(folder)} bytes free")]
 
 
+def ownership(paths: Iterable[Path]) -> list[Finding]:
+    """Check that what the site has made is ours: files that another user makes there, the site could not read."""
+    for path in paths:
+        if path.exists() and path.stat().st_uid != os.geteuid():
+            what = f"{path} belongs to another user (number {path.stat().st_uid})"
+            return [fail("user", f"{what}: what runs was not looked at", "run the doctor as the user of the site")]
+    return []
+
+
 def _access(folder: Path) -> Iterator[Finding]:
     status = folder.stat()
-    if status.st_uid != os.geteuid():
-        yield warn(
-            "spool",
-            f"{folder} belongs to another user (number {status.st_uid})",
-            "run the doctor as the user of the site: what it may do there is what the site may do",
-        )
     if stat.S_IMODE(status.st_mode) & _OTHERS:
         yield warn("spool", f"{folder} is open to other users ({stat.filemode(status.st_mode)})", "chmod 700 it")
     try:

@@ -98,6 +98,7 @@ def probe_forgeries(probe: Probe) -> tuple[list[Finding], list[Shot]]:
     if blind:
         return blind, []
     fired: list[tuple[Forgery, str, Reply]] = []
+    unseen: list[str] = []
     own = probe.unknown_alias()
     try:
         if probe.as_gateway and (missing := _not_recognised(probe, own)):
@@ -107,10 +108,15 @@ def probe_forgeries(probe: Probe) -> tuple[list[Finding], list[Shot]]:
             forgery = make(victim)
             fired.append((forgery, victim, probe.ask(*forgery.lines)))
         if not probe.tracker.flush():
-            return [fail("forgeries", "what they left could not be looked at: the spool is not drained", "")], []
+            unseen = [victim for _, victim, _ in fired]
+            remedy = "see what is said of the drainer; what may be left of made-up aliases is erased"
+            return [
+                fail("forgeries", "what they left could not be looked at: the spool is not drained", remedy)
+            ], []
         shots = [_shot(probe, *each) for each in fired]
     finally:
-        _erase(probe, [own, *(victim for _, victim, _ in fired)], [v for _, v, reply in fired if reply.late])
+        late = [victim for _, victim, reply in fired if reply.late]
+        _erase(probe, [own, *(victim for _, victim, _ in fired)], [*late, *unseen])
     causes = [forgery.cause for forgery, _, _ in fired]
     return [*_verdicts(probe, shots, causes)], shots
 

@@ -71,13 +71,13 @@ def counters(counts: Counts) -> list[Finding]:
         found.append(
             warn(
                 "counters",
-                f"all {identity['UNTRUSTED']} headers so far came from somebody who is not trusted",
+                f"no header was ever believed, {identity['UNTRUSTED']} were not, a doctor's included",
                 "trusted_gateways, gateway_secret or a proxy before the site hides the gateway",
             )
         )
     odd = {name: identity[name] for name in ("CONFLICT", "underscore_variant") if identity.get(name)}
     if odd:
-        found.append(warn("counters", f"somebody tries forgeries: {_listed(odd)}", "run the doctor with --url"))
+        found.append(ok("counters", f"forgeries seen, a doctor's included: {_listed(odd)}"))
     return found or [ok("counters", _listed(kept) or "nothing was counted yet")]
 
 
@@ -100,8 +100,6 @@ def drainer(tracker: Tracker, folder: Path, patience: float, *, awake: bool) -> 
     """
     if not folder.is_dir():
         return []
-    if folder.stat().st_uid != os.geteuid():
-        return [warn("drainer", "is not looked at by another user than the site's", "run the doctor as that user")]
     waiting_events = _plain(tracker.counters(), "spooled")
     try:
         _leave_record(tracker, folder)

@@ -225,3 +225,18 @@ def test_other_sources_are_not_probed(tmp_path: Path) -> None:
         tracker.close()
     (found,) = of_check(report, "forgeries")
     assert found.level is Level.WARN
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a folder away")
+def test_another_users_site_is_left_alone(tmp_path: Path) -> None:
+    """What root leaves there the site could not read: nothing is opened or written, and it is said."""
+    site = Site(tmp_path)
+    folder = tmp_path / "alias.db-spool"
+    folder.mkdir(mode=0o700)
+    os.chown(folder, 65534, 65534)
+    with site.tracker() as tracker:
+        report = doctor.examine(tracker, entropy=os.urandom, patience=0.1)
+        assert os.listdir(folder) == []
+        assert os.listdir(tmp_path) == ["alias.db-spool"]
+    assert of_check(report, "user")[0].level is Level.FAIL
+    assert not of_check(report, "storage")
