@@ -6,7 +6,7 @@ import os
 import threading
 import time
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from alias_middleware import census, segments
@@ -14,7 +14,7 @@ from alias_middleware.doctor.findings import Finding, fail, ok, warn
 from alias_middleware.errors import SpoolError, StorageError, describe
 from alias_middleware.records import Tally
 from alias_middleware.spool import Spool
-from alias_middleware.storage.base import Origin
+from alias_middleware.storage.base import Origin, Scope
 from alias_middleware.tracker import Tracker
 
 Counts = Mapping[str, int | dict[str, int]]
@@ -32,7 +32,6 @@ _TROUBLES = ("preferences_lost", "torn", "errors", "sync_failed", "storage_failu
 _KEPT = ("seen", "stored", "deduplicated", "spooled")
 _SKEW_SECONDS = 5
 _POLL_SECONDS = 0.05
-_FAR_DAYS = 36_500
 _NOBODY_DRAINS = (
     "let the server's processes have threads (older uWSGI: enable-threads = true), or set writer='external' and "
     "keep `alias-middleware drain` running beside the site"
@@ -165,16 +164,11 @@ def clock(tracker: Tracker, folder: Path, now: float) -> list[Finding]:
                 "clock", f"the spool was written {late:.0f} s ahead of now", "the clock was stepped back: use NTP"
             )
         )
-    tomorrow = datetime.fromtimestamp(now, UTC).date() + timedelta(days=2)
-    ahead = tracker.statistics.summary(tomorrow, tomorrow + timedelta(days=_FAR_DAYS))
-    if ahead.page_views or ahead.unidentified_page_views or ahead.orders:
-        found.append(
-            warn(
-                "clock",
-                f"{ahead.page_views + ahead.unidentified_page_views} page views lie in the future",
-                "the clock ran ahead once: check NTP; figures of these days will be wrong",
-            )
-        )
+    recorded = tracker.storage.span(Scope(tracker.settings.namespace, tracker.settings.service))
+    tomorrow = datetime.fromtimestamp(now, UTC).date() + timedelta(days=1)  # in the most eastern zone it has begun
+    if recorded is not None and recorded[1] - 1 > tomorrow.toordinal():
+        last = date.fromordinal(recorded[1] - 1)
+        found.append(warn("clock", f"what was recorded reaches to {last}", "the clock ran ahead once: use NTP"))
     return found or [ok("clock", "nothing recorded lies in the future")]
 
 

@@ -179,7 +179,7 @@ def test_pages_of_the_future_are_warned_of(tracker: Tracker, folder: Path) -> No
     tracker.visitor(ALIAS).show("/")
     assert tracker.flush()
     a_month_ago = time.time() - 30 * 86_400
-    (found,) = (each for each in running.clock(tracker, folder, a_month_ago) if "page views" in each.measured)
+    (found,) = (each for each in running.clock(tracker, folder, a_month_ago) if "reaches to" in each.measured)
     assert found.level is Level.WARN
 
 
