@@ -6,10 +6,11 @@ ARGS ?=
 REQUESTS ?= 200000
 KILLS ?= 100
 SEED ?= 1
+MINUTES ?= 10
 BIN = $(VENV)/bin
 
 .DELETE_ON_ERROR:
-.PHONY: help venv test demo serve bench fuzz faults clean
+.PHONY: help venv test demo serve bench fuzz faults soak clean
 
 help:
 	@echo 'make demo    the example site behind a simulated gateway: traffic, then the statistics'
@@ -17,6 +18,7 @@ help:
 	@echo 'make test    every check, on every Python 3.11 to 3.14 of this machine'
 	@echo 'make fuzz    200,000 random requests through both edges (REQUESTS=, SEED=)'
 	@echo 'make faults  100 kills and long disasters of the files, under load (KILLS=, SEED=)'
+	@echo 'make soak    10 minutes of load with restarts on real servers, told in docs/soak.md (MINUTES=)'
 	@echo 'make bench   time added per request, as ratios against the peers'
 	@echo 'make venv    set up $(VENV) only'
 	@echo 'make clean   remove the environments and what the tools left behind'
@@ -51,6 +53,9 @@ fuzz: venv
 
 faults: venv
 	@$(BIN)/python -m tests.faults --kills $(KILLS) --seed $(SEED)
+
+soak: venv
+	@$(BIN)/python -m tests.soak --minutes $(MINUTES) --page docs/soak.md
 
 clean:
 	rm -rf .venv .venv-3.* .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

@@ -69,6 +69,7 @@ def _process() -> dict[str, int]:
         "pid": os.getpid(),
         "parent": os.getppid(),
         "threads": int(status["Threads"]),
+        "rss_kb": int(status["VmRSS"].split()[0]),
         "files": len(os.listdir("/proc/self/fd")),
     }
 
