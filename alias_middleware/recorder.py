@@ -34,6 +34,7 @@ from alias_middleware.writer import Writer
 
 _HAND_ON_EVERY_US = 1_000_000
 _HOPS_AT_ONCE = 4
+_WAITS_AT_ONCE = 40  # hops that only wait for `budget`: queued there, their time is limited, and not before it
 _MONEY: frozenset[type[Event]] = frozenset({Purchase, Refund})
 _REST: frozenset[type[Event]] = frozenset({PageView, TrackedEvent})
 
@@ -91,7 +92,8 @@ class Recorder:
         """Give the few threads on which an event loop's blocking work is done."""
         with self._executor_lock:
             if self._executor is None:
-                self._executor = ThreadPoolExecutor(_HOPS_AT_ONCE, thread_name_prefix="alias-middleware")
+                most = _WAITS_AT_ONCE if isinstance(self.requests, Budgeted) else _HOPS_AT_ONCE
+                self._executor = ThreadPoolExecutor(most, thread_name_prefix="alias-middleware")
             return self._executor
 
     def load(self, key: str) -> StoredProfile:

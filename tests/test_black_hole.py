@@ -153,6 +153,20 @@ def test_a_request_waits_once_whatever_it_asks(served: int, storage: BlackHole) 
     assert took <= BUDGET + 5 * OVER
 
 
+def test_a_slow_storage_makes_no_queue(tracker: Tracker, storage: BlackHole) -> None:
+    """Where every call takes most of the budget, many who come at once do not wait for each other's calls.
+
+    Under ASGI, that is: a WSGI server has a thread for each, or makes them wait itself.
+    """
+    storage.slow = 0.8 * BUDGET
+    with (
+        uvicorn_server(asgi.AliasMiddleware(asgi_app, tracker=tracker)) as port,
+        ThreadPoolExecutor(len(VISITORS)) as pool,
+    ):
+        took = [one for loop in pool.map(lambda alias: browse(port, [alias], 20), VISITORS) for one in loop]
+    assert max(took) < 6 * BUDGET
+
+
 def test_flush_and_close_come_to_an_end(tracker: Tracker, storage: BlackHole) -> None:
     """A site that stops while its storage hangs does stop; what it recorded waits in the spool."""
     tracker.visitor(ALIAS).track("look")

@@ -95,9 +95,12 @@ class BlackHole(MemoryStorage):
         self.open = threading.Event()
         self.open.set()
         self.asked: list[str] = []
+        self.slow = 0.0
+        """How long the way to it and back takes, seconds."""
 
     def _cross(self, verb: str) -> None:
         self.asked.append(verb)
+        time.sleep(self.slow)
         assert self.open.wait(60)
 
     def read_profile(self, namespace: str, key: str) -> StoredProfile:
