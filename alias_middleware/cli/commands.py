@@ -17,6 +17,7 @@ import click
 from alias_middleware.cli import views
 from alias_middleware.cli.doctor import app_doctor, standalone_doctor
 from alias_middleware.cli.output import json_of, json_option, show, silence_log
+from alias_middleware.cli.publisher import PUBLISHER
 from alias_middleware.cli.signals import StopSignals
 from alias_middleware.cli.source import (
     OPTIONS,
@@ -24,6 +25,7 @@ from alias_middleware.cli.source import (
     one_line,
     require_data,
     tracker_of_options,
+    with_app,
     with_options,
     zone_of,
 )
@@ -229,6 +231,7 @@ def standalone() -> click.Group:
     group = AliasGroup(
         "alias-middleware",
         tracker_of_options,
+        with_app,
         help="Visitors that need no login: figures, profiles, the drainer.\n\n"
         "Keys come from the environment only: ALIAS_SECRET_KEYS and ALIAS_PSEUDONYM_KEYS, separated by commas.",
     )
@@ -239,12 +242,14 @@ def standalone() -> click.Group:
     group.add_command(keys)
     group.add_command(gateway)
     group.add_command(standalone_doctor())
+    for each in PUBLISHER:
+        group.add_command(with_app(each))
     return group
 
 
 def for_app(tracker: Tracker) -> click.Group:
     """Make `flask alias`, whose settings are the app's."""
     group = AliasGroup("alias", lambda given: tracker, help="Login-free visitors of this app.")
-    for command in (stats, visitor, drain, keys, gateway, app_doctor()):
+    for command in (stats, visitor, drain, keys, gateway, app_doctor(), *PUBLISHER):
         group.add_command(command)
     return group

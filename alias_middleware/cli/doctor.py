@@ -10,7 +10,7 @@ import msgspec
 
 from alias_middleware import doctor
 from alias_middleware.cli.output import json_option, show, silence_log
-from alias_middleware.cli.source import OPTIONS, Source, with_options
+from alias_middleware.cli.source import Source, with_app
 from alias_middleware.cli.tables import Table
 from alias_middleware.errors import SettingsError
 
@@ -79,28 +79,25 @@ def app_doctor() -> click.Command:
 
 def standalone_doctor() -> click.Command:
     """Make the command for `alias-middleware`, whose settings are options, or those of an app."""
-    command = with_options(_doctor, list(OPTIONS))
-    command.params += [
-        _setting("--app", None, "MODULE:NAME", "The site's app, whose settings are taken instead of options."),
-        _setting(
-            "--trusted-gateways", "ALIAS_TRUSTED_GATEWAYS", "LIST", "As the site has them, separated by commas."
-        ),
-    ]
+    command = with_app(_doctor)
+    command.params.append(_gateways_option())
     return command
 
 
-def _setting(flag: str, variable: str | None, metavar: str, text: str) -> click.Option:
-    """Make an option that is kept as a setting."""
-    name = flag.removeprefix("--").replace("-", "_")
-
+def _gateways_option() -> click.Option:
     def keep(context: click.Context, option: click.Parameter, value: str | None) -> None:
-        if value is None or not isinstance(context.obj, Source):
-            return
-        entries = [entry.strip() for entry in value.split(",") if entry.strip()]
-        context.obj.given[name] = value if name == "app" else entries
+        if value is not None and isinstance(context.obj, Source):
+            entries = [entry.strip() for entry in value.split(",") if entry.strip()]
+            context.obj.given["trusted_gateways"] = entries
 
     return click.Option(
-        [flag], envvar=variable, show_envvar=True, metavar=metavar, expose_value=False, callback=keep, help=text
+        ["--trusted-gateways"],
+        envvar="ALIAS_TRUSTED_GATEWAYS",
+        show_envvar=True,
+        metavar="LIST",
+        expose_value=False,
+        callback=keep,
+        help="As the site has them, separated by commas.",
     )
 
 

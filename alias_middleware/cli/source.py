@@ -73,6 +73,33 @@ def with_options(command: click.Command, names: Sequence[str]) -> click.Command:
     return command
 
 
+def with_app(command: click.Command) -> click.Command:
+    """Give a copy of a command, or of a group's, whose settings are options or those of an app."""
+    if isinstance(command, click.Group):
+        group = copy(command)
+        group.commands = {name: with_app(each) for name, each in command.commands.items()}
+        return group
+    command = with_options(command, list(OPTIONS))
+    command.params.append(app_option())
+    return command
+
+
+def app_option() -> click.Option:
+    """Make the option that names an app."""
+
+    def keep(context: click.Context, option: click.Parameter, value: str | None) -> None:
+        if value is not None and isinstance(context.obj, Source):
+            context.obj.given["app"] = value
+
+    return click.Option(
+        ["--app"],
+        metavar="MODULE:NAME",
+        expose_value=False,
+        callback=keep,
+        help="The site's app, whose settings are taken instead of options.",
+    )
+
+
 def _option(name: str) -> click.Option:
     def keep(context: click.Context, option: click.Parameter, value: str | None) -> None:
         if value is not None and isinstance(context.obj, Source):

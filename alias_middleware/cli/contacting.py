@@ -1,0 +1,263 @@
+"""The commands that contact visitors again: verdicts, campaigns, received messages, conversions to numbers.
+
+Short codes, policy and caps are an app's settings: name it with --app. Aliases are shown where they are asked for.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from alias_middleware.audience import Audience
+from alias_middleware.campaigns import Campaign, Preview, Progress
+from alias_middleware.cli.output import json_option, show, silence_log
+from alias_middleware.cli.source import Source, require_data, zone_of
+from alias_middleware.cli.tables import Table
+from alias_middleware.contact import OFFERS, Verdict
+from alias_middleware.tracker import Tracker
+from alias_middleware.transport import Transport
+
+_KINDS = click.Choice(["marketing", "transactional", "reply"])
+_TRANSPORTS = "console, file:PATH, or kannel:URL with ALIAS_KANNEL_USER and ALIAS_KANNEL_PASSWORD"
+
+_offer = click.option("--offer", type=click.Choice(list(OFFERS)), required=True, help="The operator's offer.")
+_kind = click.option("--kind", type=_KINDS, default="marketing", show_default=True, help="Kind of message.")
+_sender = click.option("--sender", required=True, help="Short code or name that the message comes from.")
+_at = click.option(
+    "--at", metavar="TIME", help="Another moment than now, as 2026-12-24T22:00 in the service's zone."
+)
+
+
+@click.group("contact")
+def contact() -> None:
+    """Tell whether a visitor may be contacted."""
+
+
+@contact.command("verdict")
+@click.argument("alias")
+@_offer
+@_kind
+@_sender
+@_at
+@json_option
+@click.pass_obj
+def verdict(
+    source: Source, alias: str, *, offer: str, kind: Any, sender: str, at: str | None, as_json: bool
+) -> None:
+    """Judge one message to one visitor, with what every rule says."""
+    silence_log()
+    with source.opened() as tracker:
+        require_data(tracker)
+        moment = _moment(tracker, at)
+        try:
+            judged = tracker.contact.verdict(alias, offer=offer, kind=kind, sender=sender, at=moment)
+        except ValueError as error:
+            raise click.UsageError(str(error)) from error
+    show(as_json, _verdict_document(judged), lambda: [_verdict_table(judged)])
+
+
+@click.group("campaign")
+def campaign() -> None:
+    """Send one message to many visitors, each at most once."""
+
+
+def _plan_options(command: Any) -> Any:
+    """Let a command plan a campaign, or find one by its name alone."""
+    for option in reversed([
+        click.argument("name"),
+        click.option("--offer", type=click.Choice(list(OFFERS)), help="The operator's offer."),
+        _kind,
+        click.option("--sender", help="Short code or name that the message comes from."),
+        click.option("--text", help="What the visitor reads; a STOP mention is added where it must be."),
+        click.option("--stop-code", help="Short code that takes STOP, where the sender is a name."),
+        click.option("--interest", help="Only who favours this category."),
+        click.option("--idle-days", type=int, help="Only who has not been seen for so many days."),
+        click.option("--min-orders", type=int, help="Only who has ordered so often."),
+        click.option("--clients/--no-clients", default=None, help="Only who has, or has not, ordered."),
+        click.option("--last-offer", help="Only who wrote to this offer last."),
+        click.option("--expires", metavar="TIME", help="What is still held then is dropped."),
+        click.option("--rate", type=float, help="Messages a second at most."),
+    ]):  # fmt: skip
+        command = option(command)
+    return command
+
+
+@campaign.command("preview")
+@_plan_options
+@_at
+@json_option
+@click.pass_obj
+def preview(source: Source, *, at: str | None, as_json: bool, **plan: Any) -> None:
+    """Tell who would get the message, who later, who not and why; nothing is sent."""
+    silence_log()
+    with source.opened() as tracker:
+        require_data(tracker)
+        found = _planned(tracker, plan).preview(_moment(tracker, at) or datetime.now(UTC))
+    show(as_json, found, lambda: _preview_tables(found))
+
+
+@campaign.command("run")
+@_plan_options
+@click.option("--transport", required=True, metavar="WHERE", help=_TRANSPORTS)
+@click.option("--no-prior-optouts", is_flag=True, help="Nobody opted out before this library was there.")
+@json_option
+@click.pass_obj
+def run(source: Source, *, transport: str, no_prior_optouts: bool, as_json: bool, **plan: Any) -> None:
+    """Send what may be sent now; run again, it goes on where it stopped. Held messages go when they are due."""
+    silence_log()
+    with source.opened() as tracker:
+        require_data(tracker)
+        if no_prior_optouts:
+            tracker.contact.declare_no_prior_optouts()
+        progress = _planned(tracker, plan).run(_transport(transport))
+    show(as_json, progress, lambda: [_progress_table([progress])])
+
+
+@campaign.command("status")
+@click.argument("name", required=False)
+@json_option
+@click.pass_obj
+def status(source: Source, name: str | None, as_json: bool) -> None:
+    """Tell where one campaign stands, or each of them."""
+    silence_log()
+    with source.opened() as tracker:
+        require_data(tracker)
+        found = [tracker.contact.find(name).status()] if name else tracker.contact.campaigns()
+    show(as_json, found, lambda: [_progress_table(found)])
+
+
+@campaign.command("pause")
+@click.argument("name")
+@click.pass_obj
+def pause(source: Source, name: str) -> None:
+    """Let a run end after the message it is sending."""
+    _turn(source, name, "pause")
+
+
+@campaign.command("cancel")
+@click.argument("name")
+@click.pass_obj
+def cancel(source: Source, name: str) -> None:
+    """End a campaign for good; what waits is cancelled."""
+    _turn(source, name, "cancel")
+
+
+def _turn(source: Source, name: str, how: str) -> None:
+    silence_log()
+    with source.opened() as tracker:
+        require_data(tracker)
+        found = tracker.contact.find(name)
+        if not getattr(found, how)():
+            raise click.ClickException("it is finished or cancelled already")
+        click.echo(found.status().standing)
+
+
+def _planned(tracker: Tracker, plan: dict[str, Any]) -> Campaign:
+    """Give the campaign that the options plan, or the one of that name when they plan nothing."""
+    name, text = plan["name"], plan["text"]
+    if text is None:
+        return tracker.contact.find(name)
+    if plan["offer"] is None or plan["sender"] is None:
+        raise click.UsageError("--text needs --offer and --sender")
+    audience = Audience(
+        client=plan["clients"],
+        min_orders=plan["min_orders"],
+        interest=plan["interest"],
+        idle_days=plan["idle_days"],
+        last_offer=plan["last_offer"],
+    )
+    return tracker.contact.campaign(
+        name,
+        offer=plan["offer"],
+        kind=plan["kind"],
+        sender=plan["sender"],
+        text=text,
+        audience=audience,
+        expires=_moment(tracker, plan["expires"]),
+        rate=plan["rate"],
+        stop_code=plan["stop_code"],
+    )
+
+
+def _transport(where: str) -> Transport:
+    from alias_middleware.smsplus.transports import ConsoleTransport, FileTransport
+
+    kind, _, rest = where.partition(":")
+    if kind == "console":
+        return ConsoleTransport(sys.stdout)
+    if kind == "file" and rest:
+        return FileTransport(Path(rest))
+    if kind == "kannel" and rest:
+        return _kannel(rest)
+    raise click.BadParameter(_TRANSPORTS, param_hint="--transport")
+
+
+def _kannel(url: str) -> Transport:
+    from alias_middleware.smsplus.kannel import KannelTransport
+
+    user, password = os.environ.get("ALIAS_KANNEL_USER", ""), os.environ.get("ALIAS_KANNEL_PASSWORD", "")
+    reports = os.environ.get("ALIAS_KANNEL_REPORTS")
+    return KannelTransport(url, username=user, password=password, reports_to=reports)
+
+
+def _moment(tracker: Tracker, text: str | None) -> datetime | None:
+    return None if text is None else moment_of(tracker, text)
+
+
+def moment_of(tracker: Tracker, text: str) -> datetime:
+    """Read a moment; one that names no zone is the service's."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise click.UsageError(f"no moment: {text!r}; write 2026-12-24T22:00") from error
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=zone_of(tracker))
+
+
+def _verdict_document(judged: Verdict) -> dict[str, Any]:
+    reasons = [reason._asdict() for reason in judged.reasons]
+    document: dict[str, Any] = msgspec.to_builtins(
+        {"decision": judged.decision, "until": judged.until, "reasons": reasons}
+    )
+    return document
+
+
+def _verdict_table(judged: Verdict) -> Table:
+    until = f" until {judged.until:%Y-%m-%d %H:%M %Z}" if judged.until else ""
+    rows = [
+        (each.decision, each.name, "-" if each.value is None else str(each.value), each.source)
+        for each in judged.reasons
+    ]
+    return Table(f"{judged.decision}{until}", ("says", "rule", "value", "source"), rows)
+
+
+def _preview_tables(found: Preview) -> list[Table]:
+    rows = [
+        ("selected", str(found.selected)),
+        ("would be sent now", str(found.send)),
+        ("would be held", str(found.hold)),
+        ("would be refused", str(found.refuse)),
+        ("held until", "-" if found.until is None else f"{found.until:%Y-%m-%d %H:%M %Z}"),
+        ("segments in all", str(found.segments)),
+        ("text", found.text),
+        *(("warning", f"{warning.phrase!r}: {warning.why.replace('_', ' ')}") for warning in found.warnings),
+    ]
+    reasons = [(name, str(number)) for name, number in found.reasons.items()]
+    return [
+        Table(f"At {found.at:%Y-%m-%d %H:%M %Z}", ("what", "value"), rows),
+        *([Table("Why not now", ("rule", "visitors"), reasons, numbers=frozenset({1}))] if reasons else []),
+    ]
+
+
+def _progress_table(found: list[Progress]) -> Table:
+    rows = [(each.name, each.standing, _counted(each.states), _counted(each.reasons)) for each in found]
+    return Table("Campaigns", ("campaign", "standing", "messages", "reasons"), rows)
+
+
+def _counted(counts: Any) -> str:
+    return ", ".join(f"{number} {name}" for name, number in sorted(counts.items())) or "-"
