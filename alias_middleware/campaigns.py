@@ -24,7 +24,7 @@ from alias_middleware.contact import (
     untimely,
     verdict,
 )
-from alias_middleware.errors import ContactError, NotAccepted
+from alias_middleware.errors import ContactError, NotAccepted, SendingUncertain
 from alias_middleware.local_time import from_micros, to_micros
 from alias_middleware.profile import decode_knowledge
 from alias_middleware.storage.outbox import (
@@ -93,7 +93,7 @@ class Judgement(NamedTuple):
         return f"<Judgement {self.verdict.decision}>"
 
 
-class Preview(NamedTuple):
+class Preview(msgspec.Struct, frozen=True):
     """A campaign as it would go if it were sent at `at`: nothing was sent, nothing was stored.
 
     `selected` = `send` + `hold` + `refuse`. `reasons` counts the first objection of each held or refused message;
@@ -113,7 +113,7 @@ class Preview(NamedTuple):
     warnings: tuple[Untimely, ...]
 
 
-class Progress(NamedTuple):
+class Progress(msgspec.Struct, frozen=True):
     """Where a campaign stands: its messages by state, and those that have a reason by reason."""
 
     name: str
@@ -146,8 +146,12 @@ class Campaign:
         for evidence in self._selected(to_micros(at)):
             yield Judgement(evidence.key, self._judged(evidence, at))
 
-    def preview(self, at: datetime) -> Preview:
-        """Tell who would get the message at a moment, who later and who not, and why; nothing is sent."""
+    def preview(self, at: datetime | None = None) -> Preview:
+        """Tell who would get the message at a moment, now by default, who later, who not and why.
+
+        Nothing is sent.
+        """
+        at = at or from_micros(self._desk.now())
         decisions: Counter[str] = Counter()
         reasons: Counter[str] = Counter()
         until: datetime | None = None
@@ -271,6 +275,9 @@ class Campaign:
             transport.send(Outgoing(message_id, desk.alias_of(key), self.plan.sender, self.plan.text))
         except NotAccepted as error:
             desk.outbox.settle(message_id, "failed", desk.now(), reason=error.reason)
+        except SendingUncertain as error:
+            desk.outbox.settle(message_id, "uncertain", desk.now(), reason=error.reason)
+            return False
         except Exception as error:
             desk.outbox.settle(message_id, "uncertain", desk.now(), reason=type(error).__name__)
             return False

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import NamedTuple
 
+import msgspec
+
 from alias_middleware.contact import OFFERS
 from alias_middleware.errors import ContactError
 
@@ -36,7 +38,7 @@ class Candidate(NamedTuple):
     revenue: dict[str, Decimal]
 
 
-class Choice(NamedTuple):
+class Choice(msgspec.Struct, frozen=True):
     """What it means to take `reference`: who is attached, and so whose history by alias is lost."""
 
     reference: str
@@ -46,7 +48,7 @@ class Choice(NamedTuple):
     revenue_lost: dict[str, Decimal]
 
 
-class Advice(NamedTuple):
+class Advice(msgspec.Struct, frozen=True):
     """Every choice, the one with the least loss first; `monthly_cost` in EUR without tax is the same for all.
 
     `by_audience` and `by_revenue` are the references that lose the fewest visitors and the least revenue of the

@@ -231,7 +231,6 @@ def standalone() -> click.Group:
     group = AliasGroup(
         "alias-middleware",
         tracker_of_options,
-        with_app,
         help="Visitors that need no login: figures, profiles, the drainer.\n\n"
         "Keys come from the environment only: ALIAS_SECRET_KEYS and ALIAS_PSEUDONYM_KEYS, separated by commas.",
     )

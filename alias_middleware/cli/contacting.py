@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -93,12 +93,12 @@ def _plan_options(command: Any) -> Any:
 @_at
 @json_option
 @click.pass_obj
-def preview(source: Source, *, at: str | None, as_json: bool, **plan: Any) -> None:
+def preview(source: Source, /, *, at: str | None, as_json: bool, **plan: Any) -> None:
     """Tell who would get the message, who later, who not and why; nothing is sent."""
     silence_log()
     with source.opened() as tracker:
         require_data(tracker)
-        found = _planned(tracker, plan).preview(_moment(tracker, at) or datetime.now(UTC))
+        found = _planned(tracker, plan).preview(_moment(tracker, at))
     show(as_json, found, lambda: _preview_tables(found))
 
 
@@ -108,7 +108,7 @@ def preview(source: Source, *, at: str | None, as_json: bool, **plan: Any) -> No
 @click.option("--no-prior-optouts", is_flag=True, help="Nobody opted out before this library was there.")
 @json_option
 @click.pass_obj
-def run(source: Source, *, transport: str, no_prior_optouts: bool, as_json: bool, **plan: Any) -> None:
+def run(source: Source, /, *, transport: str, no_prior_optouts: bool, as_json: bool, **plan: Any) -> None:
     """Send what may be sent now; run again, it goes on where it stopped. Held messages go when they are due."""
     silence_log()
     with source.opened() as tracker:
@@ -220,9 +220,8 @@ def moment_of(tracker: Tracker, text: str) -> datetime:
 
 
 def _verdict_document(judged: Verdict) -> dict[str, Any]:
-    reasons = [reason._asdict() for reason in judged.reasons]
     document: dict[str, Any] = msgspec.to_builtins(
-        {"decision": judged.decision, "until": judged.until, "reasons": reasons}
+        {"decision": judged.decision, "until": judged.until, "reasons": judged.reasons}
     )
     return document
 

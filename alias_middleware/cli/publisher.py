@@ -96,7 +96,7 @@ def audit(source: Source, month: str | None, as_json: bool) -> None:
 @_who
 @click.pass_obj
 def spend(source: Source, alias: str, reason: str, requester: str) -> None:
-    """Spend one conversion, to be made on the operator's extranet; it is given back when you say that it failed."""
+    """Spend one conversion, to be made on the operator's extranet; given back when you say that it failed."""
     silence_log()
     with source.opened() as tracker:
         try:

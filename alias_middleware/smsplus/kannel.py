@@ -1,4 +1,4 @@
-"""Kannel as the gateway to the operator: messages handed to its sendsms over HTTP. What it calls us with: `calls`."""
+"""Kannel as the gateway to the operator: messages handed to its sendsms over HTTP. How it calls us: `calls`."""
 
 from __future__ import annotations
 
