@@ -245,6 +245,20 @@ def test_a_naive_moment_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
+    "at",
+    [
+        pytest.param(datetime.max.replace(tzinfo=UTC), id="past the last year of the local clock"),
+        pytest.param(datetime(9998, 12, 31, 22, tzinfo=PARIS), id="held into a year without a calendar"),
+        pytest.param(datetime(1983, 6, 1, 12, tzinfo=PARIS), id="before the list of holidays was law"),
+    ],
+)
+def test_a_moment_beyond_the_calendar_is_refused(at: datetime) -> None:
+    """No loop runs away and nothing overflows: it is a ValueError that says which years there are."""
+    with pytest.raises(ValueError, match=r"the years|from 1984 to 9998"):
+        next_allowed(at, OPERATOR)
+
+
+@pytest.mark.parametrize(
     ("arguments", "setting"),
     [
         pytest.param({"name": "fr"}, "policy", id="policy"),
