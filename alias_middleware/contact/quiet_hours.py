@@ -155,7 +155,7 @@ def opening_after(local: datetime, policy: Policy) -> datetime:
     now, day = to_micros(local), local.date()
     while True:
         for opening in _openings(policy, day):
-            if opening >= now:
+            if opening > now:
                 return from_micros(opening).astimezone(policy.zone)
         day += _DAY
 
@@ -164,14 +164,14 @@ def opening_after(local: datetime, policy: Policy) -> datetime:
 def _openings(policy: Policy, day: date) -> tuple[int, ...]:
     """Where silence can end on a local day, in microseconds: only at these moments does the clock enter the hours.
 
-    They are the start, each time it comes, the beginning of the day and a change of clocks.
+    They are the start, each time it comes, and a change of clocks, the one that ends the day included.
     """
     midnight, next_midnight = (
         first_instant(datetime.combine(each, _MIDNIGHT), policy.zone) for each in (day, day + _DAY)
     )
     starts = (to_micros(datetime.combine(day, policy.start.replace(fold=fold), policy.zone)) for fold in (0, 1))
     change = clock_change(midnight, next_midnight, policy.zone)
-    moments = {midnight, *starts, *(() if change is None else (change,))}
+    moments = {*starts, *(() if change is None else (change,))}
     return tuple(
         moment for moment in sorted(moments) if policy.quiet(from_micros(moment).astimezone(policy.zone)) is None
     )

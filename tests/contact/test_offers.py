@@ -50,6 +50,8 @@ def test_the_table_of_the_operator() -> None:
         pytest.param("2026-09-24T02:30", 31, "2026-10-25T02:30+02:00", id="the closing hour comes twice"),
         pytest.param("2026-10-25T02:30+02:00", 60, "2026-12-24T02:30+01:00", id="opens in the first coming"),
         pytest.param("2026-10-25T02:30+01:00", 60, "2026-12-24T02:30+01:00", id="opens in the second coming"),
+        pytest.param("2026-10-25T02:30+01:00", 154, "2027-03-28T03:00+02:00", id="second coming to a jump"),
+        pytest.param("2026-10-25T02:30+01:00", 371, "2027-10-31T02:30+02:00", id="second coming to a first"),
         pytest.param("2028-01-30T12:00", 31, "2028-03-01T12:00+01:00", id="over 29 February"),
         pytest.param("2028-01-29T12:00", 31, "2028-02-29T12:00+01:00", id="until 29 February"),
         pytest.param("2028-02-29T12:00", 60, "2028-04-29T12:00+02:00", id="from 29 February"),

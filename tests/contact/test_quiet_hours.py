@@ -234,6 +234,13 @@ def test_the_zone_of_the_question_does_not_matter(at: datetime) -> None:
     assert next_allowed(elsewhere, OPERATOR).astimezone(UTC) == next_allowed(at, OPERATOR).astimezone(UTC)
 
 
+def test_an_allowed_moment_is_given_back() -> None:
+    """Its own time zone and all; a held one is told on the policy's clock."""
+    at = datetime(2026, 3, 3, 12, tzinfo=UTC)
+    assert next_allowed(at, OPERATOR) is at
+    assert next_allowed(at + 12 * HOUR, OPERATOR).tzinfo is PARIS
+
+
 # -- what is refused -------------------------------------------------------------------------------------------
 
 
