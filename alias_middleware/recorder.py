@@ -1,4 +1,4 @@
-"""What one process does for its visitors: read profiles, record events, change preferences, within budgets.
+"""What one process does for its visitors: record events, change preferences; `asking` has what it reads for them.
 
 A recorder owns what a fork must not share: counters, breakers, the spool's open segment and the writer's
 thread. The tracker makes a new one in each process.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import shutil
-import sys
 import tempfile
 import threading
 import time
@@ -17,15 +16,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
-from alias_middleware.breaker import Breaker
+from alias_middleware.asking import Asking
 from alias_middleware.budget import Budgeted
-from alias_middleware.counters import Counters
-from alias_middleware.errors import BlockingCallError, SettingsError, SpoolError, StorageError, describe
+from alias_middleware.errors import SettingsError, SpoolError, StorageError, describe
 from alias_middleware.events import AnyEvent, Event, PageView, Purchase, Refund, TrackedEvent
 from alias_middleware.local_time import LocalDays
-from alias_middleware.profile import Operation, ProfileChange, StoredProfile
+from alias_middleware.profile import Operation, ProfileChange
 from alias_middleware.records import Identified, Tally
 from alias_middleware.settings import Settings
 from alias_middleware.spool import Spool
@@ -40,10 +37,8 @@ _REST: frozenset[type[Event]] = frozenset({PageView, TrackedEvent})
 
 logger = logging.getLogger("alias_middleware")
 
-Answer = TypeVar("Answer")
 
-
-class Recorder:
+class Recorder(Asking):
     """One process's part of a tracker: what its visitors and exchanges ask for is done here."""
 
     def __init__(
@@ -58,16 +53,7 @@ class Recorder:
 
         `now` gives microseconds since the epoch, `entropy(n)` n random bytes.
         """
-        self.now = now
-        self.storage = storage
-        self.requests: Storage | Budgeted = storage
-        """The storage as requests ask it."""
-        if storage.abilities.reads_block:
-            self.requests = Budgeted(storage, seconds=settings.storage_timeout, now=now)
-        self.counters = Counters()
-        self.reads, self.changes = Breaker(), Breaker()
-        self._settings = settings
-        self._namespace = settings.namespace
+        super().__init__(settings, storage, now=now)
         self.durable: frozenset[type[Event]] = _durable_types(settings)
         self.day = LocalDays(settings.tzinfo).day
         self._handed_on_us = 0
@@ -95,48 +81,6 @@ class Recorder:
                 most = _WAITS_AT_ONCE if isinstance(self.requests, Budgeted) else _HOPS_AT_ONCE
                 self._executor = ThreadPoolExecutor(most, thread_name_prefix="alias-middleware")
             return self._executor
-
-    def load(self, key: str) -> StoredProfile:
-        """Read a profile; an empty one, and counted, when the storage cannot answer."""
-        stored = self._asked(self.requests.read_profile, key)
-        return StoredProfile() if stored is None else stored
-
-    def know(self, key: str) -> bytes:
-        """Read what is derived from a visitor's history; nothing, and counted, when the storage cannot answer."""
-        knowledge = self._asked(self.requests.read_knowledge, key)
-        return b"[]" if knowledge is None else knowledge
-
-    def _asked(self, read: Callable[..., Answer], key: str, *limit: int) -> Answer | None:
-        """Ask the storage unless it is being left alone; None, counted, when it does not answer."""
-        reads = self.reads
-        if not reads.failures or reads.allows(self.now()):
-            try:
-                answer = read(self._namespace, key, *limit)
-            except StorageError as error:
-                self.failed(reads, error)
-            except Exception as error:
-                self.problem(error)
-            else:
-                if reads.failures:
-                    self._answered(reads)
-                return answer
-        self.counters.add("profile_unavailable")
-        return None
-
-    def was_erased(self, key: str, since_us: int) -> bool:
-        """Tell whether a visitor was erased since; True as well when the storage cannot say."""
-        if not self.reads.allows(self.now()):
-            return True
-        try:
-            erased_us = self.requests.erased_at(self._namespace, key)
-        except StorageError as error:
-            self.failed(self.reads, error)
-            return True
-        except Exception as error:
-            self.problem(error)
-            return True
-        self._answered(self.reads)
-        return erased_us is not None and erased_us >= since_us
 
     def record(self, event: AnyEvent) -> bool:
         """Put an event in the spool; False, counted, when the spool cannot take it."""
@@ -233,21 +177,8 @@ class Recorder:
     def change(self, key: str, begun_us: int, operations: list[Operation]) -> None:
         """Carry out field operations within the time budget, or by way of the spool."""
         change = ProfileChange(key, self.now(), begun_us, tuple(operations))
-        if self.changes.allows(self.now()):
-            try:
-                refused = self.requests.change_profile(
-                    self._namespace, change, timeout=self._settings.storage_timeout
-                )
-            except StorageError as error:
-                self.failed(self.changes, error)
-            except Exception as error:
-                self.problem(error)
-            else:
-                self._answered(self.changes)
-                if refused:
-                    self.counters.add("preferences_refused", refused)
-                return
-        self._defer(change)
+        if not self.carried_out(change):
+            self._defer(change)
 
     def _defer(self, change: ProfileChange) -> None:
         """Send operations through the spool, one record each: together they might be too large for one."""
@@ -261,29 +192,6 @@ class Recorder:
             else:
                 self.counters.add("preferences_deferred")
                 self._appended()
-
-    def history(self, key: str, limit: int) -> list[Event]:
-        """Read a visitor's latest events; none, and counted, when the storage cannot answer."""
-        if _on_event_loop():
-            self.problem(BlockingCallError(call="history()"))
-        return self._asked(self.requests.history, key, limit) or []
-
-    def problem(self, error: Exception) -> None:
-        """Report an error of ours: raised where the settings say so, else counted and logged, never a value."""
-        if self._settings.raise_errors:
-            raise error
-        self.counters.add("errors")
-        logger.error("%s", describe(error))
-
-    def failed(self, breaker: Breaker, error: StorageError) -> None:
-        """Note that the storage failed a request; one line in the log when it is given up for a while."""
-        self.counters.add("storage_failures")
-        if breaker.failed(self.now()):
-            logger.error("the storage fails; requests go on without it: %s", describe(error))
-
-    def _answered(self, breaker: Breaker) -> None:
-        if breaker.succeeded():
-            logger.warning("the storage answers again")
 
     def drain(self, timeout: float) -> bool:
         """Drain the spool now; False when another thread or process is at it, for `timeout` seconds.
@@ -325,18 +233,6 @@ class Recorder:
             self.requests.close()
         if self._scratch is not None:
             shutil.rmtree(self._scratch, ignore_errors=True)
-
-
-def _on_event_loop() -> bool:
-    """Tell whether an asyncio event loop runs in this thread, without importing asyncio for it."""
-    asyncio = sys.modules.get("asyncio")
-    if asyncio is None:
-        return False
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
 
 
 def _durable_types(settings: Settings) -> frozenset[type[Event]]:

@@ -1,0 +1,132 @@
+"""What is asked of the storage for requests: in time where it may block, and not at all while it fails."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable
+from typing import TypeVar
+
+from alias_middleware.breaker import Breaker
+from alias_middleware.budget import Budgeted
+from alias_middleware.counters import Counters
+from alias_middleware.errors import BlockingCallError, StorageError, describe
+from alias_middleware.events import Event
+from alias_middleware.profile import ProfileChange, StoredProfile
+from alias_middleware.settings import Settings
+from alias_middleware.storage.base import Storage
+
+logger = logging.getLogger("alias_middleware")
+
+Answer = TypeVar("Answer")
+
+
+class Asking:
+    """The part of a recorder that asks the storage, reports its failures and leaves it alone while it fails."""
+
+    def __init__(self, settings: Settings, storage: Storage, *, now: Callable[[], int]) -> None:
+        """Ask `storage` as `settings` say; `now` gives microseconds since the epoch."""
+        self.now = now
+        self.storage = storage
+        self.requests: Storage | Budgeted = storage
+        """The storage as requests ask it."""
+        if storage.abilities.reads_block:
+            self.requests = Budgeted(storage, seconds=settings.storage_timeout, now=now)
+        self.counters = Counters()
+        self.reads, self.changes = Breaker(), Breaker()
+        self._settings = settings
+        self._namespace = settings.namespace
+
+    def load(self, key: str) -> StoredProfile:
+        """Read a profile; an empty one, and counted, when the storage cannot answer."""
+        stored = self._asked(self.requests.read_profile, key)
+        return StoredProfile() if stored is None else stored
+
+    def know(self, key: str) -> bytes:
+        """Read what is derived from a visitor's history; nothing, and counted, when the storage cannot answer."""
+        knowledge = self._asked(self.requests.read_knowledge, key)
+        return b"[]" if knowledge is None else knowledge
+
+    def _asked(self, read: Callable[..., Answer], key: str, *limit: int) -> Answer | None:
+        """Ask the storage unless it is being left alone; None, counted, when it does not answer."""
+        reads = self.reads
+        if not reads.failures or reads.allows(self.now()):
+            try:
+                answer = read(self._namespace, key, *limit)
+            except StorageError as error:
+                self.failed(reads, error)
+            except Exception as error:
+                self.problem(error)
+            else:
+                if reads.failures:
+                    self._answered(reads)
+                return answer
+        self.counters.add("profile_unavailable")
+        return None
+
+    def was_erased(self, key: str, since_us: int) -> bool:
+        """Tell whether a visitor was erased since; True as well when the storage cannot say."""
+        if not self.reads.allows(self.now()):
+            return True
+        try:
+            erased_us = self.requests.erased_at(self._namespace, key)
+        except StorageError as error:
+            self.failed(self.reads, error)
+            return True
+        except Exception as error:
+            self.problem(error)
+            return True
+        self._answered(self.reads)
+        return erased_us is not None and erased_us >= since_us
+
+    def history(self, key: str, limit: int) -> list[Event]:
+        """Read a visitor's latest events; none, and counted, when the storage cannot answer."""
+        if _on_event_loop():
+            self.problem(BlockingCallError(call="history()"))
+        return self._asked(self.requests.history, key, limit) or []
+
+    def carried_out(self, change: ProfileChange) -> bool:
+        """Carry out field operations within the time budget; False, counted, when the storage did not."""
+        if not self.changes.allows(self.now()):
+            return False
+        try:
+            refused = self.requests.change_profile(self._namespace, change, timeout=self._settings.storage_timeout)
+        except StorageError as error:
+            self.failed(self.changes, error)
+            return False
+        except Exception as error:
+            self.problem(error)
+            return False
+        self._answered(self.changes)
+        if refused:
+            self.counters.add("preferences_refused", refused)
+        return True
+
+    def problem(self, error: Exception) -> None:
+        """Report an error of ours: raised where the settings say so, else counted and logged, never a value."""
+        if self._settings.raise_errors:
+            raise error
+        self.counters.add("errors")
+        logger.error("%s", describe(error))
+
+    def failed(self, breaker: Breaker, error: StorageError) -> None:
+        """Note that the storage failed a request; one line in the log when it is given up for a while."""
+        self.counters.add("storage_failures")
+        if breaker.failed(self.now()):
+            logger.error("the storage fails; requests go on without it: %s", describe(error))
+
+    def _answered(self, breaker: Breaker) -> None:
+        if breaker.succeeded():
+            logger.warning("the storage answers again")
+
+
+def _on_event_loop() -> bool:
+    """Tell whether an asyncio event loop runs in this thread, without importing asyncio for it."""
+    asyncio = sys.modules.get("asyncio")
+    if asyncio is None:
+        return False
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
