@@ -1,4 +1,7 @@
-"""What real processes leave behind when they are killed: nothing acknowledged is lost, nothing counted twice."""
+"""What real processes leave behind when they are killed: nothing is lost, nothing counted twice.
+
+Servers that are killed under load are in `tests.faults`.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from alias_middleware import Tracker
-from tests.faults.load import CLIENTS, Clients, assert_balanced, stored_paths, wait_for
+from tests.faults.load import Clients, assert_balanced, stored_paths, wait_for
 from tests.support.processes import ALIAS, finish, make_tracker, process, wait_until_ready
 
 
@@ -37,38 +40,6 @@ def listener() -> Iterator[socket.socket]:
     """A socket that outlives the servers which accept on it."""
     with socket.create_server(("127.0.0.1", 0), backlog=128) as made:
         yield made
-
-
-@pytest.mark.parametrize("server", ["serve_asgi", "serve_wsgi"])
-def test_every_acknowledged_page_is_stored_once_whenever_the_server_is_killed(
-    server: str, database: Path, tracker: Tracker, listener: socket.socket
-) -> None:
-    """kill -9 under load, again and again: acknowledged responses == recorded page views."""
-    dice = random.Random(server)
-    arguments = (database, listener.fileno())
-    clients = Clients(listener.getsockname()[1])
-    for _ in range(5):
-        with process(server, *arguments, inherit=(listener.fileno(),)) as started:
-            wait_until_ready(started)
-            clients.served(dice.randrange(40, 160))
-            time.sleep(dice.uniform(0, 0.05))  # anywhere between two batches, or within one
-            started.kill()
-            started.wait()
-    with process(server, *arguments, inherit=(listener.fileno(),)) as started:
-        clients.served(20)
-        clients.stop()
-    assert tracker.flush(20)
-
-    stored = stored_paths(tracker)
-    lost = clients.acknowledged - stored.keys()
-    doubled = [path for path, times in stored.items() if times > 1]
-    invented = stored.keys() - clients.acknowledged - clients.unanswered
-    assert (lost, doubled, invented) == (set(), [], set())
-    assert len(clients.unanswered) <= 6 * CLIENTS
-    counters = tracker.counters()
-    assert_balanced(counters)
-    assert counters["stored"] == len(stored)
-    assert counters["spooled"] == 0
 
 
 def test_a_flush_waits_for_the_process_that_is_the_writer(

@@ -18,13 +18,16 @@ _LONGEST_LIFE = 0.4
 
 
 class Cast:
-    """Two workers, one on each edge, on one socket, and a drainer: each begins anew when it was killed."""
+    """Two workers, one on each edge, on one socket, and a drainer: each begins anew when it was killed.
+
+    The first worker would drain too: whoever holds the lock when it is killed leaves it to another.
+    """
 
     def __init__(self, database: Path, listener: socket.socket) -> None:
         fileno = listener.fileno()
         self._inherit = (fileno,)
         self._roles: dict[str, tuple[object, ...]] = {
-            "serve_asgi": (database, fileno, _EXTERNAL),
+            "serve_asgi": (database, fileno),
             "serve_wsgi": (database, fileno, _EXTERNAL),
             "drain": (database,),
         }
