@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from itertools import combinations
+from statistics import median
 from typing import NamedTuple
 
 from tests.servers.launch import Served
 
 _ASKED_EACH_TIME = 8
 _WARM = 0.5
+_POINTS = 200
 
 
 class Reading(NamedTuple):
@@ -22,7 +25,7 @@ class Reading(NamedTuple):
 
 
 class Growth(NamedTuple):
-    """How one long-lived process grew, once it was warm. `slope_kb`: kilobytes an hour, by least squares."""
+    """How one long-lived process grew, once it was warm. `slope_kb`: kilobytes an hour."""
 
     seconds: float
     rss_kb: int
@@ -74,7 +77,7 @@ class Readings:
             seconds=_life(warm),
             rss_kb=last.rss_kb,
             grown_kb=last.rss_kb - first.rss_kb,
-            slope_kb=3600 * _slope([reading.at for reading in warm], [reading.rss_kb for reading in warm]),
+            slope_kb=3600 * _slope(warm),
             files=last.files,
             more_files=last.files - first.files,
             threads=last.threads,
@@ -93,8 +96,11 @@ def _typical(readings: Sequence[Reading]) -> Reading:
     return Reading(at, int(rss), int(files), int(threads))
 
 
-def _slope(xs: Sequence[float], ys: Sequence[float]) -> float:
-    """How much y grows with each x, by least squares; 0 where all x are the same."""
-    middle_x, middle_y = sum(xs) / len(xs), sum(ys) / len(ys)
-    spread = sum((x - middle_x) ** 2 for x in xs)
-    return sum((x - middle_x) * (y - middle_y) for x, y in zip(xs, ys, strict=True)) / spread if spread else 0.0
+def _slope(readings: Sequence[Reading]) -> float:
+    """Kilobytes gained a second: the middle one of the slopes between any two readings (Theil and Sen).
+
+    A single leap, as when a worker takes over as the writer, is no growth.
+    """
+    some = readings[:: max(1, len(readings) // _POINTS)]
+    pairs = [(one, other) for one, other in combinations(some, 2) if other.at > one.at]
+    return median((other.rss_kb - one.rss_kb) / (other.at - one.at) for one, other in pairs) if pairs else 0.0
