@@ -53,7 +53,7 @@ def examine(
             findings += [*running.counters(before), *running.clock(tracker, folder, clock())]
             findings += running.drainer(tracker, folder, patience, awake=reply is not None)
             if probe is not None and reply is not None:
-                findings += probing.caching(probe, reply)
+                findings += probing.caching(settings.source.header, reply)
                 more, shots = probing.probe_forgeries(probe)
                 findings += more
             findings += running.growing(before, tracker.counters())

@@ -198,9 +198,8 @@ def _verdicts(probe: Probe, shots: Sequence[Shot], causes: Sequence[str]) -> Ite
         yield Finding(level, "forgeries", measured, forgeries.REMEDIES[cause])
 
 
-def caching(probe: Probe, reply: Reply) -> list[Finding]:
-    """Check that a shared cache will not hand one visitor's page to another."""
-    header = probe.tracker.settings.source.header
+def caching(header: str, reply: Reply) -> list[Finding]:
+    """Check that a shared cache will not hand one visitor's page to another. `header`: the operator's."""
     vary = {name.strip().lower() for name in reply.said("vary").split(",")}
     control = reply.said("cache-control").lower()
     shareable = (

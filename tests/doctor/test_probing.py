@@ -12,6 +12,8 @@ import pytest
 from alias_middleware import Tracker, doctor
 from alias_middleware.doctor import Finding, Level, Report
 from alias_middleware.doctor.forgeries import CAUSES, COPY, PARSING, PEER, TWIN
+from alias_middleware.doctor.probing import caching
+from alias_middleware.doctor.wire import Reply
 from alias_middleware.identity import HeaderAlias
 from alias_middleware.statistics import Summary
 from tests.gateways.operator import ALIASES, HAPROXY, KNOWN, NGINX, Proxy, on_wsgiref, operating
@@ -26,6 +28,7 @@ from tests.servers.catalogue import (
 )
 from tests.servers.launch import Server, Site
 from tests.servers.load import ALIAS, NAMED
+from tests.support.servers import waitress_server
 
 HERE = "127.0.0.1"
 SECRET = ("x-gateway-key", "Jd8-3kfLq0_sPz7Wn1yVbXc5TgRhMuAe")
@@ -240,3 +243,43 @@ def test_another_users_site_is_left_alone(tmp_path: Path) -> None:
         assert os.listdir(tmp_path) == ["alias.db-spool"]
     assert of_check(report, "user")[0].level is Level.FAIL
     assert not of_check(report, "storage")
+
+
+def test_server_whose_clock_is_wrong_is_warned_of(tmp_path: Path) -> None:
+    """The server's own Date tells, on whichever machine it is."""
+
+    def long_ago(environ: Any, start_response: Any) -> list[bytes]:
+        start_response("200 OK", [("Content-Type", "text/html"), ("Date", "Fri, 31 Dec 1999 23:59:59 GMT")])
+        return [b"hello"]
+
+    with Site(tmp_path).tracker() as tracker, waitress_server(long_ago) as port:
+        report = examine(tracker, f"http://{HERE}:{port}/", patience=0.1)
+    assert "differs from ours" in of_check(report, "clock")[0].measured
+
+
+@pytest.mark.parametrize(
+    ("headers", "level"),
+    [
+        pytest.param(
+            [("Vary", "wap-network-info"), ("Cache-Control", "private")], Level.OK, id="personal, private"
+        ),
+        pytest.param(
+            [("Vary", "Cookie, WAP-Network-Info"), ("Cache-Control", "no-store")], Level.OK, id="not kept"
+        ),
+        pytest.param([("Cache-Control", "public, max-age=60")], Level.OK, id="the same for all"),
+        pytest.param([], Level.OK, id="nothing said"),
+        pytest.param([("Vary", "wap-network-info")], Level.FAIL, id="personal, but a proxy removed the rest"),
+        pytest.param(
+            [("Vary", "*"), ("Cache-Control", "public")], Level.WARN, id="personal, and the app says public"
+        ),
+        pytest.param(
+            [("Vary", "wap-network-info"), ("Cache-Control", "max-age=60")],
+            Level.WARN,
+            id="personal, kept a minute",
+        ),
+    ],
+)
+def test_personal_pages_stay_out_of_shared_caches(headers: list[tuple[str, str]], level: Level) -> None:
+    """What says that it depends on the visitor must not be kept for another, who may sit behind a simple cache."""
+    (found,) = caching("wap-network-info", Reply(200, headers))
+    assert (found.level, found.check) == (level, "caches")
