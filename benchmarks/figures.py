@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import statistics
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -81,6 +82,7 @@ class Bench:
         """Measure everything, one figure after the other."""
         yield from self._request_path("thread", target=0.35)
         yield from self._request_path("external", target=None)
+        yield from self._first_pages()
         yield from self._total(self.scale.drained_requests, target=0.75)
         yield from self._total(self.scale.requests, target=None)
         yield from self._flask()
@@ -89,6 +91,7 @@ class Bench:
     def _request_path(self, writer: Literal["thread", "external"], target: float | None) -> Iterator[Figure]:
         with self.tracker(writer=writer) as tracker, asyncio.Runner() as runner:
             contenders, scale = self._asgi(runner, tracker), self.scale
+            self._let_everybody_come(contenders["alias"])
             us = measure(contenders, rounds=scale.rounds, requests=scale.requests)
             whole = measure(contenders, rounds=scale.rounds, requests=scale.requests, typical=statistics.fmean)
         ours, theirs = _ours_and_theirs(us)
@@ -100,6 +103,25 @@ class Bench:
         yield Figure(
             "  the mean request instead, whatever interrupted it", "", spread(ratio(*_ours_and_theirs(whole)))
         )
+
+    def _first_pages(self) -> Iterator[Figure]:
+        """What a page costs whose visitor this process has not met for a minute: SQLite is read."""
+        rounds = self.scale.visitors // self.scale.requests - 1
+        with self.tracker() as tracker, asyncio.Runner() as runner:
+            newcomers = iter(people.pick_each_once(self.everybody))
+            us = measure(
+                {**self._asgi(runner, tracker), "alias": self._alias(runner, tracker, newcomers)},
+                rounds=min(rounds, self.scale.rounds),
+                requests=self.scale.requests,
+            )
+        ours, theirs = _ours_and_theirs(us)
+        yield Figure(
+            "  visitors not met for a minute, whose profile is read from SQLite", "", spread(ratio(ours, theirs))
+        )
+
+    def _let_everybody_come(self, contender: Contender) -> None:
+        """Have the profiles on the shelf, as those of a site's visitors are with their second page of a minute."""
+        contender(2 * self.scale.visitors)
 
     def _total(self, requests: int, target: float | None) -> Iterator[Figure]:
         """CPU time of the whole process until everything is in the storage."""
@@ -122,6 +144,7 @@ class Bench:
                 "session": flask_peers.contender(flask_peers.using_a_session(), self._pick),
                 "alias": flask_peers.contender(flask_peers.reading_a_profile(tracker), self._counted),
             }
+            self._let_everybody_come(contenders["alias"])
             us = measure(contenders, rounds=self.scale.rounds, requests=self.scale.requests)
         ours, theirs = _ours_and_theirs(us)
         yield Figure("Flask request path: of its session's", "", spread(ratio(ours, theirs)), 0.20)
@@ -142,19 +165,29 @@ class Bench:
         yield Figure("  times the no-op's", "", spread(ratio(us["alias"], us["no-op"])))
 
     def _asgi(self, runner: asyncio.Runner, tracker: Tracker) -> dict[str, Contender]:
-        alias = asgi_peers.behind_alias(asgi_peers.reading_a_profile, tracker)
         return {
             "plain": asgi_peers.contender(runner, asgi_peers.plain, self._pick),
             "session": asgi_peers.contender(runner, asgi_peers.behind_session(), self._pick),
-            "alias": asgi_peers.contender(runner, alias, self._counted),
+            "alias": self._alias(runner, tracker, None),
         }
+
+    def _alias(self, runner: asyncio.Runner, tracker: Tracker, who: Iterator[str] | None) -> Contender:
+        """The middleware, for visitors as they come, or for these."""
+        app = asgi_peers.behind_alias(asgi_peers.reading_a_profile, tracker)
+        return asgi_peers.contender(
+            runner, app, self._counted if who is None else lambda n: self._count(islice(who, n))
+        )
 
     def _pick(self, requests: int) -> list[str]:
         return people.pick(self.everybody, requests)
 
     def _counted(self, requests: int) -> list[str]:
-        self.pages_sent += requests
-        return self._pick(requests)
+        return self._count(self._pick(requests))
+
+    def _count(self, aliases: Iterable[str]) -> list[str]:
+        counted = list(aliases)
+        self.pages_sent += len(counted)
+        return counted
 
 
 def _ours_and_theirs(us: Mapping[str, Sequence[float]]) -> tuple[list[float], list[float]]:

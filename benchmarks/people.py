@@ -19,3 +19,8 @@ def aliases(visitors: int) -> list[str]:
 def pick(everybody: Sequence[str], requests: int) -> list[str]:
     """Who sends the next requests."""
     return SEEDS.choices(everybody, k=requests)
+
+
+def pick_each_once(everybody: Sequence[str]) -> list[str]:
+    """Everybody once, in no order."""
+    return SEEDS.sample(everybody, len(everybody))

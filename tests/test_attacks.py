@@ -56,8 +56,8 @@ class TestErasure:
     def test_what_came_after_an_erasure_cut_short_stays(self, storage: SQLiteStorage) -> None:
         """Finishing it does not take what the visitor chose meanwhile: his preferences were erased already."""
         hashes = storage._keyring.every(erasure.TOMBSTONE, SPACE, KEY)
-        with storage._files.wrapped() as connection, connection.preferences_transaction(5) as sql:
-            erasure.erase_preferences(sql, SPACE, KEY, hashes, ERASED)
+        with storage._files.wrapped() as connection, connection.profile_changes(5) as (sql, renew):
+            erasure.erase_preferences(sql, SPACE, KEY, hashes, ERASED, renew)
         chosen = change(Operation("set", "preferences", "font", "large"), at=ERASED + 1)
         storage.change_profile(SPACE, chosen, timeout=1)
         storage.apply(Batch(entries=[Teller().view(ERASED)]))

@@ -43,6 +43,7 @@ from alias_middleware.storage.sqlite.fold import Fold
 from alias_middleware.storage.sqlite.keyring import Keyring
 from alias_middleware.storage.sqlite.marks import all_marks, mark_changed
 from alias_middleware.storage.sqlite.outbox import SQLiteOutbox, erase_dispatches
+from alias_middleware.storage.sqlite.shelf import Identity
 from alias_middleware.storage.sqlite.transactions import writing
 
 _BATCH_TIMEOUT_SECONDS = 5.0
@@ -78,21 +79,26 @@ class SQLiteStorage(Storage):
         return self.path.with_name(self.path.name + "-spool")
 
     def read_profile(self, namespace: str, key: str) -> StoredProfile:
-        """Give a visitor's documents, from the preferences file alone."""
-        row = self._read(_READ, namespace, key)
-        if row is None:
-            return _STRANGER
-        return tuple.__new__(StoredProfile, row)  # its own constructor takes a tenth of the whole read
+        """Give a visitor's documents: off the shelf, or from the preferences file alone."""
+        shelf = self._files.shelf
+        profile = shelf.find(namespace, key)
+        if profile is None:
+            slip = shelf.slip(namespace, key)
+            row, files = self._read(_READ, namespace, key)
+            profile = _STRANGER if row is None else _stored(row)
+            shelf.keep(slip, namespace, key, profile, files)
+        return profile
 
     def read_knowledge(self, namespace: str, key: str) -> bytes:
         """Give what is derived from a visitor's history, from the history file alone.
 
         Reading both files in one query costs the sum of two queries, and most requests need only one.
         """
-        row = self._read(_KNOW, namespace, key)
+        row, _ = self._read(_KNOW, namespace, key)
         return b"[]" if row is None else row[0]
 
-    def _read(self, query: str, namespace: str, key: str) -> Any:
+    def _read(self, query: str, namespace: str, key: str) -> tuple[Any, Identity]:
+        """Give one row, or None, and the files it comes from."""
         held = None
         try:
             held = self._files.take()
@@ -100,7 +106,7 @@ class SQLiteStorage(Storage):
         except DRIVER_ERRORS as error:
             raise self._files.failure(held, error) from error
         self._files.give(held)
-        return row
+        return row, held.files
 
     def change_profile(self, namespace: str, change: ProfileChange, *, timeout: float) -> int:
         """Carry out operations in one short transaction on the preferences file."""
@@ -109,8 +115,9 @@ class SQLiteStorage(Storage):
             raise StorageUnavailable("another thread is changing profiles", reason="locked")
         try:
             left = max(0.0, deadline - time.monotonic())
-            with self._files.wrapped() as connection, connection.preferences_transaction(left) as sql:
-                return preferences.change(sql, namespace, change, self._preferences_tombstone(sql), late=False)
+            with self._files.wrapped() as connection, connection.profile_changes(left) as (sql, renew):
+                tombstone = self._preferences_tombstone(sql)
+                return preferences.change(sql, namespace, change, tombstone, renew, late=False)
         finally:
             self._changing.release()
 
@@ -124,10 +131,10 @@ class SQLiteStorage(Storage):
             self._finish_erasures(connection)
             refused = 0
             if batch.changes:
-                with connection.preferences_transaction(_BATCH_TIMEOUT_SECONDS) as sql:
+                with connection.profile_changes(_BATCH_TIMEOUT_SECONDS) as (sql, renew):
                     _check_positions(sql, batch)
                     tombstone = self._preferences_tombstone(sql)
-                    refused = preferences.change_late(sql, batch.changes_by_time(), tombstone)
+                    refused = preferences.change_late(sql, batch.changes_by_time(), tombstone, renew)
             with connection.transaction(_BATCH_TIMEOUT_SECONDS) as sql:
                 outcome = self._fold(sql, batch)
                 outcome.refused = refused
@@ -189,9 +196,9 @@ class SQLiteStorage(Storage):
         """Erase a visitor from both files; an erasure cut short is finished by the next batch."""
         with self._files.wrapped() as connection:
             hashes = self._keyring.every(erasure.TOMBSTONE, namespace, key)
-            with connection.preferences_transaction(_BATCH_TIMEOUT_SECONDS) as sql:
+            with connection.profile_changes(_BATCH_TIMEOUT_SECONDS) as (sql, renew):
                 time_us = max(time_us, erasure.erased_at(sql, "preferences", namespace, hashes) or 0)
-                gone = erasure.erase_preferences(sql, namespace, key, hashes, time_us)
+                gone = erasure.erase_preferences(sql, namespace, key, hashes, time_us, renew)
             return gone | self._erase_history(connection, namespace, key, time_us)
 
     def _finish_erasures(self, connection: Connection) -> None:
@@ -264,6 +271,12 @@ def _suppressions_of(keyring: Keyring, sql: sqlite3.Connection, namespace: str, 
 def _unlock(storage: weakref.ref[SQLiteStorage]) -> None:
     if (inherited := storage()) is not None:
         inherited.begin_anew()
+
+
+def _stored(row: tuple[bytes, bytes, bytes]) -> StoredProfile:
+    """Take the documents of a row; the named tuple's own constructor takes a tenth of the whole read."""
+    profile: StoredProfile = tuple.__new__(StoredProfile, row)
+    return profile
 
 
 def _path_of(url: str) -> Path:

@@ -11,13 +11,14 @@ from collections.abc import Sequence
 
 from alias_middleware.storage.sqlite.chronicle import Chronicle, decode_chronicle
 from alias_middleware.storage.sqlite.marks import ServiceDay, mark_changed
+from alias_middleware.storage.sqlite.shelf import Renew
 
 TOMBSTONE = "tombstone"
 """The purpose under which erased visitors are hashed."""
 
 
-def erase_preferences(
-    sql: sqlite3.Connection, namespace: str, key: str, hashes: Sequence[bytes], time_us: int
+def erase_preferences(  # noqa: PLR0917 -- a step of one transaction, as those below
+    sql: sqlite3.Connection, namespace: str, key: str, hashes: Sequence[bytes], time_us: int, renew: Renew
 ) -> dict[str, int]:
     """Delete the profile and note that history is still to be erased. `hashes`: newest first."""
     before = erased_at(sql, "preferences", namespace, hashes) or 0
@@ -26,6 +27,7 @@ def erase_preferences(
         "INSERT INTO preferences.tombstones VALUES (?, ?, ?, ?)",
         (namespace, hashes[0], max(before, time_us), key),
     )
+    renew(namespace, key)
     cursor = sql.execute("DELETE FROM preferences.profiles WHERE namespace = ? AND key = ?", (namespace, key))
     return {"profiles": cursor.rowcount}
 

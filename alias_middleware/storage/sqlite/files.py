@@ -16,6 +16,7 @@ import msgspec
 
 from alias_middleware.errors import StorageCorrupt, StorageError, StorageUnavailable
 from alias_middleware.storage.sqlite.schema import HISTORY, PREFERENCES, migrate
+from alias_middleware.storage.sqlite.shelf import Changes, Identity, Renew, Shelf, identity_of
 
 _READ_TIMEOUT_SECONDS = 0.05
 _OPENING_TIMEOUT_SECONDS = 2.0
@@ -24,7 +25,6 @@ _SWITCH_PAUSE_SECONDS = 0.005
 _LONG_LOG_BYTES = 8 << 20
 _MOST_IDLE = 16
 _REQUEST_CHECKPOINT_PAGES = 10_000
-_LOOK_EVERY = 64
 
 _CORRUPT = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _REASONS = {
@@ -52,18 +52,17 @@ _SCHEMAS = (("main", HISTORY, "FULL"), ("preferences", PREFERENCES, "NORMAL"))
 DRIVER_ERRORS = (sqlite3.Error, OSError, msgspec.DecodeError)
 """What reading and writing the files may raise; `Files.failure` wraps it."""
 
-Identity = tuple[tuple[int, int] | None, ...]
-
 
 class Connection:
     """A connection to both files, and which files it was opened on."""
 
-    __slots__ = ("files", "sql", "timeout")
+    __slots__ = ("_shelf", "files", "sql", "timeout")
 
-    def __init__(self, sql: sqlite3.Connection, files: Identity) -> None:
+    def __init__(self, sql: sqlite3.Connection, files: Identity, shelf: Shelf) -> None:
         """Hold an open connection."""
         self.sql = sql
         self.files = files
+        self._shelf = shelf
         self.timeout = _OPENING_TIMEOUT_SECONDS
 
     def close(self) -> None:
@@ -85,9 +84,20 @@ class Connection:
 
     @contextmanager
     def preferences_transaction(self, seconds: float) -> Iterator[sqlite3.Connection]:
-        """Run a write transaction on the preferences file alone."""
+        """Run a write transaction on the preferences file alone that changes no profile."""
         with self._transaction("DELETE FROM preferences.applied WHERE 0", seconds) as sql:
             yield sql
+
+    @contextmanager
+    def profile_changes(self, seconds: float) -> Iterator[tuple[sqlite3.Connection, Renew]]:
+        """Run a transaction on the preferences file that changes profiles, and renews their versions."""
+        changes = Changes(self._shelf)
+        try:
+            with self.preferences_transaction(seconds) as sql:
+                yield sql, changes.begin
+        finally:
+            if not self.sql.in_transaction:
+                changes.end()
 
     @contextmanager
     def snapshot(self) -> Iterator[sqlite3.Connection]:
@@ -133,27 +143,30 @@ class Files:
         """Keep history in `path` and preferences beside it. Nothing is opened yet."""
         self.history = path
         self.preferences = path.with_name(path.name + "-preferences")
+        self.shelf = Shelf(self.history, self.preferences)
         self._pid = os.getpid()
         self._idle: list[Connection] = []
         self._inherited: list[Connection] = []
         self._opening = threading.Lock()
-        self._taken = 0
         _of_this_process.add(self)
 
     def take(self, *, look: bool = False) -> Connection:
         """Give a connection for one use, to be given back with `give`.
 
-        Whether the files are still the same is looked at when asked, and every 64th time, which keeps a
+        Whether the files are still the same is looked at when asked, and otherwise now and then, which keeps a
         read fast.
         """
         if self._pid != os.getpid():
             self._leave_to_parent()
-        self._taken += 1
+        if look:
+            self.shelf.look()
+        else:
+            self.shelf.look_if_due()
         try:
             held = self._idle.pop()
         except IndexError:
             return self._connect()
-        if (look or self._taken % _LOOK_EVERY == 0) and held.files != self._identity():
+        if held.files != self.shelf.files:
             held.close()
             self.close()
             return self._connect()
@@ -183,9 +196,6 @@ class Files:
         self._inherited += self._idle
         self._idle = []
 
-    def _identity(self) -> Identity:
-        return tuple(map(_file_identity, (self.history, self.preferences)))
-
     def _connect(self) -> Connection:
         """Open both files, one thread at a time: who makes them keeps the others waiting, not failing."""
         with self._opening:
@@ -194,6 +204,7 @@ class Files:
     def _open(self) -> Connection:
         for path in (self.history, self.preferences):
             create_private(path)
+        files = identity_of(self.history, self.preferences)
         sql = sqlite3.connect(
             self.history, timeout=_OPENING_TIMEOUT_SECONDS, isolation_level=None, check_same_thread=False
         )
@@ -208,7 +219,8 @@ class Files:
         except BaseException:
             sql.close()
             raise
-        held = Connection(sql, self._identity())
+        self.shelf.look()  # if they were replaced since, the connection is not used again
+        held = Connection(sql, files, self.shelf)
         held.wait(_READ_TIMEOUT_SECONDS)
         return held
 
@@ -218,7 +230,8 @@ class Files:
             self.close()
 
     def close(self) -> None:
-        """Close the connections that are not in use."""
+        """Close the connections that are not in use, and forget what was read."""
+        self.shelf.close()
         if self._pid == os.getpid():
             idle, self._idle = self._idle, []
             for held in idle:
@@ -287,14 +300,6 @@ def log_ahead(sql: sqlite3.Connection, schema: str) -> None:
             time.sleep(_SWITCH_PAUSE_SECONDS)
         else:
             return
-
-
-def _file_identity(path: Path) -> tuple[int, int] | None:
-    try:
-        status = os.stat(path)
-    except FileNotFoundError:
-        return None
-    return status.st_dev, status.st_ino
 
 
 def create_private(path: Path) -> None:

@@ -9,6 +9,7 @@ import msgspec
 
 from alias_middleware.profile import ProfileChange, ProfileDocument, apply_change, encode_json
 from alias_middleware.storage.base import LateChange
+from alias_middleware.storage.sqlite.shelf import Renew
 
 Tombstone = Callable[[str, str], int | None]
 """Gives the time of the erasure of (namespace, key), None when there was none."""
@@ -28,7 +29,13 @@ _document_decoder = msgspec.json.Decoder(ProfileDocument)
 
 
 def change(
-    sql: sqlite3.Connection, namespace: str, change: ProfileChange, tombstone: Tombstone, *, late: bool
+    sql: sqlite3.Connection,
+    namespace: str,
+    change: ProfileChange,
+    tombstone: Tombstone,
+    renew: Renew,
+    *,
+    late: bool,
 ) -> int:
     """Apply one change inside the caller's transaction and give how many operations were refused."""
     row = sql.execute(_SELECT, (namespace, change.key)).fetchone()
@@ -44,6 +51,7 @@ def change(
         return 0
     refused = apply_change(document, change, late=late)
     refusal = document.refuses("measure")
+    renew(namespace, change.key)
     sql.execute(
         _UPSERT,
         (
@@ -60,13 +68,13 @@ def change(
     return refused
 
 
-def change_late(sql: sqlite3.Connection, changes: Iterable[LateChange], tombstone: Tombstone) -> int:
+def change_late(sql: sqlite3.Connection, changes: Iterable[LateChange], tombstone: Tombstone, renew: Renew) -> int:
     """Apply changes that waited in the spool, each once, inside the caller's transaction."""
     refused = 0
     for late in changes:
         fresh = sql.execute("INSERT OR IGNORE INTO preferences.applied VALUES (?)", (late.id,)).rowcount
         if fresh:
-            refused += change(sql, late.namespace, late.change, tombstone, late=True)
+            refused += change(sql, late.namespace, late.change, tombstone, renew, late=True)
     return refused
 
 

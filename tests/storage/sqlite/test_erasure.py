@@ -44,8 +44,8 @@ def steps(storage: SQLiteStorage, number: int) -> None:
     """Carry out only the first steps of an erasure, each in its own transaction, as before a crash."""
     hashes = storage._keyring.every(erasure.TOMBSTONE, SPACE, KEY)
     with storage._files.wrapped() as connection:
-        with connection.preferences_transaction(5) as sql:
-            erasure.erase_preferences(sql, SPACE, KEY, hashes, ERASED)
+        with connection.profile_changes(5) as (sql, renew):
+            erasure.erase_preferences(sql, SPACE, KEY, hashes, ERASED, renew)
         if number > 1:
             with connection.transaction(5) as sql:
                 erasure.erase_history(sql, SPACE, KEY, hashes, ERASED)
