@@ -15,7 +15,7 @@ from alias_middleware.profile import decode_knowledge
 from alias_middleware.recorder import Recorder
 from alias_middleware.settings import Settings
 from alias_middleware.storage.base import Storage
-from alias_middleware.storage.outbox import Evidence
+from alias_middleware.storage.outbox import Evidence, StrayMessage
 
 _ANSWER_WITHIN_US = timedelta(days=31) // timedelta(microseconds=1)
 _CODE_LIMIT = 21
@@ -61,8 +61,13 @@ class Receiver:
         entry = self._settings.short_codes.find(short_code, text)
         offer = None if entry is None else entry.offer
         recorder = self._recorder()
+        identity = message_identity(self._settings.service, alias, short_code, message_id)
+        code, written = clean_text(short_code, _CODE_LIMIT), clean_text(text, MESSAGE_LIMIT)
         if not self._settings.source.accepts(alias):
-            recorder.counters.add("stray_messages")
+            kept = self._storage.outbox().keep_stray(
+                self._settings.service, StrayMessage(identity, time_us, code, written)
+            )
+            recorder.counters.add("stray_messages", int(kept))
             return Reception("stray", offer)
         key = self._key_of(alias)
         command = command_of(text, self._settings.sms_commands)
@@ -73,13 +78,13 @@ class Receiver:
             time_us,
             recorder.day(time_us),
             "sms",
-            clean_text(short_code, _CODE_LIMIT),
-            clean_text(text, MESSAGE_LIMIT),
+            code,
+            written,
             offer,
             said,
             paid,
         )
-        recorder.keep(event, message_identity(self._settings.service, alias, short_code, message_id))
+        recorder.keep(event, identity)
         if said in {"stop", "stopall", "unsubscription"} and command is not None:
             self._forbid(key, said, entry is not None, time_us)
         return Reception(_MEANINGS.get(said or "", "message"), offer)

@@ -190,7 +190,7 @@ class Tracker:
     ) -> Reception:
         """Take what a visitor wrote to a short code: kept for good, and his STOP in force, when this returns.
 
-        `alias` is the OADC of the SMS-MO; where it is no alias the message is counted and nobody is told from it.
+        `alias` is the OADC of the SMS-MO; where it is no alias the message is kept and counted without it.
         `at` is the time the operator's gateway gives, `message_id` its id: with both the same a message counts
         once. `paid` says that the visitor paid for more than the message.
 

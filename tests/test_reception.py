@@ -63,10 +63,13 @@ def test_what_a_message_is_for(shop: Shop, code: str, text: str, offer: str | No
 
 @pytest.mark.parametrize("sender", ["33677236335", "+33677236335", "ORANGE", ""])
 def test_a_sender_that_is_no_alias(shop: Shop, sender: str, caplog: pytest.LogCaptureFixture) -> None:
-    """The message gives no visitor; the number is nowhere."""
+    """The message is kept, once, and gives no visitor; the number is nowhere."""
     caplog.set_level(logging.DEBUG)
-    assert shop.write(sender, "MENU").meaning == "stray"
+    for _ in range(2):
+        assert shop.write(sender, "MENU", message_id="1").meaning == "stray"
     assert shop.tracker.counters()["stray_messages"] == 1
+    (kept,) = shop.tracker.storage.outbox().strays("sonneries", 9)
+    assert (kept.short_code, kept.text) == (PULL, "MENU")
     assert shop.tracker.counters()["seen"] == 0
     if sender:
         assert sender not in caplog.text

@@ -23,6 +23,7 @@ from alias_middleware.storage.outbox import (
     Standing,
     State,
     StoredCampaign,
+    StrayMessage,
     followed_by,
 )
 
@@ -56,6 +57,7 @@ class MemoryOutbox(Outbox):
         self._run: set[Named] = set()
         self._fixed: set[Named] = set()
         self._optouts: dict[str, str] = {}
+        self._strays: dict[tuple[str, int], StrayMessage] = {}
 
     def save(self, campaign: StoredCampaign) -> bool:
         """Keep a new campaign."""
@@ -108,6 +110,17 @@ class MemoryOutbox(Outbox):
     def optouts_declared(self, service: str) -> str | None:
         """Tell how the earlier opt-outs are known."""
         return self._optouts.get(service)
+
+    def keep_stray(self, service: str, message: StrayMessage) -> bool:
+        """Keep a message that gives no visitor."""
+        with self._lock():
+            return self._strays.setdefault((service, message.id), message) is message
+
+    def strays(self, service: str, limit: int) -> list[StrayMessage]:
+        """Give the latest messages that gave no visitor."""
+        with self._lock():
+            found = [message for (of, _), message in self._strays.items() if of == service]
+        return sorted(found, key=lambda message: (-message.time_us, message.id))[:limit]
 
     def evidence(self, namespace: str, after: str, limit: int) -> list[Evidence]:
         """Give what is known of a page of visitors."""

@@ -101,6 +101,15 @@ class Ruling(NamedTuple):
     counts: bool = True
 
 
+class StrayMessage(msgspec.Struct, frozen=True):
+    """An SMS-MO whose sender is no alias: what was written, to which short code, when; not by whom."""
+
+    id: int
+    time_us: int
+    short_code: str
+    text: str
+
+
 Judge = Callable[[Evidence], Ruling]
 
 
@@ -158,6 +167,14 @@ class Outbox(ABC):
     @abstractmethod
     def optouts_declared(self, service: str) -> str | None:
         """Tell how the earlier opt-outs of a service are known, None when they are not."""
+
+    @abstractmethod
+    def keep_stray(self, service: str, message: StrayMessage) -> bool:
+        """Keep a message that gives no visitor; False when one of its id is kept already."""
+
+    @abstractmethod
+    def strays(self, service: str, limit: int) -> list[StrayMessage]:
+        """Give the latest messages that gave no visitor, newest first."""
 
     @abstractmethod
     def evidence(self, namespace: str, after: str, limit: int) -> list[Evidence]:

@@ -35,6 +35,14 @@ CONTACT = """
         how TEXT NOT NULL,
         PRIMARY KEY (service, what)
     ) WITHOUT ROWID;
+    CREATE TABLE stray_messages (
+        service TEXT NOT NULL,
+        id INTEGER NOT NULL,
+        time_us INTEGER NOT NULL,
+        short_code TEXT NOT NULL,
+        text TEXT NOT NULL,
+        PRIMARY KEY (service, id)
+    ) WITHOUT ROWID;
     CREATE TABLE erased_dispatches (
         service TEXT NOT NULL,
         campaign TEXT NOT NULL,

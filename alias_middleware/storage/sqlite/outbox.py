@@ -5,15 +5,11 @@ A message is judged and marked in one transaction, which sees the preferences fi
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
-import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 
-from alias_middleware.errors import StorageUnavailable
 from alias_middleware.profile import StoredProfile
 from alias_middleware.storage.outbox import (
     REACHED,
@@ -27,11 +23,12 @@ from alias_middleware.storage.outbox import (
     Standing,
     State,
     StoredCampaign,
+    StrayMessage,
     Suppression,
     followed_by,
 )
 from alias_middleware.storage.sqlite.files import Files
-from alias_middleware.storage.sqlite.transactions import reading, writing
+from alias_middleware.storage.sqlite.transactions import locked, reading, writing
 
 _MOST_CONTACTS = 100
 
@@ -95,7 +92,7 @@ class SQLiteOutbox(Outbox):
         """Hold a lock on a file beside the database, which goes with the process."""
         digest = hashlib.sha256(f"{campaign.service}\0{campaign.name}".encode()).hexdigest()[:16]
         history = self._files.history
-        with _locked(history.with_name(f"{history.name}-campaign-{digest}")):
+        with locked(history.with_name(f"{history.name}-campaign-{digest}")):
             yield
 
     def select(self, campaign: CampaignId, time_us: int) -> None:
@@ -113,6 +110,21 @@ class SQLiteOutbox(Outbox):
     def optouts_declared(self, service: str) -> str | None:
         """Tell how the earlier opt-outs are known."""
         return self._noted(service, "optouts")
+
+    def keep_stray(self, service: str, message: StrayMessage) -> bool:
+        """Keep a message that gives no visitor."""
+        row = (service, message.id, message.time_us, message.short_code, message.text)
+        with writing(self._files) as sql:
+            return sql.execute("INSERT OR IGNORE INTO stray_messages VALUES (?, ?, ?, ?, ?)", row).rowcount == 1
+
+    def strays(self, service: str, limit: int) -> list[StrayMessage]:
+        """Give the latest messages that gave no visitor."""
+        query = (
+            "SELECT id, time_us, short_code, text FROM stray_messages "
+            "WHERE service = ? ORDER BY time_us DESC, id LIMIT ?"
+        )
+        with reading(self._files) as sql:
+            return [StrayMessage(*row) for row in sql.execute(query, (service, limit))]
 
     def _note(self, service: str, what: str, time_us: int, how: str) -> None:
         with writing(self._files) as sql:
@@ -263,20 +275,6 @@ class SQLiteOutbox(Outbox):
                 (campaign.service, campaign.name, state, after, limit),
             ).fetchall()
         return [Dispatch(*row) for row in rows]
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Hold a file's lock, without waiting for it."""
-    descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise StorageUnavailable("another process runs this campaign", reason="locked") from error
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def erase_dispatches(sql: sqlite3.Connection, namespace: str, key: str) -> int:
