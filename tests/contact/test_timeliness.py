@@ -42,6 +42,7 @@ def found(text: str, *, at: str, until: str) -> list[str]:
         pytest.param("jusqu'à 21h", [], id="an hour of the day it arrives"),
         pytest.param("à midi", [], id="noon of the day it arrives"),
         pytest.param("22h30", [], id="the minute it was held: the next is tonight"),
+        pytest.param("22h31", ["22h31"], id="this very minute"),
         pytest.param("24h/24, 7j/7, 24h, 48h, 99h", [], id="durations"),
         pytest.param("12,23h 0.23h", [], id="the end of a longer number"),
         pytest.param("3 h 20 et 2hommes", ["3 h 20"], id="a word that begins with h"),
@@ -69,6 +70,12 @@ def test_held_over_a_weekend_every_hour_has_passed() -> None:
         "midi",
         "14:00",
     ]
+
+
+def test_a_part_of_the_day_is_no_hour() -> None:
+    """Noon is in "ce midi" and "après-midi" and is not meant as an hour there."""
+    phrases = found("ce midi, l'après-midi, midi", at="2026-04-04T22:30", until="2026-04-07T08:00")
+    assert phrases == ["ce midi", "midi"]
 
 
 def test_held_within_a_day() -> None:
