@@ -10,10 +10,11 @@ import asyncio
 import hmac
 import logging
 from base64 import b64encode
-from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, tzinfo
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
+from alias_middleware.asgi import ASGIApp, Receive, Scope, Send
 from alias_middleware.errors import SettingsError, UnreadableCall, describe
 from alias_middleware.identity import secret_bytes
 from alias_middleware.smsplus.calls import Report, SmsMo, State, read_mo, read_report
@@ -126,7 +127,7 @@ class KannelEndpoint:
         return status
 
     def wsgi(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """Serve a call under WSGI."""
+        """Serve a call under WSGI: the app to mount."""
         length = environ.get("CONTENT_LENGTH") or "0"
         if not length.isdecimal() or int(length) > MAX_BODY:
             status = 413
@@ -136,13 +137,16 @@ class KannelEndpoint:
         start_response(f"{status} {_REASONS[status]}", [("Content-Length", "0")])
         return []
 
-    async def asgi(
-        self,
-        scope: MutableMapping[str, Any],
-        receive: Callable[[], Awaitable[MutableMapping[str, Any]]],
-        send: Callable[[MutableMapping[str, Any]], Awaitable[None]],
-    ) -> None:
-        """Serve a call under ASGI; what blocks happens in a thread."""
+    @property
+    def asgi(self) -> ASGIApp:
+        """The ASGI app; what blocks happens in a thread."""
+
+        async def app(scope: Scope, receive: Receive, send: Send) -> None:  # servers tell a method from a function
+            await self._serve_asgi(scope, receive, send)
+
+        return app
+
+    async def _serve_asgi(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
         body = b""
@@ -176,7 +180,7 @@ def _wsgi_call(environ: WSGIEnvironment, body: bytes) -> Call:
     )
 
 
-def _asgi_call(scope: MutableMapping[str, Any], body: bytes) -> Call:
+def _asgi_call(scope: Scope, body: bytes) -> Call:
     headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
     client = scope.get("client")
     query = scope.get("query_string", b"").decode("latin-1")

@@ -7,21 +7,28 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from itertools import count
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import pytest
 
+from alias_middleware.errors import NotAccepted
 from alias_middleware.smsplus import ucp
-from tests.support.kannel import ACCOUNT, PASSWORD, Kannel, Site, running_kannel
+from alias_middleware.smsplus.calls import Report, read_report
+from alias_middleware.smsplus.endpoint import KannelEndpoint
+from alias_middleware.smsplus.kannel import KannelTransport
+from alias_middleware.transport import Outgoing
+from tests.support.kannel import ACCOUNT, PASSWORD, SECRET, Kannel, Site, running_kannel
 from tests.support.real import wait_until
+from tests.support.servers import uvicorn_server, waitress_server
 from tests.support.smsc import Smsc, running_smsc
 
 ALIAS, SHORT_CODE = "314522927347", "36123"
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
-AUTHORIZATION = "Basic " + b64encode(f"kannel:{PASSWORD}".encode()).decode()
+AUTHORIZATION = "Basic " + b64encode(f"kannel:{SECRET}".encode()).decode()
 NUMBERS = count(1)
 
 
@@ -42,7 +49,7 @@ class Operator(NamedTuple):
     def report_url(self) -> tuple[str, str]:
         """A new path for a message's reports, and the URL that asks for them."""
         path = f"/report/{next(NUMBERS)}"
-        return path, f"http://kannel:{PASSWORD}@127.0.0.1:{self.site.port}{path}?type=%d"
+        return path, f"http://kannel:{SECRET}@127.0.0.1:{self.site.port}{path}?type=%d"
 
 
 @pytest.fixture(scope="module")
@@ -188,3 +195,110 @@ def test_what_the_site_answers_is_sent_to_nobody(operator: Operator) -> None:
     assert [message.text for message in operator.smsc.submitted(submitted + 1)[submitted:]] == [
         "the next that is sent"
     ]
+
+
+@contextmanager
+def transport(operator: Operator, **settings: Any) -> Iterator[tuple[KannelTransport, str]]:
+    """Our transport to this Kannel, and the path that its reports come to."""
+    path = f"/report/{next(NUMBERS)}"
+    defaults: dict[str, Any] = {
+        "username": "sonneries",
+        "password": PASSWORD,
+        "reports_to": f"http://kannel:{SECRET}@127.0.0.1:{operator.site.port}{path}",
+    }
+    url = f"http://127.0.0.1:{operator.kannel.sendsms_port}/cgi-bin/sendsms"
+    with KannelTransport(url, **{**defaults, **settings}) as made:
+        yield made, path
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        pytest.param("Été : 3 € {gagnés}", 1, id="GSM"),
+        pytest.param("Ça va, François ? 😀", 1, id="UCS-2"),
+        pytest.param("3 € à gagner ! " * 40, 4, id="a long text"),
+        pytest.param("a" * 765, 5, id="as long as Kannel takes"),
+    ],
+)
+def test_our_transport_sends_texts_as_they_are(operator: Operator, text: str, parts: int) -> None:
+    """The subscriber reads what was written, in as many parts as were counted."""
+    known = len(operator.smsc.asked(ucp.Operation.SUBMIT))
+    with transport(operator) as (kannel, _):
+        kannel.send(Outgoing("m1", ALIAS, "SONNERIES", text))
+    submitted = operator.smsc.submitted(known + parts)[known:]
+    reassembler = ucp.Reassembler()
+    assert [one.text for part in submitted for one in reassembler.add(part, NOON)] == [text]
+    assert {(part.adc, part.oadc) for part in submitted} == {(ALIAS, "SONNERIES")}
+
+
+def test_our_transport_learns_what_became_of_its_message(operator: Operator) -> None:
+    """Accepted is not sent: reports say so later, by the message's id and without the alias."""
+    known = len(operator.smsc.asked(ucp.Operation.SUBMIT))
+    with transport(operator) as (kannel, path):
+        kannel.send(Outgoing("m-42", ALIAS, SHORT_CODE, "Bonjour"))
+    (message,) = operator.smsc.submitted(known + 1)[known:]
+    operator.site.called(1, path)
+    operator.smsc.report(message, status=0)
+    calls = operator.site.called(2, path)
+    found = [read_report(call.target.partition("?")[2]) for call in calls]
+    assert found == [Report("m-42", "sent"), Report("m-42", "delivered")]
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        pytest.param({"password": "wrong"}, "denied", id="another password"),
+        pytest.param({"smsc": "nobody", "reports_to": None}, "unroutable", id="an SMSC that is not there"),
+    ],
+)
+def test_what_kannel_refuses_is_not_sent(operator: Operator, settings: dict[str, Any], reason: str) -> None:
+    """Kannel says no before it takes a message: certainly not sent, and the SMSC sees nothing of it."""
+    known = len(operator.smsc.asked(ucp.Operation.SUBMIT))
+    with transport(operator, **settings) as (kannel, _), pytest.raises(NotAccepted) as caught:
+        kannel.send(Outgoing("m1", ALIAS, SHORT_CODE, "never"))
+    assert caught.value.reason == reason
+    assert [message.text for message in operator.send("the next")] == ["the next"]
+    assert len(operator.smsc.asked(ucp.Operation.SUBMIT)) == known + 1
+
+
+class Visitors:
+    """Keeps what is received, as a tracker does."""
+
+    def __init__(self) -> None:
+        self.received: list[tuple[str, str, str, datetime]] = []
+        self.ids: set[str] = set()
+        self.fails = 0
+        self.reports: list[tuple[str, str]] = []
+
+    def receive_sms(self, alias: str, short_code: str, text: str, *, at: datetime, message_id: str) -> None:
+        self.ids.add(message_id)
+        if self.fails:
+            self.fails -= 1
+            raise OSError("no room")
+        self.received.append((alias, short_code, text, at))
+
+    def reported(self, message_id: str, state: str) -> None:
+        self.reports.append((message_id, state))
+
+
+@pytest.mark.parametrize("edge", ["wsgi", "asgi"])
+def test_our_endpoint_takes_what_kannel_brings(edge: str, tmp_path: Path) -> None:
+    """With the real caller: a message is taken, one that could not be kept comes again, reports find their way."""
+    visitors = Visitors()
+    endpoint = KannelEndpoint(visitors, secret=SECRET, trusted_gateways=["127.0.0.1"], zone=UTC, reporter=visitors)
+    server = waitress_server(endpoint.wsgi) if edge == "wsgi" else uvicorn_server(endpoint.asgi)
+    with running_smsc(ACCOUNT, PASSWORD) as smsc, server as port, running_kannel(tmp_path, smsc, port) as kannel:
+        smsc.deliver(*ucp.deliver("Été à 3 €", adc=SHORT_CODE, oadc=ALIAS, at=NOON))
+        wait_until(lambda: len(visitors.received) == 1, "a message is received")
+        visitors.fails = 1
+        smsc.deliver(*ucp.deliver("STOP", adc=SHORT_CODE, oadc=ALIAS, at=NOON))
+        wait_until(lambda: len(visitors.received) == 2, "a message is received at the second attempt")
+        reports_to = f"http://kannel:{SECRET}@127.0.0.1:{port}/smsplus/kannel/report"
+        url = f"http://127.0.0.1:{kannel.sendsms_port}/cgi-bin/sendsms"
+        with KannelTransport(url, username="sonneries", password=PASSWORD, reports_to=reports_to) as transport:
+            transport.send(Outgoing("m-43", ALIAS, SHORT_CODE, "Bonjour"))
+        wait_until(lambda: visitors.reports == [("m-43", "sent")], "the SMSC has taken the message")
+        smsc.report(smsc.submitted(1)[0], status=2)
+        wait_until(lambda: visitors.reports == [("m-43", "sent"), ("m-43", "failed")], "it was not delivered")
+    assert visitors.received == [(ALIAS, SHORT_CODE, text, NOON) for text in ("Été à 3 €", "STOP")]
+    assert len(visitors.ids) == 2

@@ -14,7 +14,8 @@ from tests.support.real import free_everywhere, free_port, is_open, require_prog
 from tests.support.smsc import Smsc
 
 CONFIGURATION = Path(__file__).parents[2] / "docs/gateways/kannel-sms.conf"
-ACCOUNT, PASSWORD = "36123", "change-me"  # as documented, of the SMSC's account and everywhere else
+ACCOUNT, PASSWORD = "36123", "change-me"  # as documented, of the SMSC's account and of sendsms
+SECRET = "a-secret-of-this-test"  # what Kannel shows to the site
 HASTE = {"keepalive = 30": "keepalive = 1", "reconnect-delay = 10": "reconnect-delay = 1",
          "http-queue-delay = 10": "http-queue-delay = 1"}  # fmt: skip
 
@@ -103,6 +104,7 @@ def running_kannel(folder: Path, smsc: Smsc, site_port: int) -> Iterator[Kannel]
     ports = {13000: admin, 13001: box, 13013: sendsms, 25100: smsc.port, 8001: site_port}
     changes = {str(documented): str(used) for documented, used in ports.items()}
     changes |= {"/var/spool/kannel/store": str(folder / "store"), **HASTE}
+    changes |= {f"kannel:{PASSWORD}@": f"kannel:{SECRET}@"}
     text = CONFIGURATION.read_text()
     for documented, used in changes.items():
         assert documented in text
