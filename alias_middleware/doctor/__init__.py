@@ -44,7 +44,7 @@ def examine(
     findings = [*machine.versions(), *rules.trust(settings), *rules.keys(settings)]
     reply, served = _first_page(probe, folder)
     findings += [*served, *machine.spool(folder, settings.spool_limit), *_storage_files(tracker)]
-    stored = machine.ownership([folder, *_storage_path(tracker)]) or running.storage(tracker, folder)
+    stored = machine.ownership(folder, _storage_path(tracker)) or running.storage(tracker, folder)
     findings += stored
     shots: list[Shot] = []
     if not _failed(stored):
@@ -81,14 +81,15 @@ def _failed(findings: list[Finding]) -> bool:
     return worst(finding.level for finding in findings) is Level.FAIL
 
 
-def _storage_path(tracker: Tracker) -> list[Path]:
+def _storage_path(tracker: Tracker) -> Path | None:
     """Give the file of a storage that is one of this machine."""
     path = getattr(tracker.storage, "path", None)
-    return [path] if isinstance(path, Path) else []
+    return path if isinstance(path, Path) else None
 
 
 def _storage_files(tracker: Tracker) -> list[Finding]:
-    return [finding for path in _storage_path(tracker) for finding in machine.storage_files(path)]
+    path = _storage_path(tracker)
+    return [] if path is None else machine.storage_files(path)
 
 
 def _spool_folder(tracker: Tracker) -> Path:

@@ -7,7 +7,8 @@ import platform
 import sqlite3
 import stat
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -58,13 +59,30 @@ def spool(folder: Path, limit: int) -> list[Finding]:
     return found or [ok("spool", f"{folder}, {folder_size(folder)} bytes, {_free(folder)} bytes free")]
 
 
-def ownership(paths: Iterable[Path]) -> list[Finding]:
-    """Check that what the site has made is ours: files that another user makes there, the site could not read."""
-    for path in paths:
-        if path.exists() and path.stat().st_uid != os.geteuid():
-            what = f"{path} belongs to another user (number {path.stat().st_uid})"
-            return [fail("user", f"{what}: what runs was not looked at", "run the doctor as the user of the site")]
+def ownership(folder: Path, storage: Path | None) -> list[Finding]:
+    """Check that what the site has made is ours: what another user made there, one of us could not use.
+
+    `folder`: the spool's; `storage`: the file of a storage on this machine.
+    """
+    for path in _made_by_the_site(folder, storage):
+        with suppress(FileNotFoundError):
+            owner = path.lstat().st_uid
+            if owner != os.geteuid():
+                what = f"{path} belongs to another user (number {owner}): what runs was not looked at"
+                return [
+                    fail(
+                        "user", what, "run all commands as the user of the site, and chown to him what is not his"
+                    )
+                ]
     return []
+
+
+def _made_by_the_site(folder: Path, storage: Path | None) -> Iterator[Path]:
+    yield folder
+    if folder.is_dir():
+        yield from folder.iterdir()
+    if storage is not None:
+        yield from storage.parent.glob(f"{storage.name}*")
 
 
 def _access(folder: Path) -> Iterator[Finding]:

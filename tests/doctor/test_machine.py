@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from alias_middleware.doctor.findings import Finding, Level, worst
-from alias_middleware.doctor.machine import filesystem, spool, storage_files, versions
+from alias_middleware.doctor.machine import filesystem, ownership, spool, storage_files, versions
 from alias_middleware.spool import folder_size
 from alias_middleware.writer import REJECTED
 from tests.support.disks import tiny_disk
@@ -145,3 +145,19 @@ def test_file_system_is_that_of_the_deepest_mount(tmp_path: Path, mounts: str, k
 def test_machine_that_does_not_tell_its_mounts(tmp_path: Path) -> None:
     """Where there is no such list nothing is claimed."""
     assert filesystem(tmp_path, tmp_path / "none") == ""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a file away")
+@pytest.mark.parametrize(
+    "name", ["alias.db-spool", "alias.db-spool/writer.lock", "alias.db", "alias.db-preferences"]
+)
+def test_file_of_another_user_fails(folder: Path, name: str) -> None:
+    """One that a command left there as root, say, keeps the site from draining."""
+    database = folder.parent / "alias.db"
+    for path in (folder / "writer.lock", database, folder.parent / "alias.db-preferences"):
+        path.touch(mode=0o600)
+    assert ownership(folder, database) == []
+    os.chown(folder.parent / name, 65534, 65534)
+    (found,) = ownership(folder, database)
+    assert (found.level, found.check) == (Level.FAIL, "user")
+    assert f"{name} belongs" in found.measured
