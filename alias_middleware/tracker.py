@@ -13,25 +13,27 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from fnmatch import translate
-from functools import partial
-from typing import Any
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any
 
 from alias_middleware import census
 from alias_middleware.continuity import COUNTS_WITH, Continuity
-from alias_middleware.desaliasing import Desaliasing
 from alias_middleware.errors import StorageError
 from alias_middleware.exchange import PURPOSE_HEADERS, Exchange, Request, Rules, presented_cookie
-from alias_middleware.figures import Statistics
-from alias_middleware.history import Knowledge
 from alias_middleware.identity import Recognition, Status, visitor_key
 from alias_middleware.privacy import Privacy
-from alias_middleware.reception import Receiver, Reception
-from alias_middleware.recontact import Contact
 from alias_middleware.recorder import Recorder
 from alias_middleware.settings import make_settings
 from alias_middleware.storage import open_storage
 from alias_middleware.storage.base import Storage
 from alias_middleware.visitor import Visitor
+
+if TYPE_CHECKING:
+    from alias_middleware.desaliasing import Desaliasing
+    from alias_middleware.figures import Statistics
+    from alias_middleware.history import Knowledge
+    from alias_middleware.reception import Receiver, Reception
+    from alias_middleware.recontact import Contact
 
 _PATIENCE = 0.02
 _NO_LIMIT = threading.TIMEOUT_MAX
@@ -76,27 +78,49 @@ class Tracker:
         """The request headers, in lower case, that the app does not get to see."""
         self.watched = self.hidden | PURPOSE_HEADERS | ({b"cookie"} if self._rules.continuity else frozenset())
         """The request headers, in lower case, that an edge passes on."""
-        self.statistics = Statistics(self.storage, self.settings)
-        """The service's figures."""
         self.privacy = Privacy(self.storage, self._namespace, key_of=self._key_of, now=self._now)
         """Export and erasure."""
-        self.contact = Contact(
+        self._fork_lock = threading.Lock()
+        self._begin()
+        atexit.register(_close, weakref.ref(self))
+        _close_with_process(self)
+
+    # What a request does not need is imported when it is first asked for: a site starts in half the time.
+
+    @cached_property
+    def statistics(self) -> Statistics:
+        """The service's figures."""
+        from alias_middleware.figures import Statistics
+
+        return Statistics(self.storage, self.settings)
+
+    @cached_property
+    def contact(self) -> Contact:
+        """What may be said to visitors, and campaigns."""
+        from alias_middleware.recontact import Contact
+
+        return Contact(
             self.settings,
             self.storage,
             key_of=self._key_of,
             favours=_favours_nothing,
             now=self._now,
-            entropy=entropy,
+            entropy=self._entropy,
             pause=time.sleep,
         )
-        """What may be said to visitors, and campaigns."""
-        self.desaliasing = Desaliasing(self.storage.conversions, self.settings, now=self._now, entropy=entropy)
+
+    @cached_property
+    def desaliasing(self) -> Desaliasing:
         """Conversions of aliases to phone numbers, within the operator's quota."""
-        self._receiver = Receiver(self.settings, self.storage, key_of=self._key_of, recorder=self._here)
-        self._fork_lock = threading.Lock()
-        self._begin()
-        atexit.register(_close, weakref.ref(self))
-        _close_with_process(self)
+        from alias_middleware.desaliasing import Desaliasing
+
+        return Desaliasing(self.storage.conversions, self.settings, now=self._now, entropy=self._entropy)
+
+    @cached_property
+    def _receiver(self) -> Receiver:
+        from alias_middleware.reception import Receiver
+
+        return Receiver(self.settings, self.storage, key_of=self._key_of, recorder=self._here)
 
     def _make_rules(self) -> Rules:
         settings = self.settings

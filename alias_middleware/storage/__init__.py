@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from importlib import import_module
-from importlib.metadata import entry_points
 from urllib.parse import urlsplit
 
 from alias_middleware.errors import SettingsError
@@ -43,6 +42,10 @@ def _storage_class(scheme: str) -> Callable[..., object]:
         module, _, name = BUILT_IN[scheme].partition(":")
         found: Callable[..., object] = getattr(import_module(module), name)
         return found
+    from importlib.metadata import (
+        entry_points,  # takes as long as all the rest: only who brings a storage needs it
+    )
+
     for entry in entry_points(group=ENTRY_POINTS):
         if entry.name == scheme:
             return entry.load()  # type: ignore[no-any-return]  # whatever it is, what it makes is checked

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from alias_middleware import storage as storages
 from alias_middleware.errors import SettingsError
 from alias_middleware.storage import open_storage
 from alias_middleware.storage.base import Outcome
@@ -41,7 +40,7 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> None:
         assert group == "alias_middleware.storages"
         return [Installed("redis", RedisStorage), Installed("odd", lambda url, **keys: object())]
 
-    monkeypatch.setattr(storages, "entry_points", entry_points)
+    monkeypatch.setattr(metadata, "entry_points", entry_points)
 
 
 @pytest.mark.parametrize(
