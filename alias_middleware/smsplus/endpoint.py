@@ -10,11 +10,10 @@ import asyncio
 import hmac
 import logging
 from base64 import b64encode
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping, Sequence
 from datetime import datetime, tzinfo
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeAlias
 
-from alias_middleware.asgi import ASGIApp, Receive, Scope, Send
 from alias_middleware.errors import SettingsError, UnreadableCall, describe
 from alias_middleware.identity import secret_bytes
 from alias_middleware.smsplus.calls import Report, SmsMo, State, read_mo, read_report
@@ -22,6 +21,11 @@ from alias_middleware.trust import Trust
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+Scope: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+ASGIApp: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 logger = logging.getLogger("alias_middleware.smsplus")
 
