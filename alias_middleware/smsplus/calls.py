@@ -4,7 +4,8 @@ As measured with Kannel 1.4.5: `post-url` expands ``%I``, so the URL carries the
 ``send-sender = true`` the alias comes in ``X-Kannel-From``, the text is the body, and what stands before the ``@``
 of the URL comes as Basic authentication: no access log shows alias, text or secret. With `get-url` the query has
 them all, in UTF-8 given ``mo-recode = true``. Both are read here. A message keeps its id when Kannel tries again,
-which it does after every answer but 200 and 202. The time is the SMSC's own stamp, unchanged.
+which it does after every answer but 200 and 202. The time is the SMSC's own stamp, unchanged. A `global-sender`
+would take the place of the short code in either: leave it out.
 """
 
 from __future__ import annotations

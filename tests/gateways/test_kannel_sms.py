@@ -172,6 +172,15 @@ def test_what_subscribers_write_reaches_the_site(operator: Operator, text: str, 
     assert call.headers["Authorization"] == AUTHORIZATION
 
 
+def test_short_codes_are_told_apart(operator: Operator) -> None:
+    """A site with several short codes learns which of them a subscriber wrote to."""
+    known = len(operator.site.calls)
+    for short_code in ("36124", "81234"):
+        operator.smsc.deliver(*ucp.deliver("ABO", adc=short_code, oadc=ALIAS, at=NOON))
+    wait_until(lambda: len(operator.site.calls) >= known + 2, "the site is called")
+    assert {call.headers["X-Kannel-To"] for call in operator.site.calls[known:]} == {"36124", "81234"}
+
+
 def test_nothing_is_lost_while_the_site_is_down(operator: Operator) -> None:
     """Messages wait in Kannel and arrive once each, in any order, when the site is there again."""
     known = len(operator.site.calls)
