@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from functools import lru_cache
-from operator import itemgetter
 from typing import Any, TypeVar
 
 from alias_middleware.exchange import Exchange, Pair, Request
@@ -25,7 +24,6 @@ ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 SCOPE_KEY = "alias_middleware.visitor"
 """Where a raw ASGI app finds its visitor in the scope."""
 
-_name = itemgetter(0)
 _SECURE = ("https", "wss")
 _STARTS = ("http.response.start", "websocket.http.response.start")
 
@@ -67,10 +65,19 @@ class AliasMiddleware:
             visitor.live = True
         scope[SCOPE_KEY] = visitor
         # A copy: some servers share one mapping among the requests of a connection, which may be many visitors'.
-        scope["state"] = {**scope.get("state", {}), "visitor": visitor}
+        state = scope.get("state")
+        scope["state"] = {**state, "visitor": visitor} if state else {"visitor": visitor}
+
+        async def send_on(message: Message) -> None:
+            if message["type"] in _STARTS:
+                message = _started(exchange, scope, message)
+            if exchange.recognised and exchange.has_work():
+                await self._hop(exchange.commit)
+            await send(message)
+
         token = current_visitor.set(visitor)
         try:
-            await self.app(scope, receive, self._sender(exchange, scope, send))
+            await self.app(scope, receive, send_on)
         finally:
             try:  # noqa: SIM105 - `suppress` would cost more than all the rest of this method
                 current_visitor.reset(token)
@@ -86,8 +93,10 @@ class AliasMiddleware:
             headers = scope["headers"] = list(headers)
         noticed: list[Pair] = []
         watched = self._watched
-        if not watched.isdisjoint(map(_name, headers)):  # for most strangers it is, and costs half of a loop
-            noticed = [pair for pair in headers if pair[0] in watched]
+        for pair in headers:
+            if pair[0] in watched:
+                noticed.append(pair)  # noqa: PERF401 -- a comprehension costs a call, for each stranger too
+        if noticed:
             kept = headers.copy()
             for pair in noticed:
                 if pair[0] in self._hidden:
@@ -111,16 +120,6 @@ class AliasMiddleware:
         if exchange.visitor.recognition.alias is not None:
             await self._hop(exchange.load)
         return exchange
-
-    def _sender(self, exchange: Exchange, scope: Scope, send: Send) -> Send:
-        async def send_on(message: Message) -> None:
-            if message["type"] in _STARTS:
-                message = _started(exchange, scope, message)
-            if exchange.recognised and exchange.has_work():
-                await self._hop(exchange.commit)
-            await send(message)
-
-        return send_on
 
     async def _hop(self, work: Callable[[], Result]) -> Result:
         """Do blocking work on the tracker's threads; once begun it is finished even if we are cancelled.
@@ -150,12 +149,14 @@ def _started(exchange: Exchange, scope: Scope, message: Message) -> Message:
             case b"cache-control":
                 cache_control = cache_control + b", " + value if cache_control else value
     exchange.started(message["status"], content_type.decode("latin-1"), lambda: _accept(scope))
-    if not exchange.may_be_personal():
+    added = exchange.answer_headers(
+        str(vary, "latin-1") if vary else "", str(cache_control, "latin-1") if cache_control else ""
+    )
+    if not added:
         return message
-    added = exchange.answer_headers(vary.decode("latin-1"), cache_control.decode("latin-1"))
     if vary and any(name == "Vary" for name, _ in added):
         headers = [pair for pair in headers if pair[0].lower() != b"vary"]
-    raw = _raw(added) if added and added[0][0] == "Set-Cookie" else _usual_raw(added)
+    raw = _raw(added) if added[0][0] == "Set-Cookie" else _usual_raw(added)
     return {**message, "headers": [*headers, *raw]}
 
 

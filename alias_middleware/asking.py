@@ -39,6 +39,12 @@ class Asking:
 
     def load(self, key: str) -> StoredProfile:
         """Read a profile; an empty one, and counted, when the storage cannot answer."""
+        if not self.reads.failures:  # as nearly always: one call less than by way of `_asked`
+            try:
+                return self.requests.read_profile(self._namespace, key)
+            except Exception as error:
+                self._unanswered(error)
+                return StoredProfile()
         stored = self._asked(self.requests.read_profile, key)
         return StoredProfile() if stored is None else stored
 
@@ -53,16 +59,22 @@ class Asking:
         if not reads.failures or reads.allows(self.now()):
             try:
                 answer = read(self._namespace, key, *limit)
-            except StorageError as error:
-                self.failed(reads, error)
             except Exception as error:
-                self.problem(error)
-            else:
-                if reads.failures:
-                    self._answered(reads)
-                return answer
+                self._unanswered(error)
+                return None
+            if reads.failures:
+                self._answered(reads)
+            return answer
         self.counters.add("profile_unavailable")
         return None
+
+    def _unanswered(self, error: Exception) -> None:
+        """Count a read that the storage could not answer, and report why."""
+        self.counters.add("profile_unavailable")
+        if isinstance(error, StorageError):
+            self.failed(self.reads, error)
+        else:
+            self.problem(error)
 
     def was_erased(self, key: str, since_us: int) -> bool:
         """Tell whether a visitor was erased since; True as well when the storage cannot say."""

@@ -36,26 +36,25 @@ _LIMITED: tuple[Area, ...] = ("preferences", "personal")
 NESTED = (list, dict)  # made once: `list | dict` is made anew each time it is reached
 
 
-class Draft:
-    """One request's working copy of a profile: loaded at first use, with the operations noted so far."""
+class Draft(msgspec.Struct, eq=False):
+    """One request's working copy of a profile: loaded at first use, with the operations noted so far.
 
-    # Defaults of the class instead of slots: most requests never set them, and every request makes a draft.
+    For the key None, changes live as long as the draft. The reader is told of what cannot be read, which then is
+    as if it were empty. `_changed` is called after every operation, for visitors that commit at once.
+    """
+
+    _reader: Reader
+    _key: str | None
+    _changed: Callable[[], None] | None = None
     _stored: StoredProfile | None = None
     _knowledge: bytes | None = None
     _consents: dict[str, Consent] | None = None
+    _documents: dict[Area, dict[str, Json]] = {}
+    watched: dict[tuple[Area, str], bytes] = {}
+    operations: list[Operation] = []
 
-    def __init__(self, reader: Reader, key: str | None, changed: Callable[[], None] | None = None) -> None:
-        """Work on the profile of `key` that `reader` reads; for None, changes live as long as the draft.
-
-        The reader is told of what cannot be read, which then is as if it were empty. `changed` is called after
-        every operation, for visitors that commit at once.
-        """
-        self._reader = reader
-        self._key = key
-        self._changed = changed
-        self._documents: dict[Area, dict[str, Json]] = {}
-        self.watched: dict[tuple[Area, str], bytes] = {}
-        self.operations: list[Operation] = []
+    def __repr__(self) -> str:  # reporters of errors show the locals of every frame
+        return f"<Draft with {len(self.operations)} operations>"
 
     @property
     def stored(self) -> StoredProfile:
@@ -94,8 +93,11 @@ class Draft:
         try:
             return decode(raw)
         except msgspec.DecodeError:
-            self._reader.problem(StorageCorrupt("a stored profile does not decode"))
+            self._damaged()
             return instead
+
+    def _damaged(self) -> None:
+        self._reader.problem(StorageCorrupt("a stored profile does not decode"))
 
     def allows(self, purpose: str) -> bool:
         """Tell whether the visitor consents to a purpose."""
@@ -108,10 +110,12 @@ class Draft:
         if document is None:
             stored = self.stored
             raw: bytes = stored.preferences if area == "preferences" else getattr(stored, area)
-            if raw == b"{}" or (stored.consents != b"{}" and not self.allows("personalise")):
-                document = {}
-            else:
-                document = self._decoded(raw, decode_json, {})
+            document = {}
+            if raw != b"{}" and (stored.consents == b"{}" or self.allows("personalise")):
+                try:
+                    document = decode_json(raw)
+                except msgspec.DecodeError:
+                    self._damaged()
             self._documents[area] = document
         return document
 

@@ -14,7 +14,7 @@ from typing import NamedTuple, Protocol
 import msgspec
 
 from alias_middleware.continuity import COOKIE, Continuity
-from alias_middleware.events import PATH_LIMIT, clean_text, is_page_view, is_prefetch
+from alias_middleware.events import is_page_view, is_prefetch
 from alias_middleware.keeper import Keeper
 from alias_middleware.visitor import Visitor
 
@@ -24,6 +24,7 @@ PURPOSE_HEADERS = frozenset({b"sec-purpose", b"purpose", b"x-purpose", b"x-moz"}
 _REISSUE_AFTER_US = 24 * 3600 * 1_000_000
 
 Pair = tuple[bytes, bytes]
+Headers = tuple[tuple[str, str], ...]
 
 
 class Host(Keeper, Protocol):
@@ -59,44 +60,39 @@ class Request(msgspec.Struct, frozen=True):
         return f"<Request {self.method}, {len(self.noticed)} headers noticed>"
 
 
-class Exchange:
-    """A request and its answer, on its way through an edge."""
+class Exchange(msgspec.Struct, eq=False):
+    """A request and its answer, on its way through an edge.
 
-    __slots__ = ("_cookie_at_us", "_host", "_request", "_rules", "recognised", "visitor")
+    `_cookie_at_us`: the header time of a continuity cookie that names the visitor. A struct, as all that every
+    request makes: one is made in a third of the time that an `__init__` in Python takes.
+    """
 
-    def __init__(
-        self, host: Host, rules: Rules, request: Request, visitor: Visitor, cookie_at_us: int | None
-    ) -> None:
-        """Accompany a request; `cookie_at_us`: the header time of a continuity cookie that names the visitor."""
-        self._host = host
-        self._rules = rules
-        self._request = request
-        self._cookie_at_us = cookie_at_us
-        self.visitor = visitor
-        self.recognised = visitor.recognition.alias is not None
+    _host: Host
+    _rules: Rules
+    _request: Request
+    visitor: Visitor
+    recognised: bool
+    _cookie_at_us: int | None = None
+
+    def __repr__(self) -> str:  # reporters of errors show the locals of every frame
+        return f"<Exchange of {self._request!r}>"
 
     def started(self, status: int, content_type: str, accept: Callable[[], str]) -> None:
         """Record the page view, if the answer that starts now is one. `accept` gives the request's Accept."""
+        request, rules, visitor = self._request, self._rules, self.visitor
+        annotated = visitor.annotation is not None
         try:
-            if self._is_page_view(status, content_type, accept):
+            if (
+                is_page_view(request.method, status, content_type, rules.page_types, annotated, accept)
+                and not (len(request.noticed) > self.recognised and _says_prefetch(request.noticed))
+                and (rules.excluded is None or not rules.excluded.match(request.path))
+            ):
                 if self.recognised:
-                    path = self._request.path
-                    self.visitor.show(
-                        path if path.isascii() and len(path) <= PATH_LIMIT else clean_text(path, PATH_LIMIT)
-                    )
+                    visitor.show(request.path)
                 else:
-                    self._host.unidentified(self.visitor.begun_us)
+                    self._host.unidentified(visitor.begun_us)
         except Exception as error:
             self._host.problem(error)
-
-    def _is_page_view(self, status: int, content_type: str, accept: Callable[[], str]) -> bool:
-        request, rules = self._request, self._rules
-        annotated = self.visitor.annotation is not None
-        return (
-            is_page_view(request.method, status, content_type, rules.page_types, annotated, accept)
-            and not (len(request.noticed) > self.recognised and _says_prefetch(request.noticed))
-            and (rules.excluded is None or not rules.excluded.match(request.path))
-        )
 
     def load(self) -> None:
         """Read the visitor's profile now, from a place where waiting does no harm."""
@@ -106,9 +102,13 @@ class Exchange:
             self._host.problem(error)
 
     def has_work(self) -> bool:
-        """Tell whether `commit` would take time."""
+        """Tell whether `commit` would take time; mostly it is asked in vain, three times a request."""
+        visitor = self.visitor
+        draft = visitor.draft
+        if not visitor.unsynced and (draft is None or not (draft.operations or draft.watched)):
+            return False
         try:
-            return self.visitor.has_work()
+            return visitor.has_work()
         except Exception as error:
             self._host.problem(error)
             return False
@@ -120,25 +120,22 @@ class Exchange:
         except Exception as error:
             self._host.problem(error)
 
-    def may_be_personal(self) -> bool:
-        """Tell whether `answer_headers` may have anything to add: for most strangers it has nothing."""
-        return self.visitor.touched or self._rules.continuity is not None
-
-    def answer_headers(self, vary: str, cache_control: str) -> tuple[tuple[str, str], ...]:
+    def answer_headers(self, vary: str, cache_control: str) -> Headers:
         """Give the headers to add to the answer, given two of its own; a Vary among them replaces the answer's.
 
         A personal answer says what it depends on, and is private unless the app set its own Cache-Control. No
         cookie goes with an answer that the app lets shared caches keep: they would hand it to everybody.
         """
+        rules = self._rules
         cookie = None
-        if self._rules.continuity is not None and not _is_shareable(cache_control):
+        if rules.continuity is not None and not _is_shareable(cache_control):
             try:
                 cookie = self._continuity_cookie()
             except Exception as error:
                 self._host.problem(error)
         if cookie is not None:
-            return (("Set-Cookie", cookie), *_personal(vary, cache_control, self._rules.vary))
-        return _personal(vary, cache_control, self._rules.vary) if self.visitor.touched else ()
+            return (("Set-Cookie", cookie), *_personal(vary, cache_control, rules.vary))
+        return _personal(vary, cache_control, rules.vary) if self.visitor.touched else ()
 
     def _continuity_cookie(self) -> str | None:
         """A fresh cookie when the header named the visitor and the one he has is missing, old or another's."""
@@ -152,7 +149,7 @@ class Exchange:
 
 
 @lru_cache  # nearly every personal answer of a site gets the same
-def _personal(vary: str, cache_control: str, names: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+def _personal(vary: str, cache_control: str, names: tuple[str, ...]) -> Headers:
     """What a personal answer says besides what it says already: the request headers it depends on, and private."""
     named = {name.strip().lower() for name in vary.split(",")}
     missing = [name for name in names if name not in named]

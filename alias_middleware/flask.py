@@ -15,6 +15,7 @@ from werkzeug.local import LocalProxy
 
 from alias_middleware.errors import SettingsError
 from alias_middleware.exchange import Request
+from alias_middleware.fields import Profile
 from alias_middleware.settings import Settings
 from alias_middleware.tracker import Tracker
 from alias_middleware.visitor import Visitor
@@ -134,16 +135,31 @@ def _tracker() -> Tracker:
     return tracker
 
 
+_current_request = request._get_current_object  # type: ignore[attr-defined]
+"""Gives the request itself: each attribute by way of Flask's own proxy takes 2 µs, as much as all of a profile."""
+
+
 def _visitor() -> Visitor:
     """The request's visitor; a stranger where a test made a request context without the middleware."""
-    visitor = request.environ.get(ENVIRON_KEY)
+    visitor: Visitor | None = _current_request().environ.get(ENVIRON_KEY)
     if visitor is None:
         stranger = Request(noticed=[], peer=None, method=request.method, path=request.path, secure=False)
-        visitor = request.environ[ENVIRON_KEY] = _tracker().exchange(stranger).visitor
-    return cast(Visitor, visitor)
+        visitor = _tracker().exchange(stranger).visitor
+        request.environ[ENVIRON_KEY] = visitor
+    return visitor
 
 
-current_visitor = cast(Visitor, LocalProxy(_visitor))
+class _CurrentVisitor(LocalProxy[Visitor]):
+    """The proxy, with a way of its own to what is asked for most: werkzeug's takes four calls more."""
+
+    __slots__ = ()
+
+    @property
+    def profile(self) -> Profile:
+        return _visitor().profile
+
+
+current_visitor = cast(Visitor, _CurrentVisitor(_visitor))
 """The visitor of the request being served."""
 
 

@@ -126,6 +126,9 @@ class Recorder(Asking):
             self._spool_fails = False
             logger.warning("the spool takes events again")
         self._start_writer()
+        self._hand_on_if_due()
+
+    def _hand_on_if_due(self) -> None:
         if not 0 <= self.now() - self._handed_on_us < _HAND_ON_EVERY_US:
             self.hand_on()
 
@@ -146,8 +149,8 @@ class Recorder(Asking):
     def unidentified(self, time_us: int) -> None:
         """Count a page view without an alias, in a request begun at `time_us`."""
         self.counters.add_unidentified(self.day(time_us))
-        if not 0 <= self.now() - self._handed_on_us < _HAND_ON_EVERY_US:
-            self.hand_on()
+        if not 0 <= time_us - self._handed_on_us < _HAND_ON_EVERY_US:
+            self._hand_on_if_due()
 
     def hand_on(self) -> None:
         """Put the counts so far in the spool, so that they survive this process."""

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from zlib import crc32
 
 from alias_middleware.errors import SpoolError
 from alias_middleware.records import FORMAT, FRAME, LARGEST_RECORD, Header, Record, encode_record, framed
@@ -73,8 +74,15 @@ class Spool:
                 descriptor = self._descriptor
                 if descriptor is None or self._size >= self._next_look:
                     descriptor = self._ready(more)
-                self._write(descriptor, framed(payload, self._seed))
+                frame = FRAME.pack(len(payload), crc32(payload, self._seed)) + payload  # `framed`, less its call
+                written = os.write(descriptor, frame)
+                if written != more:
+                    self._write_rest(descriptor, frame, written)
+                self._size += more
+                self._unsynced = True
             except OSError as error:
+                if error.errno not in _FULL:
+                    self._leave()
                 raise _spool_error(error) from error
 
     def sync(self) -> None:
@@ -125,21 +133,14 @@ class Spool:
         for descriptor in inherited:
             _close(descriptor)
 
-    def _write(self, descriptor: int, frame: bytes) -> None:
-        """Write a record whole, or nothing of it."""
-        written = 0
+    def _write_rest(self, descriptor: int, frame: bytes, written: int) -> None:
+        """Write a record whole that was written in part, or nothing of it."""
         try:
-            written = os.write(descriptor, frame)
             while written < len(frame):
                 written += os.write(descriptor, frame[written:])
-        except OSError as error:
-            if written:
-                self._take_back(descriptor, written)
-            if error.errno not in _FULL:
-                self._leave()
+        except OSError:
+            self._take_back(descriptor, written)
             raise
-        self._size += written
-        self._unsynced = True
 
     def _take_back(self, descriptor: int, written: int) -> None:
         """Take away the beginning of a record that did not fit, or leave the segment with it."""

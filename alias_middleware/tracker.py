@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 _PATIENCE = 0.02
 _NO_LIMIT = threading.TIMEOUT_MAX
 _STRANGER = Recognition(Status.ABSENT, None)
+_OK = Status.OK
+_SOMEBODY = f"identity.{Status.OK}"
 _NOBODY = f"identity.{Status.ABSENT}"
 
 
@@ -156,13 +158,14 @@ class Tracker:
         now = self._clock() // 1000
         if not request.noticed:
             recorder.counters.add(_NOBODY)
-            return Exchange(recorder, self._rules, request, Visitor(recorder, _STRANGER, None, now), None)
+            return Exchange(recorder, self._rules, request, Visitor(recorder, _STRANGER, None, now), False)
         recognition, cookie_at_us, by_continuity, key = _STRANGER, None, False, None
         try:
             recognition = self._source.recognise(request.noticed, request.peer, self._trust)
             if self._rules.continuity is not None:
                 recognition, cookie_at_us, by_continuity = self._continued(recognition, request)
-            recorder.counters.add(f"identity.{recognition.status}")
+            status = recognition.status
+            recorder.counters.add(_SOMEBODY if status is _OK else f"identity.{status}")
             for flag in recognition.flags:
                 recorder.counters.add(f"identity.{flag}")
             if recognition.alias is not None:
@@ -173,7 +176,7 @@ class Tracker:
         visitor = Visitor(recorder, recognition, key, now)
         if by_continuity:
             visitor.by_continuity = True
-        return Exchange(recorder, self._rules, request, visitor, cookie_at_us)
+        return Exchange(recorder, self._rules, request, visitor, key is not None, cookie_at_us)
 
     def recognises_inline(self, request: Request) -> bool:
         """Tell whether `exchange` reads no storage: it does where a continuity cookie has to be checked."""

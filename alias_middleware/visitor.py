@@ -12,9 +12,12 @@ from decimal import Decimal
 from types import TracebackType
 from typing import Self
 
+import msgspec
+
 from alias_middleware.draft import Draft
 from alias_middleware.events import (
     NAME_LIMIT,
+    PATH_LIMIT,
     TITLE_LIMIT,
     AnyEvent,
     Event,
@@ -44,43 +47,33 @@ _SOURCE_LIMIT = 128
 _UNSAID = (None, None)
 
 
-class Visitor:
+class Visitor(msgspec.Struct, eq=False, dict=True, weakref=True):
     """The person seen, as one request or one `with` block knows him. False when not recognised.
 
     Nothing on an unrecognised visitor raises: his profile lives for the request, nothing is recorded.
     """
 
-    # Defaults of the class instead of slots: most requests never set them, and every request makes a visitor.
-    _draft: Draft | None = None
+    _keeper: Keeper
+    recognition: Recognition
+    _key: str | None
+    """The visitor key; None for a stranger."""
+    begun_us: int
+    """When the request began."""
+    at_once: bool = False
+    """Whether every call commits before it returns."""
+    draft: Draft | None = None
+    """The working copy of the profile, once it was asked for."""
     _profile: Profile | None = None
-    _durable = False
-    touched = False
+    unsynced: bool = False
+    """Whether something was recorded that is still to be made durable."""
+    touched: bool = False
     """Whether the app looked at the visitor, so that the answer may be personal."""
     annotation: tuple[str | None, str | None] | None = None
     """What `page` said of this page view: title and category."""
-    by_continuity = False
+    by_continuity: bool = False
     """Whether the alias comes from the continuity cookie instead of the header."""
-    live = False
+    live: bool = False
     """Whether events are timed when they happen (a websocket), not when the request began."""
-
-    def __init__(
-        self,
-        keeper: Keeper,
-        recognition: Recognition,
-        key: str | None,
-        begun_us: int,
-        *,
-        at_once: bool = False,
-    ) -> None:
-        """Make the visitor of a request begun at `begun_us`; `key` is None for a stranger.
-
-        With `at_once` every call commits before it returns.
-        """
-        self._keeper = keeper
-        self.recognition = recognition
-        self._key = key
-        self.begun_us = begun_us
-        self._at_once = at_once
 
     def __bool__(self) -> bool:
         self.touched = True
@@ -128,7 +121,9 @@ class Visitor:
         self.touched = True
         profile = self._profile
         if profile is None:
-            profile = self._profile = Profile(self._draft or self._opened())
+            if self.draft is None:
+                self.draft = self._new_draft() if self.at_once else Draft(self._keeper, self._key)
+            profile = self._profile = Profile(self.draft)
         return profile
 
     @property
@@ -151,10 +146,12 @@ class Visitor:
         self._opened().load()
 
     def _opened(self) -> Draft:
-        if self._draft is None:
-            changed = self.commit if self._at_once else None
-            self._draft = Draft(self._keeper, self._key, changed)
-        return self._draft
+        if self.draft is None:
+            self.draft = self._new_draft()
+        return self.draft
+
+    def _new_draft(self) -> Draft:
+        return Draft(self._keeper, self._key, self.commit if self.at_once else None)
 
     def page(self, *, category: str | None = None, title: str | None = None) -> None:
         """Say what this page view shows. Outside a page view it has no effect."""
@@ -217,6 +214,8 @@ class Visitor:
 
     def show(self, path: str) -> bool:
         """Record the page view of this request."""
+        if not path.isascii() or len(path) > PATH_LIMIT:
+            path = clean_text(path, PATH_LIMIT)
         key, begun_us = self._key, self.begun_us
         if key is None:
             return False
@@ -225,7 +224,7 @@ class Visitor:
         event = PageView(key, begun_us, begun_us, day, "web", path, title, category)
         recorded = self._keeper.record(event)
         if recorded and PageView in self._keeper.durable:
-            self._durable = True
+            self.unsynced = True
         return recorded
 
     def _when(self, at: datetime | None) -> tuple[int, int, int]:
@@ -239,13 +238,13 @@ class Visitor:
         return time_us, begun_us, self._keeper.day(time_us)
 
     def _begun(self) -> int:
-        return self._keeper.now() if self._at_once else self.begun_us
+        return self._keeper.now() if self.at_once else self.begun_us
 
     def _record(self, event: AnyEvent) -> bool:
         recorded = self._keeper.record(event)
         if recorded and type(event) in self._keeper.durable:
-            self._durable = True
-            if self._at_once:
+            self.unsynced = True
+            if self.at_once:
                 self.commit()
         return recorded
 
@@ -272,35 +271,35 @@ class Visitor:
 
     def has_work(self) -> bool:
         """Tell whether a commit would have anything to do that takes time; never for a stranger."""
-        draft = self._draft
+        draft = self.draft
         if draft is not None and self._key is not None:
             if draft.watched:
                 for problem in draft.collect():
                     self._keeper.problem(problem)
             if draft.operations:
                 return True
-        return self._durable
+        return self.unsynced
 
     def commit(self) -> None:
         """Carry out the noted field operations and make recorded events durable."""
         if not self.has_work():
             return
-        draft = self._draft
+        draft = self.draft
         operations = draft.take() if draft is not None else []
         if operations and self._key is not None:
             self._keeper.change(self._key, self._begun(), operations)
-        if self._durable:
-            self._durable = False
+        if self.unsynced:
+            self.unsynced = False
             self._keeper.sync()
-        if self._at_once and draft is not None:
+        if self.at_once and draft is not None:
             draft.reread()
 
     def __enter__(self) -> Self:
         """Gather what the block does; it is committed at the end."""
-        self._at_once = False
+        self.at_once = False
         self.live = True
         self.begun_us = self._keeper.now()
-        self._draft = self._profile = None
+        self.draft = self._profile = None
         return self
 
     def __exit__(
@@ -308,10 +307,10 @@ class Visitor:
     ) -> None:
         """Commit; when the block raised, its field operations are left out. Events are recorded already."""
         if kind is not None:
-            self._draft = None
+            self.draft = None
         self.commit()
-        self._draft = self._profile = None
-        self._at_once = True
+        self.draft = self._profile = None
+        self.at_once = True
 
 
 def _purpose(name: str) -> str:

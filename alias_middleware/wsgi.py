@@ -7,7 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextvars import Token
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from alias_middleware.exchange import Exchange, Request
 from alias_middleware.tracker import Tracker
@@ -32,7 +35,8 @@ class AliasMiddleware:
         """
         self.app = app
         self.tracker = tracker if tracker is not None else Tracker(**settings)
-        self._watched = {_environ_key(name): name for name in sorted(self.tracker.watched, reverse=True)}
+        named = {_environ_key(name): name for name in sorted(self.tracker.watched, reverse=True)}
+        self._watched = tuple(named.items())
         self._hidden = {_environ_key(name) for name in self.tracker.hidden}
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -40,8 +44,8 @@ class AliasMiddleware:
         exchange = self.tracker.exchange(self._request(environ))
         for key in self._hidden:
             environ.pop(key, None)
-        environ[ENVIRON_KEY] = exchange.visitor
-        answer = _Answer(exchange, environ, start_response)
+        visitor = environ[ENVIRON_KEY] = exchange.visitor
+        answer = _Answer(exchange, environ, start_response, current_visitor.set(visitor))
         try:
             return answer.pass_on(self.app(environ, answer.start_response))
         except BaseException:
@@ -51,28 +55,35 @@ class AliasMiddleware:
 
     def _request(self, environ: WSGIEnvironment) -> Request:
         path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
+        noticed = []
+        for key, name in self._watched:
+            if key in environ:
+                noticed.append((name, _raw(environ[key])))
+        peer = environ.get("REMOTE_ADDR")
         return Request(
-            [(name, _raw(environ[key])) for key, name in self._watched.items() if key in environ],
-            _peer(environ),
+            noticed,
+            peer if peer != "localhost" else _local_peer(environ),
             environ.get("REQUEST_METHOD", "GET"),
             path if path.isascii() else _raw(path).decode("utf-8", "replace"),
             environ.get("wsgi.url_scheme") == "https",
         )
 
 
-class _Answer:
+class _Answer(msgspec.Struct, eq=False):
     """One answer on its way to the server, and its body, chunk by chunk."""
 
-    __slots__ = ("_body", "_chunks", "_environ", "_exchange", "_judged", "_server_start", "_started", "_token")
+    _exchange: Exchange
+    _environ: dict[str, Any]
+    _server_start: StartResponse
+    _token: Token[Visitor] | None
+    _server_write: Callable[[bytes], object] | None = None
+    _started: tuple[int, str] | None = None
+    _judged: bool = False
+    _body: Iterable[bytes] = ()
+    _chunks: Iterator[bytes] = iter(())
 
-    def __init__(self, exchange: Exchange, environ: WSGIEnvironment, start_response: StartResponse) -> None:
-        self._exchange = exchange
-        self._environ = environ
-        self._server_start = start_response
-        self._started: tuple[int, str] | None = None
-        self._judged = False
-        self._body: Iterable[bytes] = ()
-        self._token: Token[Visitor] | None = current_visitor.set(exchange.visitor)
+    def __repr__(self) -> str:  # reporters of errors show the locals of every frame
+        return f"<Answer to {self._exchange!r}>"
 
     def start_response(
         self, status: str, headers: list[tuple[str, str]], exc_info: OptExcInfo | None = None
@@ -95,14 +106,14 @@ class _Answer:
         if vary and any(name == "Vary" for name, _ in added):
             headers = [header for header in headers if header[0].lower() != "vary"]
         error = (exc_info,) if exc_info else ()
-        return self._watched(self._server_start(status, [*headers, *added], *error))
+        self._server_write = self._server_start(status, [*headers, *added], *error)
+        return self._write
 
-    def _watched(self, write: Callable[[bytes], object]) -> Callable[[bytes], object]:
-        def write_on(chunk: bytes) -> None:
-            self._record()
-            write(chunk)
-
-        return write_on
+    def _write(self, chunk: bytes) -> None:
+        """Record, then write as the server would have the app do."""
+        self._record()
+        if self._server_write is not None:
+            self._server_write(chunk)
 
     def pass_on(self, body: Iterable[bytes]) -> Iterable[bytes]:
         """Give the body to the server: as it is when no code of the app runs any more, else watched."""
@@ -136,8 +147,7 @@ class _Answer:
     def close(self) -> None:
         """Close the app's body, then record what it tracked to the end."""
         try:
-            close = getattr(self._body, "close", None)
-            if close is not None:
+            if (close := getattr(self._body, "close", None)) is not None:
                 close()
         finally:
             self.finish()
@@ -157,28 +167,29 @@ class _Answer:
     def finish(self) -> None:
         """Record what is left when the answer has ended, however it ended."""
         try:
-            self._record()
+            if not self._judged or self._exchange.has_work():
+                self._record()
         finally:
-            if self._token is not None:
-                token, self._token = self._token, None
+            token, self._token = self._token, None
+            if token is not None:
                 try:  # noqa: SIM105 - `suppress` is slow
                     current_visitor.reset(token)
                 except ValueError:  # closed in another context than it was called in
                     pass
 
 
+@lru_cache  # an app answers with few statuses, each many times
 def _code(status: str) -> int:
     """The number in a status line; 0 in one that the server will have to judge."""
     return int(status[:3]) if status[:3].isdecimal() else 0
 
 
-def _peer(environ: WSGIEnvironment) -> str | None:
-    """The address of the connection's other end, None or "" on a Unix socket, as most servers have it there.
+def _local_peer(environ: WSGIEnvironment) -> str | None:
+    """None where "localhost" stands for a Unix socket: on most servers REMOTE_ADDR is empty or missing there.
 
     Waitress has "localhost" without a port. No TCP connection is without one, whatever X-Forwarded-For says.
     """
-    peer = environ.get("REMOTE_ADDR")
-    return None if peer == "localhost" and environ.get("REMOTE_PORT") == "None" else peer
+    return None if environ.get("REMOTE_PORT") == "None" else "localhost"
 
 
 def _environ_key(name: bytes) -> str:

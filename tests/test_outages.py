@@ -8,9 +8,8 @@ from typing import Any
 
 import pytest
 
-from alias_middleware import Visitor
+from alias_middleware import Visitor, exchange
 from alias_middleware.errors import SpoolError, StorageUnavailable
-from alias_middleware.exchange import Exchange
 from alias_middleware.identity import WapNetworkInfo
 from alias_middleware.recorder import Recorder
 from alias_middleware.spool import Spool
@@ -100,7 +99,7 @@ def test_the_storage_is_busy(site: Site, storage: FailingStorage) -> None:
         pytest.param(FailingStorage, "change_profile", id="changing"),
         pytest.param(FailingStorage, "history", id="history"),
         pytest.param(Spool, "append", id="recording"),
-        pytest.param(Exchange, "_is_page_view", id="judging the page"),
+        pytest.param(exchange, "is_page_view", id="judging the page"),
         pytest.param(Visitor, "commit", id="committing"),
         pytest.param(Visitor, "has_work", id="looking for work"),
         pytest.param(Recorder, "unidentified", id="counting strangers"),
@@ -112,7 +111,7 @@ def test_a_bug_never_reaches_the_site(
     storage: FailingStorage,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
-    owner: type,
+    owner: Any,
     name: str,
     alias: str | None,
 ) -> None:
