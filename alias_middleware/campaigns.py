@@ -11,21 +11,17 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import NamedTuple
 
-import msgspec
-
-from alias_middleware.audience import Audience, Favours
+from alias_middleware.audience import Favours
 from alias_middleware.contact import (
     Facts,
-    FrequencyCap,
-    Kind,
     Policy,
-    Untimely,
     Verdict,
     untimely,
     verdict,
 )
 from alias_middleware.errors import ContactError, NotAccepted, SendingUncertain
 from alias_middleware.local_time import from_micros, to_micros
+from alias_middleware.plans import Judgement, Plan, Preview, Progress
 from alias_middleware.profile import decode_knowledge
 from alias_middleware.storage.outbox import (
     CampaignId,
@@ -47,24 +43,6 @@ _MOST_UNKNOWN = 3
 _RUNNABLE: tuple[Standing, ...] = ("draft", "scheduled", "paused", "running")
 
 
-class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """What a campaign says to whom, as it is stored. `text` is final; times in microseconds, rate per second."""
-
-    offer: str
-    kind: Kind
-    sender: str
-    text: str
-    segments: int
-    audience: Audience
-    expires_us: int | None = None
-    rate: float | None = None
-    cap: FrequencyCap | None = None
-
-
-encode_plan = msgspec.json.Encoder().encode
-decode_plan = msgspec.json.Decoder(Plan).decode
-
-
 class Desk(NamedTuple):
     """What campaigns of one service need from the house.
 
@@ -81,45 +59,6 @@ class Desk(NamedTuple):
     now: Callable[[], int]
     entropy: Callable[[int], bytes]
     pause: Callable[[float], None]
-
-
-class Judgement(NamedTuple):
-    """What would become of one visitor's message."""
-
-    key: str
-    verdict: Verdict
-
-    def __repr__(self) -> str:  # the key may be the alias
-        return f"<Judgement {self.verdict.decision}>"
-
-
-class Preview(msgspec.Struct, frozen=True):
-    """A campaign as it would go if it were sent at `at`: nothing was sent, nothing was stored.
-
-    `selected` = `send` + `hold` + `refuse`. `reasons` counts the first objection of each held or refused message;
-    `until` is the first moment at which a held one goes. `segments` is what all that would be sent would cost.
-    `warnings`: phrases that will be wrong when a held message arrives.
-    """
-
-    at: datetime
-    selected: int
-    send: int
-    hold: int
-    refuse: int
-    reasons: dict[str, int]
-    until: datetime | None
-    text: str
-    segments: int
-    warnings: tuple[Untimely, ...]
-
-
-class Progress(msgspec.Struct, frozen=True):
-    """Where a campaign stands: its messages by state, and those that have a reason by reason."""
-
-    name: str
-    standing: Standing
-    states: dict[State, int]
-    reasons: dict[str, int]
 
 
 class Campaign:
@@ -180,8 +119,8 @@ class Campaign:
     def run(self, transport: Transport) -> Progress:
         """Send what may be sent now; run again it goes on. Only one process runs a campaign at a time.
 
-        Held messages are judged anew when they are due: run it again then. A gateway whose answers nobody can
-        tell three times in a row pauses the campaign.
+        Held messages are judged anew when they are due: run it again then. A gateway that cannot take messages
+        for now pauses the campaign, and so does one whose answers nobody can tell three times in a row.
 
         Raises:
             ContactError: the campaign is finished or cancelled; or it is marketing, and nobody has said what
@@ -274,6 +213,10 @@ class Campaign:
         try:
             transport.send(Outgoing(message_id, desk.alias_of(key), self.plan.sender, self.plan.text))
         except NotAccepted as error:
+            if error.temporary:
+                desk.outbox.release(message_id, desk.now())
+                desk.outbox.turn(self._id, "paused", during=["running"])
+                return True
             desk.outbox.settle(message_id, "failed", desk.now(), reason=error.reason)
         except SendingUncertain as error:
             desk.outbox.settle(message_id, "uncertain", desk.now(), reason=error.reason)

@@ -148,11 +148,15 @@ class SpoolError(AliasError):
 
 
 class NotAccepted(AliasError):
-    """A gateway has certainly not taken a message; ``reason`` is a word for counters, such as ``"refused"``."""
+    """A gateway has certainly not taken a message; ``reason`` is a word for counters, such as ``"refused"``.
 
-    def __init__(self, *, reason: str) -> None:
+    ``temporary``: the message is good, and the gateway may take it later, as when it cannot be reached.
+    """
+
+    def __init__(self, *, reason: str, temporary: bool = False) -> None:
         super().__init__(f"the gateway did not take the message ({reason})")
         self.reason = reason
+        self.temporary = temporary
 
 
 class QuotaSpent(AliasError):

@@ -7,13 +7,14 @@ from datetime import datetime
 from typing import Literal
 
 from alias_middleware.audience import Audience, Favours
-from alias_middleware.campaigns import Campaign, Desk, Plan, Progress, decode_plan, encode_plan
+from alias_middleware.campaigns import Campaign, Desk
 from alias_middleware.contact import Facts, FrequencyCap, Kind, Verdict, sms_text, verdict
 from alias_middleware.contact import Suppression as Forbidden
 from alias_middleware.dossier import Question, facts_of, suppression
 from alias_middleware.errors import ContactError, SettingsError
 from alias_middleware.events import event_time
 from alias_middleware.local_time import from_micros
+from alias_middleware.plans import Plan, Progress, decode_plan, encode_plan
 from alias_middleware.settings import Settings
 from alias_middleware.storage.base import Storage
 from alias_middleware.storage.outbox import CampaignId, Evidence, StoredCampaign

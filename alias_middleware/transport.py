@@ -30,6 +30,6 @@ class Transport(Protocol):
         """Hand over a message; when this returns the gateway has accepted it, which is not yet delivery.
 
         Raises:
-            NotAccepted: the gateway has certainly not taken it.
+            NotAccepted: the gateway has certainly not taken it; `temporary` where it may take it later.
             Exception: of any other kind, nobody knows: the message is not sent again.
         """

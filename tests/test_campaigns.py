@@ -187,6 +187,23 @@ def test_a_gateway_that_refuses(shop: Shop) -> None:
     assert (progress.states, progress.reasons) == ({"sent": 1, "failed": 1}, {"unroutable": 1})
 
 
+def test_a_gateway_that_cannot_be_reached(shop: Shop) -> None:
+    """The campaign pauses with the message queued again; nobody is lost, nobody gets two."""
+
+    def down(message: Outgoing) -> None:
+        if shop.gateway.sent:
+            raise NotAccepted(reason="unreachable", temporary=True)
+
+    populate(shop, *PEOPLE[:3])
+    shop.gateway.broken = down
+    campaign = shop.campaign()
+    progress = campaign.run(shop.gateway)
+    assert (progress.standing, progress.states) == ("paused", {"sent": 1, "queued": 2})
+    shop.gateway.broken = lambda message: None
+    assert campaign.run(shop.gateway).states == {"sent": 3}
+    assert shop.gateway.receivers() == PEOPLE[:3]
+
+
 def test_a_gateway_that_hangs(shop: Shop) -> None:
     """Nobody knows: uncertain, listed, never sent again; three in a row pause the campaign."""
 

@@ -15,11 +15,12 @@ import click
 import msgspec
 
 from alias_middleware.audience import Audience
-from alias_middleware.campaigns import Campaign, Preview, Progress
+from alias_middleware.campaigns import Campaign
 from alias_middleware.cli.output import json_option, show, silence_log
 from alias_middleware.cli.source import Source, require_data, zone_of
 from alias_middleware.cli.tables import Table
 from alias_middleware.contact import OFFERS, Verdict
+from alias_middleware.plans import Preview, Progress
 from alias_middleware.tracker import Tracker
 from alias_middleware.transport import Transport
 

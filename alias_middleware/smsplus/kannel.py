@@ -133,7 +133,7 @@ class KannelTransport:
         try:
             return self._client.post(self._url, headers=headers, content=body)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout):
-            return NotAccepted(reason="unreachable")
+            return NotAccepted(reason="unreachable", temporary=True)
         except httpx.TimeoutException:
             return SendingUncertain(reason="timeout")
         except httpx.HTTPError:
@@ -143,11 +143,13 @@ class KannelTransport:
 def _refusal(status: int, content: bytes, segments: int) -> AliasError:
     """What an answer other than success means. A long text may have been taken in part when Kannel is busy."""
     if status == 403:
-        return NotAccepted(reason="unroutable" if b"routable" in content else "denied")
+        if b"routable" in content:
+            return NotAccepted(reason="unroutable")
+        return NotAccepted(reason="denied", temporary=True)  # the credentials are wrong, not the message
     if 400 <= status < 500:
         return NotAccepted(reason="refused")
     if status == 503 and segments == 1:
-        return NotAccepted(reason="busy")
+        return NotAccepted(reason="busy", temporary=True)
     return SendingUncertain(reason=f"status_{status}")
 
 

@@ -31,7 +31,7 @@ class FileTransport:
         else:
             written = True
         if not written:
-            raise NotAccepted(reason="unwritable")
+            raise NotAccepted(reason="unwritable", temporary=True)
 
 
 class ConsoleTransport:

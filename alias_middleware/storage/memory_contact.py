@@ -192,6 +192,17 @@ class MemoryOutbox(Outbox):
                         return True
             return False
 
+    def release(self, message_id: str, time_us: int) -> bool:
+        """Queue a message again."""
+        with self._lock():
+            for messages in self._dispatches.values():
+                for person, dispatch in messages.items():
+                    if message_id and dispatch.message_id == message_id and dispatch.state == "sending":
+                        waiting = Dispatch(dispatch.campaign, dispatch.key, "queued", "", 0, time_us, "")
+                        messages[person] = waiting
+                        return True
+            return False
+
     def give_up(self, campaign: CampaignId, time_us: int) -> int:
         """Mark what a run left behind as uncertain."""
         return self._turn_all(campaign, ("sending",), Ruling("uncertain"), time_us)

@@ -208,6 +208,13 @@ class Outbox(ABC):
         """
 
     @abstractmethod
+    def release(self, message_id: str, time_us: int) -> bool:
+        """Queue a message again that was being sent and that the gateway has certainly not taken.
+
+        False when no message of this id is being sent.
+        """
+
+    @abstractmethod
     def give_up(self, campaign: CampaignId, time_us: int) -> int:
         """Mark as `uncertain` what a run that ended left at `sending`; give how many."""
 

@@ -179,6 +179,21 @@ class OutboxContract(ContractCase):
         assert not outbox.settle("unknown", "delivered", _NOON)
         assert not outbox.settle("", "delivered", _NOON)
 
+    def test_what_the_gateway_could_not_take_yet(self, storage: Storage) -> None:
+        """Queued again as if it had never been claimed: no contact was made, the id is free."""
+        outbox = storage.outbox()
+        outbox.enqueue(_NOEL, ["a"], _NOON)
+        outbox.claim(_NOEL, "a", "m1", _NOON, _sending)
+        assert outbox.release("m1", _NOON + 1)
+        assert outbox.due(_NOEL, _NOON + 1, 9) == ["a"]
+        assert outbox.evidence_of(_SPACE, "a").contacts == ()
+        assert not outbox.settle("m1", "delivered", _NOON)
+        outbox.claim(_NOEL, "a", "m2", _NOON, _sending)
+        outbox.settle("m2", "sent", _NOON)
+        assert not outbox.release("m2", _NOON)
+        assert not outbox.release("", _NOON)
+        assert outbox.tally(_NOEL) == {("sent", ""): 1}
+
     def test_what_a_run_left_behind(self, storage: Storage) -> None:
         """What was being sent is uncertain and not due; what waited is still due."""
         outbox = storage.outbox()

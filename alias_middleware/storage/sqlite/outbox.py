@@ -235,6 +235,16 @@ class SQLiteOutbox(Outbox):
             )
             return changed.rowcount == 1
 
+    def release(self, message_id: str, time_us: int) -> bool:
+        """Queue a message again."""
+        with writing(self._files) as sql:
+            changed = sql.execute(
+                "UPDATE dispatches SET state = 'queued', reason = '', until_us = 0, time_us = ?, message_id = '', "
+                "claimed_us = NULL WHERE message_id = ? AND message_id != '' AND state = 'sending'",
+                (time_us, message_id),
+            )
+            return changed.rowcount == 1
+
     def give_up(self, campaign: CampaignId, time_us: int) -> int:
         """Mark what a run left behind as uncertain."""
         with writing(self._files) as sql:
