@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import TypeVar
 
 from alias_middleware.breaker import Breaker
@@ -91,11 +92,11 @@ class Asking:
         self._answered(self.reads)
         return erased_us is not None and erased_us >= since_us
 
-    def history(self, key: str, limit: int) -> list[Event]:
+    def history(self, key: str, limit: int, before_us: int | None) -> list[Event]:
         """Read a visitor's latest events; none, and counted, when the storage cannot answer."""
         if _on_event_loop():
             self.problem(BlockingCallError(call="history()"))
-        return self._asked(self.requests.history, key, limit) or []
+        return self._asked(partial(self.requests.history, before_us=before_us), key, limit) or []
 
     def carried_out(self, change: ProfileChange) -> bool:
         """Carry out field operations within the time budget; False, counted, when the storage did not."""

@@ -121,9 +121,9 @@ class Budgeted:
         """Give the time of a visitor's latest erasure."""
         return self._ask(key, lambda: self._storage.erased_at(namespace, key))
 
-    def history(self, namespace: str, key: str, limit: int) -> list[Event]:
+    def history(self, namespace: str, key: str, limit: int, *, before_us: int | None = None) -> list[Event]:
         """Give a visitor's latest events."""
-        return self._ask(key, lambda: self._storage.history(namespace, key, limit))
+        return self._ask(key, lambda: self._storage.history(namespace, key, limit, before_us=before_us))
 
     def change_profile(self, namespace: str, change: ProfileChange, *, timeout: float) -> int:
         """Carry out operations. The storage's own word that it did not is waited for a moment longer."""

@@ -38,7 +38,7 @@ _CURRENCY = re.compile(r"[A-Z]{3}", re.ASCII)
 _EARLIEST_YEAR, _LATEST_YEAR = 1970, 9999
 
 
-class Event(msgspec.Struct, frozen=True, array_like=True, tag=True):
+class Event(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
     """What every event has: whose it is, when it happened and when the request that caused it began.
 
     Times are microseconds since the epoch (UTC); `day` is the ordinal of the local day of `time_us`.

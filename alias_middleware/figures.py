@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date
 from typing import Any
 
 from alias_middleware.events import Channel
-from alias_middleware.local_time import LocalDays
+from alias_middleware.local_time import LocalDays, from_micros
 from alias_middleware.rollups.counts import anybody
 from alias_middleware.rollups.model import Days, Rollup, Section
 from alias_middleware.settings import Settings
-from alias_middleware.statistics import clients, cohorts, frequency, hours, rankings, series
+from alias_middleware.statistics import clients, cohorts, definitions, frequency, hours, rankings, series
 from alias_middleware.statistics.intervals import By, check_by, check_interval, periods, previous
 from alias_middleware.statistics.ratios import ratio
 from alias_middleware.statistics.summary import (
@@ -22,7 +22,7 @@ from alias_middleware.statistics.summary import (
     summarise,
     totals_of,
 )
-from alias_middleware.storage.base import Clientele, Question, Scope, Storage
+from alias_middleware.storage.base import Clientele, Difference, Question, Scope, Storage
 
 EVERY_SERVICE = "*"
 """Stands for all services of the namespace."""
@@ -41,9 +41,10 @@ class Statistics:
     storage does not answer.
     """
 
-    def __init__(self, storage: Storage, settings: Settings) -> None:
-        """Ask `storage` about the service that `settings` names."""
+    def __init__(self, storage: Storage, settings: Settings, *, waiting: Callable[[], int] | None = None) -> None:
+        """Ask `storage` about the service that `settings` names; `waiting` counts the events in the spool."""
         self._storage = storage
+        self._waiting = waiting
         self._settings = settings
         self._days = LocalDays(settings.tzinfo)
 
@@ -214,6 +215,35 @@ class Statistics:
             rows=[clients.client_of(key, knowledge) for key, knowledge in found[:limit]],
             after=clients.cursor_of(clients.place_of(*last, order_by, currency)) if last else None,
         )
+
+    def explain(
+        self, name: str, *, channel: Channel | None = None, service: str | None = None
+    ) -> definitions.Explanation:
+        """Say what a figure means, what its dates mean, and how fresh it is; "visits", "pages.share", ..."""
+        if name not in definitions.DEFINITIONS:
+            raise ValueError(f"no figure has that name; there are {', '.join(sorted(definitions.DEFINITIONS))}")
+        recorded = self._storage.span(self._scope(channel, service))
+        newest_us = 0
+        if recorded is not None:
+            rolled = self._ask([(recorded[1] - 1, recorded[1])], ("presence",), channel, service)
+            newest_us = rolled[0].presence.newest_us
+        return definitions.Explanation(
+            name=name,
+            definition=definitions.DEFINITIONS[name],
+            interval=definitions.INTERVAL,
+            zone=self._settings.zone,
+            newest_event=from_micros(newest_us) if newest_us else None,
+            waiting=None if self._waiting is None else self._waiting(),
+        )
+
+    def verify(self, since: date, until: date) -> list[Difference]:
+        """Recompute everything from raw events and name what differs; the list is empty when all is well.
+
+        Of roll-ups, the local days from `since` to the one before `until` are compared, of visitors the whole
+        history.
+        """
+        check_interval(since, until)
+        return self._storage.verify(since.toordinal(), until.toordinal())
 
     def _scope(self, channel: Channel | None, service: str | None) -> Scope:
         if channel not in (None, "web", "sms"):

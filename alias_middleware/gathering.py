@@ -10,7 +10,7 @@ import msgspec
 
 from alias_middleware import segments
 from alias_middleware.events import Event
-from alias_middleware.records import Header, Identified, Record, Tally, decode_record
+from alias_middleware.records import EVENT_IDS, Header, Identified, Record, Tally, decode_record
 from alias_middleware.storage.base import Batch, Entry, LateChange, Origin, Span
 
 
@@ -68,7 +68,7 @@ class Gathering:
         self.more |= part.more
 
     def _add(self, name: str, header: Header, records: list[tuple[int, bytes]]) -> None:
-        origin = header.origin
+        origin, base, ids = header.origin, header.base, EVENT_IDS
         seen = 0
         for place, payload in records:
             try:
@@ -78,7 +78,7 @@ class Gathering:
                 self.counts.update({"seen": 1, "dropped.undecodable": 1})
                 continue
             if isinstance(record, Event):
-                self.entries.append(Entry(origin, record, header.event_id(place)))
+                self.entries.append(Entry(origin, record, (base + place) % ids))
                 seen += 1
             elif isinstance(record, Identified):
                 self.entries.append(Entry(origin, record.event, record.id))

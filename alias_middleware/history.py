@@ -68,8 +68,10 @@ class Knowledge(msgspec.Struct, array_like=True):
 
     def see(self, time_us: int) -> None:
         """Widen the time in which the visitor was seen."""
-        self.first_seen = time_us if self.first_seen is None else min(self.first_seen, time_us)
-        self.last_seen = time_us if self.last_seen is None else max(self.last_seen, time_us)
+        if self.first_seen is None or time_us < self.first_seen:
+            self.first_seen = time_us
+        if self.last_seen is None or time_us > self.last_seen:
+            self.last_seen = time_us
 
     def earn(self, currency: str, amount: int) -> None:
         """Add to the revenue of one currency, forgetting a currency that has come back to nothing."""

@@ -45,5 +45,5 @@ class Keeper(Reader, Protocol):
     def sync(self) -> None:
         """Make what was recorded durable."""
 
-    def history(self, key: str, limit: int) -> list[Event]:
-        """Read the latest events of a visitor."""
+    def history(self, key: str, limit: int, before_us: int | None) -> list[Event]:
+        """Read the latest events of a visitor, before an instant (microseconds) if one is given."""

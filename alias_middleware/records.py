@@ -18,6 +18,8 @@ FRAME = struct.Struct("<II")
 FORMAT = 2
 """Raised with every change that an older version would misread, a new type of record included."""
 LARGEST_RECORD = 1 << 20
+EVENT_IDS = 2**63
+"""An event's id is below."""
 
 
 class Tally(msgspec.Struct, frozen=True, array_like=True, tag="n"):
@@ -49,7 +51,7 @@ class Header(msgspec.Struct, frozen=True):
 
     def event_id(self, place: int) -> int:
         """Give the id of the record at a place in the file."""
-        return (self.base + place) % 2**63
+        return (self.base + place) % EVENT_IDS
 
     @property
     def seed(self) -> int:

@@ -94,7 +94,7 @@ class Tracker:
         """The service's figures."""
         from alias_middleware.figures import Statistics
 
-        return Statistics(self.storage, self.settings)
+        return Statistics(self.storage, self.settings, waiting=self._spooled)
 
     @cached_property
     def contact(self) -> Contact:
@@ -148,6 +148,11 @@ class Tracker:
                     self._begin()
                     _close_with_process(self)
         return self._recorder
+
+    def _spooled(self) -> int:
+        """Count the events that wait in the spool."""
+        counted = self.counters()["spooled"]
+        return counted if isinstance(counted, int) else 0
 
     def _now(self) -> int:
         return self._clock() // 1000

@@ -38,6 +38,7 @@ from alias_middleware.events import (
 from alias_middleware.fields import Profile
 from alias_middleware.identity import Recognition, Status
 from alias_middleware.keeper import Keeper
+from alias_middleware.local_time import to_micros
 from alias_middleware.profile import PURPOSES, Consent
 
 current_visitor: ContextVar[Visitor] = ContextVar("alias_middleware.visitor")
@@ -258,8 +259,11 @@ class Visitor(msgspec.Struct, eq=False, dict=True, weakref=True):
         said = Consent(bool(granted), self._keeper.now(), clean_optional(source, _SOURCE_LIMIT))
         self._opened().consent(_purpose(purpose), said)
 
-    def history(self, limit: int = 100) -> list[Event]:
+    def history(self, limit: int = 100, *, before: datetime | None = None) -> list[Event]:
         """Give the visitor's latest recorded events, newest first; empty for an unrecognised visitor.
+
+        The next page is the one `before` the last event's `time`. Events of one moment are not parted: a page may
+        hold a few more than `limit`.
 
         This reads the storage: under ASGI call it through `run_in_threadpool`.
 
@@ -267,7 +271,8 @@ class Visitor(msgspec.Struct, eq=False, dict=True, weakref=True):
             BlockingCallError: on the event loop, where the settings say that errors are raised.
         """
         self.touched = True
-        return [] if self._key is None else self._keeper.history(self._key, limit)
+        before_us = None if before is None else to_micros(before)
+        return [] if self._key is None else self._keeper.history(self._key, limit, before_us)
 
     def has_work(self) -> bool:
         """Tell whether a commit would have anything to do that takes time; never for a stranger."""

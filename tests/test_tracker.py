@@ -36,6 +36,22 @@ def test_another_operators_header(site: Site) -> None:
         site.tracker.visitor(ALIAS)
 
 
+def test_a_history_page_by_page(make_site: Callable[..., Site]) -> None:
+    """The next page is the one before the last event's time; a time without zone is refused."""
+    site = make_site("wsgi", "sqlite")
+    for path in ("/a", "/b", "/c"):
+        site.get(path)
+        site.clock.advance(seconds=1)
+    site.flush()
+    with site.tracker.visitor(ALIAS) as visitor:
+        first = visitor.history(2)
+        second = visitor.history(2, before=first[-1].time)
+        assert [event.path for event in first + second] == ["/c", "/b", "/a"]  # type: ignore[attr-defined]
+        assert visitor.history(2, before=second[-1].time) == []
+        with pytest.raises(ValueError, match="time zone"):
+            visitor.history(before=first[-1].time.replace(tzinfo=None))
+
+
 def test_attached_services_share_their_visitors(make_site: Callable[..., Site]) -> None:
     """Services of one reference share profiles and histories; figures stay each service's own."""
     site = make_site("wsgi", "sqlite", reference="portal")

@@ -100,6 +100,25 @@ def stats(source: Source, since: datetime | None, until: datetime | None, days: 
     show(as_json, views.summary_document(summary), lambda: [views.summary_table(summary)])
 
 
+@click.command()
+@click.option("--since", type=click.DateTime(["%Y-%m-%d"]), help="First local day, the first of all by default.")
+@click.option("--until", type=click.DateTime(["%Y-%m-%d"]), help="The local day after the last.")
+@json_option
+@click.pass_obj
+def verify(source: Source, since: datetime | None, until: datetime | None, as_json: bool) -> None:
+    """Recompute figures, visitors and arrivals from the raw events, and name every difference."""
+    silence_log()
+    with source.opened() as tracker:
+        require_data(tracker)
+        first = since.date() if since else date.min
+        last = until.date() if until else date.max
+        differences = tracker.statistics.verify(*interval(first, last, None, first))
+    document = [difference._asdict() for difference in differences]
+    show(as_json, document, lambda: [views.differences_table(differences)])
+    if differences:
+        raise SystemExit(1)
+
+
 def interval(since: date | None, until: date | None, days: int | None, today: date) -> tuple[date, date]:
     """Complete a half-open interval of local dates from what was said of it.
 
@@ -237,6 +256,7 @@ def standalone() -> click.Group:
     click.version_option(package_name="alias-middleware")(group)
     group.add_command(with_options(stats, list(OPTIONS)))
     group.add_command(with_options(visitor, list(OPTIONS)))
+    group.add_command(with_options(verify, list(OPTIONS)))
     group.add_command(with_options(drain, ["storage", "spool"]))
     group.add_command(keys)
     group.add_command(gateway)
@@ -249,6 +269,6 @@ def standalone() -> click.Group:
 def for_app(tracker: Tracker) -> click.Group:
     """Make `flask alias`, whose settings are the app's."""
     group = AliasGroup("alias", lambda given: tracker, help="Login-free visitors of this app.")
-    for command in (stats, visitor, drain, keys, gateway, app_doctor(), *PUBLISHER):
+    for command in (stats, visitor, verify, drain, keys, gateway, app_doctor(), *PUBLISHER):
         group.add_command(command)
     return group

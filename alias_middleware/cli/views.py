@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -14,6 +14,7 @@ from alias_middleware.local_time import from_micros
 from alias_middleware.money import from_millionths
 from alias_middleware.statistics import Summary
 from alias_middleware.statistics.definitions import SUMMARY
+from alias_middleware.storage.base import Difference
 
 _EVENT_DETAILS = ("path", "title", "name", "category", "order_id", "currency")
 
@@ -73,6 +74,16 @@ def _details(event: Mapping[str, Any]) -> str:
     details += [f"{item['quantity']} × {item['sku']} at {item['price']}" for item in event.get("items", ())]
     details += [f"{name}={_json(value)}" for name, value in event.get("properties", {}).items()]
     return "  ".join(details)
+
+
+def differences_table(differences: Sequence[Difference]) -> Table:
+    """Lay out what does not equal the raw events."""
+    title = "Differences from the raw events" if differences else "Everything equals the raw events"
+    rows = []
+    for each in differences:
+        day = None if each.day is None else date.fromordinal(each.day)
+        rows.append(["-" if part is None else str(part) for part in (*each[:2], day, *each[3:])])
+    return Table(title, Difference._fields, rows)
 
 
 def counters_table(counters: Mapping[str, int | Mapping[str, int]]) -> Table:

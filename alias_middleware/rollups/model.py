@@ -27,6 +27,9 @@ QUARTER_US = 15 * 60 * 1_000_000
 Days = tuple[int, int]
 """Local days, by their ordinals: from the first to the one before the second."""
 
+Sets = list[bytes]
+"""Sets of visitors as bytes, united when somebody asks: of a year's pages only the first few are shown."""
+
 Naming = tuple[int, str]
 """When a name was given, and the name: of several the latest holds."""
 
@@ -80,13 +83,13 @@ class Page(msgspec.Struct, array_like=True):
     """One path: views, who viewed it, and its latest title."""
 
     page_views: int
-    visitors: BitMap
+    visitors: Sets
     titled: Naming | None
 
     def add(self, more: Page) -> None:
         """Merge another stretch."""
         self.page_views += more.page_views
-        self.visitors |= more.visitors
+        self.visitors += more.visitors
         self.titled = max(self.titled, more.titled) if self.titled and more.titled else self.titled or more.titled
 
 
@@ -101,7 +104,7 @@ class Pages(msgspec.Struct):
             if (ours := self.paths.get(path)) is not None:
                 ours.add(page)
             else:
-                self.paths[path] = Page(page.page_views, page.visitors.copy(), page.titled)
+                self.paths[path] = Page(page.page_views, page.visitors[:], page.titled)
 
 
 class Category(msgspec.Struct, array_like=True):
@@ -137,7 +140,7 @@ class Product(msgspec.Struct, array_like=True):
     named: Naming
     quantity: int = 0
     orders: int = 0
-    buyers: BitMap = msgspec.field(default_factory=BitMap)
+    buyers: Sets = []
     revenue: dict[str, int] = {}
 
     def add(self, more: Product) -> None:
@@ -145,7 +148,7 @@ class Product(msgspec.Struct, array_like=True):
         self.named = max(self.named, more.named)
         self.quantity += more.quantity
         self.orders += more.orders
-        self.buyers |= more.buyers
+        self.buyers += more.buyers
         add_money(self.revenue, more.revenue)
 
 
@@ -201,6 +204,11 @@ class Rollup(msgspec.Struct):
         """Merge sections of another stretch; `more` stays as it is."""
         for section in sections:
             getattr(self, section).add(getattr(more, section))
+
+
+def united(sets: Iterable[bytes]) -> BitMap:
+    """Unite sets of visitors."""
+    return BitMap.union(BitMap(), *map(BitMap.deserialize, sets))
 
 
 def add_money(into: dict[str, int], more: dict[str, int]) -> None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
+import msgspec
+
 SUMMARY = {
     "visitors": "distinct aliases with at least one page view or SMS in the interval",
     "new_visitors": "visitors whose first visit ever began in the interval",
@@ -69,6 +73,26 @@ _TABLES = {
 
 DEFINITIONS = SUMMARY | _TABLES
 """Every figure and column that is published."""
+
+
+class Explanation(msgspec.Struct, frozen=True, kw_only=True):
+    """What a figure means and how fresh it is.
+
+    `interval` and `zone`: what a question's dates mean. `newest_event`: the latest event counted, an aware UTC
+    datetime. `waiting`: events in the spool that are not counted yet, None when that is not known.
+    """
+
+    name: str
+    definition: str
+    interval: str
+    zone: str
+    newest_event: datetime | None
+    waiting: int | None
+    exact: bool = True
+
+
+INTERVAL = "local days from since to the one before until (half-open)"
+"""What the dates of every question mean."""
 
 
 def definition_of(name: str, table: str = "") -> str:

@@ -8,7 +8,7 @@ from decimal import Decimal
 import msgspec
 
 from alias_middleware.money import from_millionths
-from alias_middleware.rollups.model import Rollup, add_money
+from alias_middleware.rollups.model import Rollup, add_money, united
 from alias_middleware.statistics.ratios import ratio
 from alias_middleware.statistics.summary import Result
 
@@ -74,7 +74,7 @@ def rank_pages(rollup: Rollup, top: int | None) -> list[RankedPage]:
             path,
             page.titled[1] if page.titled else None,
             page.page_views,
-            len(page.visitors),
+            len(united(page.visitors)),
             ratio(page.page_views, rollup.presence.page_views),
         )
         for path, page in ranked[:top]
@@ -110,7 +110,7 @@ def rank_products(rollup: Rollup, top: int | None) -> list[RankedProduct]:
             product.named[1],
             product.quantity,
             product.orders,
-            len(product.buyers),
+            len(united(product.buyers)),
             _units(product.revenue),
             {
                 currency: share

@@ -155,6 +155,20 @@ class Answer(NamedTuple):
     erased: int = 0
 
 
+class Difference(NamedTuple):
+    """Something derived that does not equal what the raw events say.
+
+    `what`: a section of a roll-up, with its service, local day and channel ("" is the whole service); or a part of
+    a visitor's row, with the storage's own number of him.
+    """
+
+    what: str
+    service: str | None = None
+    day: int | None = None
+    channel: str | None = None
+    visitor: int | None = None
+
+
 class Clientele(NamedTuple):
     """A page of visitors: `limit` of a namespace, ordered by what they add up to, after a place in that order.
 
@@ -233,6 +247,13 @@ class Storage(ABC):
     @abstractmethod
     def span(self, scope: Scope) -> Days | None:
         """Give the days in which something was recorded, None when nothing was; of all channels."""
+
+    @abstractmethod
+    def verify(self, since: int, until: int) -> list[Difference]:
+        """Compare everything derived with the raw events, roll-ups of the days from `since` to before `until`.
+
+        Nothing is mended. It reads the whole history.
+        """
 
     @abstractmethod
     def clientele(self, page: Clientele) -> list[tuple[str, Knowledge]]:

@@ -11,6 +11,9 @@ from alias_middleware.rollups.days import Order, Sighting, roll_up, sighting_of
 from alias_middleware.rollups.model import Rollup
 from alias_middleware.storage.base import Entry
 
+Stream = tuple[Channel, int]
+"""A channel's local day."""
+
 
 def days_of(
     people: Sequence[Sequence[Entry]],
@@ -36,32 +39,26 @@ def days_of(
 def _days_of_service(
     people: Sequence[Sequence[Entry]], service: str, gap_us: int, channel: Channel | None
 ) -> list[tuple[int, Rollup]]:
-    sightings: dict[int, list[Sighting]] = defaultdict(list)
-    orders: dict[int, list[Order]] = defaultdict(list)
+    sightings: dict[Stream, list[Sighting]] = defaultdict(list)
+    orders: dict[Stream, list[Order]] = defaultdict(list)
     rolled = []
     for visitor, entries in enumerate(people):
         events = [entry.event for entry in entries if entry.origin.service == service]
         events.sort(key=lambda event: event.time_us)
         seen = [event for event in events if forms_visit(event)]
         for event in seen:
-            sightings[event.day].append(sighting_of(event, visitor))
+            sightings[event.channel, event.day].append(sighting_of(event, visitor))
         for order, settled in settled_orders(events):
-            orders[order.day].append(
-                Order(visitor, order.time_us, order.channel, order.currency, settled, order.items)
+            orders[order.channel, order.day].append(
+                Order(visitor, order.time_us, order.currency, settled, order.items)
             )
         if seen:
             rollup = Rollup()
             rollup.arrivals.arrived.add(visitor)
             rolled.append((seen[0].day, rollup))
-    before: dict[tuple[int, Channel], int] = {}
-    for day in sorted(sightings.keys() | orders.keys()):
-        channels = roll_up(sightings[day], orders[day], before, gap_us)
-        rolled += [(day, rollup) for name, rollup in channels.items() if channel in (None, name)]
-        _pass(before, sightings[day])
+    before: dict[Channel, dict[int, int]] = defaultdict(dict)
+    for name, day in sorted(sightings.keys() | orders.keys()):
+        if channel in (None, name):
+            rolled.append((day, roll_up(sightings[name, day], orders[name, day], before[name], gap_us)))
+        before[name].update({visitor: time_us for visitor, time_us, _, _ in sightings[name, day]})
     return rolled
-
-
-def _pass(before: dict[tuple[int, Channel], int], sightings: Sequence[Sighting]) -> None:
-    """Remember where each stream stands at the end of a day."""
-    for sighting in sightings:
-        before[sighting.visitor, sighting.channel] = sighting.time_us

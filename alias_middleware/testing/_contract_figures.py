@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import pairwise, permutations
 
 import pytest
 
+from alias_middleware.events import Event
 from alias_middleware.statistics import Baskets, Totals
 from alias_middleware.storage.base import Batch, Entry, Origin, Storage
 from alias_middleware.storage.memory import MemoryStorage
@@ -266,6 +268,14 @@ def _conclude(storage: Storage, phase: Phase) -> None:
         storage.erase(*erasure)
 
 
+def _pages(storage: Storage, person: tuple[str, str]) -> Iterator[Event]:
+    """A visitor's history page by page."""
+    page = storage.history(*person, 3)
+    while page:
+        yield from page
+        page = storage.history(*person, 3, before_us=page[-1].time_us)
+
+
 def compare(storage: Storage, reference: MemoryStorage, history: History) -> None:
     """Compare everything that can be asked of two storages."""
     for origin in _SERVICES:
@@ -274,9 +284,12 @@ def compare(storage: Storage, reference: MemoryStorage, history: History) -> Non
                 asked = (origin.service, since, until)
                 assert counted(storage, *asked) == counted(reference, *asked), asked
     check_figures(storage, reference, history)
+    assert storage.verify(history.days.start, history.days.stop) == []
     people = {(entry.origin.namespace, entry.event.key) for phase in history.phases for entry in phase.entries}
     for person in people:
-        assert storage.history(*person, 1000) == reference.history(*person, 1000), person
+        whole = reference.history(*person, 1000)
+        assert storage.history(*person, 1000) == whole, person
+        assert list(_pages(storage, person)) == whole, person
         assert storage.read_profile(*person) == reference.read_profile(*person), person
         assert known(storage, *person) == known(reference, *person), person
         assert storage.erased_at(*person) == reference.erased_at(*person), person

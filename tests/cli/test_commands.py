@@ -249,3 +249,15 @@ def test_commands_leave_no_thread_behind(database: str, run: Run) -> None:
     before = threading.active_count()
     run("stats", "--service", "ringtones")
     assert threading.active_count() == before
+
+
+def test_verify_names_every_difference(database: str, run: Run) -> None:
+    """All is well with code 0; what does not equal the raw events is named, with code 1."""
+    assert "Everything equals the raw events" in run("verify", "--service", "ringtones").stdout
+    with closing(sqlite3.connect(database.removeprefix("sqlite:///"))) as sql, sql:
+        sql.execute("UPDATE arrivals SET day = day + 1")
+    found = run("verify", "--service", "ringtones", "--json")
+    assert (found.exit_code, json.loads(found.stdout)[0]["what"]) == (1, "arrivals")
+    shown = run("verify", "--service", "ringtones").stdout
+    assert "Differences from the raw events" in shown
+    assert ALIAS not in shown

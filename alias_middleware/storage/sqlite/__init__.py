@@ -27,6 +27,7 @@ from alias_middleware.storage.base import (
     Answer,
     Batch,
     Clientele,
+    Difference,
     Ledger,
     Outcome,
     Question,
@@ -34,7 +35,7 @@ from alias_middleware.storage.base import (
     Storage,
 )
 from alias_middleware.storage.outbox import Suppression
-from alias_middleware.storage.sqlite import erasure, preferences, questions, suppressions
+from alias_middleware.storage.sqlite import erasure, preferences, questions, suppressions, verify
 from alias_middleware.storage.sqlite.answers import Answers
 from alias_middleware.storage.sqlite.conversions import SQLiteConversions
 from alias_middleware.storage.sqlite.figures import FiguresFile
@@ -43,6 +44,7 @@ from alias_middleware.storage.sqlite.fold import Fold
 from alias_middleware.storage.sqlite.keyring import Keyring
 from alias_middleware.storage.sqlite.marks import all_marks, mark_changed
 from alias_middleware.storage.sqlite.outbox import SQLiteOutbox, erase_dispatches
+from alias_middleware.storage.sqlite.recollection import Recollection
 from alias_middleware.storage.sqlite.shelf import Identity
 from alias_middleware.storage.sqlite.transactions import writing
 
@@ -71,6 +73,8 @@ class SQLiteStorage(Storage):
         self._figures = FiguresFile(self.path.with_name(self.path.name + "-figures"))
         self._keyring = Keyring(self.path.with_name(self.path.name + "-key"), secret_keys)
         self._changing = threading.Lock()
+        self._applying = threading.Lock()
+        self._recollection = Recollection()
         os.register_at_fork(after_in_child=partial(_unlock, weakref.ref(self)))
 
     @property
@@ -135,10 +139,14 @@ class SQLiteStorage(Storage):
                     _check_positions(sql, batch)
                     tombstone = self._preferences_tombstone(sql)
                     refused = preferences.change_late(sql, batch.changes_by_time(), tombstone, renew)
-            with connection.transaction(_BATCH_TIMEOUT_SECONDS) as sql:
-                outcome = self._fold(sql, batch)
-                outcome.refused = refused
-                _count(sql, outcome.counts())
+            connection.remember_much()
+            with self._applying:
+                with connection.transaction(_BATCH_TIMEOUT_SECONDS) as sql:
+                    self._recollection.begin(sql)
+                    outcome = self._fold(sql, batch)
+                    outcome.refused = refused
+                    _count(sql, outcome.counts())
+                self._recollection.committed()
             if batch.changes:
                 with connection.preferences_transaction(_BATCH_TIMEOUT_SECONDS) as sql:
                     preferences.forget_applied(sql, batch.changes)
@@ -152,7 +160,7 @@ class SQLiteStorage(Storage):
         def refusals(namespace: str, keys: Iterable[str]) -> Mapping[str, int]:
             return preferences.refusals(sql, namespace, keys)
 
-        fold = Fold(sql, self._history_tombstone(sql), refusals)
+        fold = Fold(sql, self._recollection, self._history_tombstone(sql), refusals)
         for origin in batch.origins():
             fold.service(origin)
         outcome = fold.fold(batch.entries)
@@ -186,6 +194,15 @@ class SQLiteStorage(Storage):
         """Give the days in which something was recorded; all of a day may have been erased since."""
         with self._files.wrapped() as connection, connection.snapshot() as sql:
             return questions.span(sql, questions.services(sql, scope))
+
+    def verify(self, since: int, until: int) -> list[Difference]:
+        """Compare roll-ups that were kept, visitors' rows and arrivals with the raw events, as of one moment."""
+        with self._files.wrapped() as connection, connection.snapshot() as sql:
+            services = questions.every_service(sql)
+            return [
+                *verify.differing_rollups(sql, self._figures, services, since, until),
+                *verify.differing_visitors(sql, services),
+            ]
 
     def clientele(self, page: Clientele) -> list[tuple[str, Knowledge]]:
         """Give a page of visitors with their knowledge."""
@@ -262,6 +279,7 @@ class SQLiteStorage(Storage):
     def begin_anew(self) -> None:
         """In a child, right after the fork: the thread that held the lock does not exist here."""
         self._changing = threading.Lock()
+        self._applying = threading.Lock()
 
 
 def _suppressions_of(keyring: Keyring, sql: sqlite3.Connection, namespace: str, key: str) -> list[Suppression]:

@@ -12,12 +12,11 @@ from collections.abc import Mapping, Sequence
 from alias_middleware.rollups.model import Rollup, merge_periods
 from alias_middleware.storage.base import Answer, Question
 from alias_middleware.storage.sqlite import questions
-from alias_middleware.storage.sqlite.days import OF_THE_SERVICE, roll_up_day
+from alias_middleware.storage.sqlite.days import CHANNELS, OF_THE_SERVICE, roll_up_day
 from alias_middleware.storage.sqlite.figures import FiguresFile, Rolled
 from alias_middleware.storage.sqlite.files import Connection
 from alias_middleware.storage.sqlite.marks import ServiceDay, marks
-
-_CHANNELS = ("web", "sms")
+from alias_middleware.storage.sqlite.pages import ShownPages
 
 
 class Answers:
@@ -32,6 +31,7 @@ class Answers:
     def answer(self, connection: Connection, asked: Sequence[Question]) -> list[Answer]:
         """Answer as of one moment, then keep what was made."""
         with connection.snapshot() as sql:
+            self._pages = ShownPages(sql)
             answers = [self._answer(sql, question) for question in asked]
         if self._made:
             self._figures.keep(self._made, self._marks, lambda: self._marks_now(connection.sql))
@@ -39,7 +39,7 @@ class Answers:
 
     def _answer(self, sql: sqlite3.Connection, question: Question) -> Answer:
         gaps_us = questions.services(sql, question.scope)
-        channels = _CHANNELS if question.scope.channel is None else (question.scope.channel,)
+        channels = CHANNELS if question.scope.channel is None else (question.scope.channel,)
         since = min((first for first, _ in question.periods), default=0)
         until = max((last for _, last in question.periods), default=0)
         held = marks(sql, gaps_us, since, until)
@@ -56,7 +56,7 @@ class Answers:
         self, sql: sqlite3.Connection, day: ServiceDay, held: Mapping[ServiceDay, int], gap_us: int
     ) -> Rolled:
         if day not in self._made:
-            self._made[day] = roll_up_day(sql, *day, gap_us)
+            self._made[day] = roll_up_day(sql, *day, gap_us, self._pages)
             self._marks[day] = held[day]
         return self._made[day]
 

@@ -10,7 +10,7 @@ _NEVER = 1 << 32
 """A day after all others."""
 
 
-class Presence(msgspec.Struct, array_like=True):
+class Presence(msgspec.Struct, array_like=True, gc=False):
     """Where a visitor's events at one service begin, and where each channel's end.
 
     The first moment and its day; the last moment by channel. Microseconds.
@@ -21,7 +21,7 @@ class Presence(msgspec.Struct, array_like=True):
     last_us: dict[str, int]
 
 
-class Chronicle(Knowledge, array_like=True):
+class Chronicle(Knowledge, array_like=True, gc=False):
     """Knowledge, and where it ends: what a visitor's row keeps. Who wants knowledge only reads its beginning.
 
     `presence` is by service id. `days`: the first and the last local day on which he has events of any kind.
@@ -36,7 +36,7 @@ class Chronicle(Knowledge, array_like=True):
             self.days = min(first, self.days[0]), max(last, self.days[1])
 
 
-class VisitorRow(msgspec.Struct):
+class VisitorRow(msgspec.Struct, gc=False):
     """A visitor's row while a batch is folded in."""
 
     id: int

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from alias_middleware.storage.sqlite.chronicle import Chronicle, decode_chronicle
 from alias_middleware.storage.sqlite.marks import ServiceDay, mark_changed
+from alias_middleware.storage.sqlite.recollection import draw
 from alias_middleware.storage.sqlite.shelf import Renew
 
 TOMBSTONE = "tombstone"
@@ -44,6 +45,7 @@ def erase_history(
     ).fetchone()
     if row is None:
         return {"events": 0, "orders": 0, "refunds": 0, "arrivals": 0, "visitors": 0}
+    draw(sql)
     visitor, chronicle = row[0], decode_chronicle(row[1])
     gone = {"events": _erase_events(sql, visitor, chronicle)}
     for table in ("orders", "refunds"):
@@ -64,10 +66,13 @@ def _erase_events(sql: sqlite3.Connection, visitor: int, chronicle: Chronicle) -
     gone = 0
     touched: set[ServiceDay] = set()
     for day in range(chronicle.days[0], chronicle.days[1] + 1):
-        rows = sql.execute("DELETE FROM events WHERE day = ? AND visitor = ? RETURNING service", (day, visitor))
-        services = [service for (service,) in rows]
-        gone += len(services)
-        touched.update((service, day) for service in services)
+        place = (day, visitor)
+        services = sql.execute(
+            "SELECT DISTINCT service FROM events WHERE day = ? AND visitor = ?", place
+        ).fetchall()
+        if services:
+            gone += sql.execute("DELETE FROM events WHERE day = ? AND visitor = ?", place).rowcount
+            touched.update((service, day) for (service,) in services)
     mark_changed(sql, touched, 0)
     return gone
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from alias_middleware.rollups.coding import decode_section, encode_section
 from alias_middleware.rollups.model import SECTIONS, Rollup, Section
-from alias_middleware.storage.sqlite.days import OF_THE_SERVICE
+from alias_middleware.storage.sqlite.days import CHANNELS, OF_THE_SERVICE
 from alias_middleware.storage.sqlite.files import DRIVER_ERRORS, create_private, log_ahead
 from alias_middleware.storage.sqlite.marks import ServiceDay
 from alias_middleware.storage.sqlite.schema import FIGURES, migrate
@@ -151,9 +151,5 @@ def _delete(sql: sqlite3.Connection, day: ServiceDay) -> None:
     sql.execute("DELETE FROM days WHERE service = ? AND day = ?", day)
     sql.executemany(
         "DELETE FROM sections WHERE service = ? AND section = ? AND channel = ? AND day = ?",
-        [(service, section, channel, ordinal) for section in SECTIONS for channel in CHANNELS],
+        [(service, section, channel, ordinal) for section in SECTIONS for channel in (OF_THE_SERVICE, *CHANNELS)],
     )
-
-
-CHANNELS = (OF_THE_SERVICE, "web", "sms")
-"""What a day's roll-ups are kept by."""

@@ -25,6 +25,7 @@ _SWITCH_PAUSE_SECONDS = 0.005
 _LONG_LOG_BYTES = 8 << 20
 _MOST_IDLE = 16
 _REQUEST_CHECKPOINT_PAGES = 10_000
+_BATCH_CACHE_KIB = 32 << 10
 
 _CORRUPT = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _REASONS = {
@@ -56,7 +57,7 @@ DRIVER_ERRORS = (sqlite3.Error, OSError, msgspec.DecodeError)
 class Connection:
     """A connection to both files, and which files it was opened on."""
 
-    __slots__ = ("_shelf", "files", "sql", "timeout")
+    __slots__ = ("_remembers", "_shelf", "files", "sql", "timeout")
 
     def __init__(self, sql: sqlite3.Connection, files: Identity, shelf: Shelf) -> None:
         """Hold an open connection."""
@@ -64,6 +65,7 @@ class Connection:
         self.files = files
         self._shelf = shelf
         self.timeout = _OPENING_TIMEOUT_SECONDS
+        self._remembers = False
 
     def close(self) -> None:
         """Close; a connection that failed may fail to."""
@@ -75,6 +77,12 @@ class Connection:
         if seconds != self.timeout:
             self.sql.execute(f"PRAGMA busy_timeout = {max(0, int(seconds * 1000))}")
             self.timeout = seconds
+
+    def remember_much(self) -> None:
+        """Keep more of the history file's pages in memory: batches come back to the same ones."""
+        if not self._remembers:
+            self.sql.execute(f"PRAGMA main.cache_size = -{_BATCH_CACHE_KIB}")
+            self._remembers = True
 
     @contextmanager
     def transaction(self, seconds: float) -> Iterator[sqlite3.Connection]:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import msgspec
 
-from alias_middleware.events import PageView, body_of, kind_of
+from alias_middleware.events import Event, PageView, body_of, kind_of
 from alias_middleware.history import forms_visit, needs_consent
 from alias_middleware.storage.base import Entry, Origin, Outcome
 from alias_middleware.storage.sqlite import visits
@@ -25,10 +25,14 @@ from alias_middleware.storage.sqlite.chronicle import (
 )
 from alias_middleware.storage.sqlite.marks import mark_changed
 from alias_middleware.storage.sqlite.orders import OrderBook
-from alias_middleware.storage.sqlite.rows import insert_rows, select_by_keys
+from alias_middleware.storage.sqlite.recollection import Person, Recollection
+from alias_middleware.storage.sqlite.rows import insert_rows, select_by_keys, update_rows
 
 _VISITORS = "SELECT key, id, not_before, knowledge FROM visitors WHERE namespace = ? AND key IN"
-_KEEP_VISITOR = "ON CONFLICT (namespace, key) DO UPDATE SET knowledge = excluded.knowledge"
+_KEEP_VISITORS = """
+    UPDATE visitors SET knowledge = new.column3 FROM (VALUES {rows}) AS new
+    WHERE namespace = new.column1 AND key = new.column2
+"""
 _IS_STORED = "SELECT 1 FROM events WHERE day = ? AND visitor = ? AND time_us = ? AND id = ?"
 
 
@@ -38,15 +42,18 @@ class Fold:
     def __init__(
         self,
         sql: sqlite3.Connection,
+        recollection: Recollection,
         tombstone: Callable[[str, str], int | None],
         refusals: Callable[[str, Iterable[str]], Mapping[str, int]],
     ) -> None:
-        """Fold into `sql`'s open transaction.
+        """Fold into `sql`'s open transaction, with what is remembered of earlier ones.
 
         `tombstone` gives the time of a visitor's erasure; `refusals`, of some visitors of a namespace,
         those who refuse to be measured and since when.
         """
         self._sql = sql
+        self._recollection = recollection
+        self._pages = recollection.pages
         self._tombstone = tombstone
         self._refusals = refusals
         self._touched: set[tuple[int, int]] = set()
@@ -56,30 +63,26 @@ class Fold:
         self._next_visitor: int = sql.execute("SELECT ifnull(max(id), 0) + 1 FROM visitors").fetchone()[0]
         self._margin = 1
         self._arrived: list[tuple[object, ...]] = []
-        self._events: list[tuple[object, ...]] = []
+        self._events: list[tuple[int, int, int, int, int, str, str, int | bytes]] = []
+        self._new: list[VisitorRow] = []
+        self._changed: list[VisitorRow] = []
         self.outcome = Outcome()
 
     def fold(self, entries: Sequence[Entry]) -> Outcome:
         """Take over the entries and give what became of them."""
-        people: dict[str, dict[str, list[Entry]]] = {}
-        for entry in entries:
-            by_key = people.setdefault(entry.origin.namespace, {})
-            key = entry.event.key
-            if key in by_key:
-                by_key[key].append(entry)
-            else:
-                by_key[key] = [entry]
-        rows: list[tuple[object, ...]] = []
-        for namespace, by_key in people.items():
+        for namespace, by_key in _by_person(entries).items():
             refusals = self._refusals(namespace, by_key)
-            known = self._visitors(namespace, list(by_key))
-            for key, theirs in by_key.items():
-                visitor = known.get(key) or self._stranger(namespace, key)
-                if self._usual(visitor, theirs, refusals) or self._visitor(visitor, theirs, refusals.get(key)):
-                    rows.append(
-                        (namespace, key, visitor.id, visitor.not_before, encode_chronicle(visitor.chronicle))
-                    )
-        self._write(rows)
+            known = self._visitors(namespace, by_key)
+            for key in sorted(by_key):
+                theirs = by_key[key]
+                visitor = known.get((namespace, key))
+                if visitor is None:
+                    stranger = self._stranger(namespace, key)
+                    if self._visitor(stranger, theirs, refusals.get(key)):
+                        self._new.append(stranger)
+                elif self._usual(visitor, theirs, refusals) or self._visitor(visitor, theirs, refusals.get(key)):
+                    self._changed.append(visitor)
+        self._write()
         return self.outcome
 
     def _usual(self, visitor: VisitorRow, entries: list[Entry], refusals: Mapping[str, int]) -> bool:
@@ -89,35 +92,38 @@ class Fold:
         """
         origin, channel = entries[0].origin, entries[0].event.channel
         service, gap_us = self.service(origin)
-        presence = visitor.presence.get(service)
+        id_, not_before, chronicle = visitor.id, visitor.not_before, visitor.chronicle
+        presence = chronicle.presence.get(service)
         if presence is None or refusals or channel not in presence.last_us:
             return False
         latest = presence.last_us[channel]
+        events, begun, day, seen_day = self._events, 0, 0, 0
+        place = len(events)
         for entry in entries:
             event = entry.event
+            time_us = event.time_us
             if (
                 type(event) is not PageView
-                or event.time_us <= latest
-                or event.begun_us <= visitor.not_before
+                or time_us <= latest
+                or event.begun_us <= not_before
                 or event.channel != channel
                 or entry.origin is not origin
             ):
+                del events[place:]
                 return False
-            latest = event.time_us
-        latest = presence.last_us[channel]
-        chronicle = visitor.chronicle
-        for entry in entries:
-            event = entry.event
-            time_us, day = event.time_us, event.day
-            chronicle.visits += time_us - latest > gap_us
-            latest = time_us
-            self._touched.add((service, day))
-            self._events.append((day, visitor.id, time_us, entry.id, service, channel, "v", body_of(event)))
+            begun += time_us - latest > gap_us
+            latest, day = time_us, event.day
+            body = self._pages.body(event, id_)
+            events.append((day, id_, time_us, entry.id, service, channel, "v", body))
+            if day != seen_day:
+                seen_day = day
+                self._touched.add((service, day))
         presence.last_us[channel] = latest
+        chronicle.visits += begun
         chronicle.page_views += len(entries)
         chronicle.note(origin.service, entries[-1].event)
         chronicle.see(latest)
-        chronicle.span(entries[0].event.day, day)
+        chronicle.span(events[place][0], day)
         self.outcome.stored += len(entries)
         return True
 
@@ -141,15 +147,21 @@ class Fold:
         self._latest = origin, known
         return known
 
-    def _visitors(self, namespace: str, keys: Sequence[str]) -> dict[str, VisitorRow]:
-        rows = select_by_keys(self._sql, _VISITORS, (namespace,), keys)
+    def _visitors(self, namespace: str, keys: Iterable[str]) -> Mapping[Person, VisitorRow]:
+        """Give the rows there are of visitors: those remembered, and the others read."""
+        remembered = self._recollection.visitors
+        others = [key for key in keys if (namespace, key) not in remembered]
+        rows = select_by_keys(self._sql, _VISITORS, (namespace,), others)
         try:
-            return {
-                key: VisitorRow(id_, namespace, key, not_before, decode_chronicle(knowledge))
+            read = [
+                VisitorRow(id_, namespace, key, not_before, decode_chronicle(knowledge))
                 for key, id_, not_before, knowledge in rows
-            }
+            ]
         except msgspec.DecodeError as error:  # one visitor's row must not hold up everybody: see Storage.apply
             raise ValueError("a visitor's row does not decode") from error
+        if not read:
+            return remembered
+        return remembered | {(namespace, row.key): row for row in read}
 
     def _stranger(self, namespace: str, key: str) -> VisitorRow:
         return VisitorRow(0, namespace, key, self._tombstone(namespace, key) or 0, Chronicle())
@@ -233,9 +245,12 @@ class Fold:
             self._remove(visitor.id, gone)
         self._events.extend(
             (entry.event.day, visitor.id, entry.event.time_us, entry.id, service, channel,
-             kind_of(entry.event), body_of(entry.event))
+             kind_of(entry.event), self._body(entry.event, visitor.id))
             for entry in new
         )  # fmt: skip
+
+    def _body(self, event: Event, visitor: int) -> int | bytes:
+        return self._pages.body(event, visitor) if isinstance(event, PageView) else body_of(event)
 
     def _remember(self, visitor: VisitorRow, stream: visits.Stream, shown: list[Entry], gone: list[Entry]) -> None:
         """Keep where the visitor's stream begins and ends, and the day on which he arrived."""
@@ -281,11 +296,34 @@ class Fold:
             [(entry.event.day, visitor, entry.event.time_us, entry.id) for entry in gone],
         )
 
-    def _write(self, visitors: list[tuple[object, ...]]) -> None:
-        visitors.sort()
-        insert_rows(self._sql, "visitors", visitors, conflict=_KEEP_VISITOR)
+    def _write(self) -> None:
+        """Write everything in the order of its keys, so that neighbouring rows share their pages."""
+        new = [
+            (one.namespace, one.key, one.id, one.not_before, encode_chronicle(one.chronicle)) for one in self._new
+        ]
+        insert_rows(self._sql, "visitors", new)
+        changed = [(one.namespace, one.key, encode_chronicle(one.chronicle)) for one in self._changed]
+        update_rows(self._sql, _KEEP_VISITORS, changed)
         self._events.sort()
         insert_rows(self._sql, "events", self._events)
         self._arrived.sort()
         insert_rows(self._sql, "arrivals", self._arrived)
         mark_changed(self._sql, self._touched, self._margin)
+        self._recollection.keep(self._new + self._changed)
+
+
+def _by_person(entries: Sequence[Entry]) -> dict[str, dict[str, list[Entry]]]:
+    """Sort entries by namespace and visitor key."""
+    people: dict[str, dict[str, list[Entry]]] = {}
+    origin: Origin | None = None
+    by_key: dict[str, list[Entry]] = {}
+    for entry in entries:
+        if entry.origin is not origin:  # most entries of a batch come from one
+            origin = entry.origin
+            by_key = people.setdefault(origin.namespace, {})
+        key = entry.event.key
+        if key in by_key:
+            by_key[key].append(entry)
+        else:
+            by_key[key] = [entry]
+    return people

@@ -8,16 +8,21 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Collection, Iterator
 
-from alias_middleware.events import Channel, Event, restore
+from alias_middleware.events import Channel, Event, PageView, restore
 from alias_middleware.history import Knowledge
 from alias_middleware.profile import decode_knowledge
 from alias_middleware.rollups.model import Days
 from alias_middleware.storage.base import Clientele, Ledger, Scope
 from alias_middleware.storage.sqlite.chronicle import decode_chronicle
+from alias_middleware.storage.sqlite.pages import ShownPages
 
 _SERVICES = """
     SELECT s.id, (SELECT visit_gap_us FROM services WHERE service = s.service ORDER BY id LIMIT 1)
     FROM services s WHERE CASE WHEN :service IS NULL THEN s.namespace = :namespace ELSE s.service = :service END
+"""
+_EVERY_SERVICE = """
+    SELECT s.id, s.service, (SELECT visit_gap_us FROM services WHERE service = s.service ORDER BY id LIMIT 1)
+    FROM services s
 """
 _ERASED = """
     SELECT count(*) FROM tombstones WHERE erased_us >= :since
@@ -45,6 +50,12 @@ def services(sql: sqlite3.Connection, scope: Scope) -> dict[int, int]:
     return dict(sql.execute(_SERVICES, asked).fetchall())
 
 
+def every_service(sql: sqlite3.Connection) -> dict[int, tuple[str, int]]:
+    """Give every service's name and visit gap in microseconds, by id."""
+    rows = sql.execute(_EVERY_SERVICE)
+    return {id_: (name, gap_us) for id_, name, gap_us in rows}
+
+
 def erased(sql: sqlite3.Connection, ids: Collection[int], since_us: int) -> int:
     """Count the visitors erased since an instant (microseconds) in the namespaces of services."""
     asked = {"since": since_us, "services": f"[{','.join(map(str, ids))}]"}
@@ -68,10 +79,14 @@ def history(sql: sqlite3.Connection, namespace: str, key: str, limit: int, befor
     if row is None:
         return events
     upto = _EVER if before_us is None else before_us
+    pages = ShownPages(sql)
     for kind, time_us, day, channel, body in _events(sql, row[0], decode_chronicle(row[1]).days, upto):
         if len(events) >= limit and (not events or events[-1].time_us != time_us):
             break
-        events.append(restore(kind, key, time_us=time_us, day=day, channel=channel, body=body))
+        if kind == "v":
+            events.append(PageView(key, time_us, time_us, day, channel, *pages.shown(body)))
+        else:
+            events.append(restore(kind, key, time_us=time_us, day=day, channel=channel, body=body))
     return events
 
 

@@ -25,6 +25,13 @@ def insert_rows(sql: sqlite3.Connection, into: str, rows: Sequence[Row], *, conf
         sql.execute(f"INSERT INTO {into} VALUES {values} {conflict}", list(chain.from_iterable(part)))
 
 
+def update_rows(sql: sqlite3.Connection, query: str, rows: Sequence[Row]) -> None:
+    """Run an UPDATE for rows of equal width, many at a time, where `{rows}` in it stands for their marks."""
+    for part in _parts(rows):
+        marks = "(" + ",".join("?" * len(part[0])) + ")"
+        sql.execute(query.format(rows=",".join([marks] * len(part))), list(chain.from_iterable(part)))
+
+
 def select_by_keys(sql: sqlite3.Connection, query: str, first: Row, keys: Sequence[str]) -> Iterator[Any]:
     """Run a query that ends in `IN` for many keys, many at a time."""
     for part in _parts(keys):

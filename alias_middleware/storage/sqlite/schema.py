@@ -38,9 +38,15 @@ HISTORY: Sequence[str] = (
         service INTEGER NOT NULL,
         channel TEXT NOT NULL,
         kind TEXT NOT NULL,
-        body BLOB NOT NULL,
+        body NOT NULL,
         PRIMARY KEY (day, visitor, time_us, id)
     ) WITHOUT ROWID;
+    CREATE TABLE pages (
+        id INTEGER PRIMARY KEY,
+        path TEXT NOT NULL,
+        title TEXT,
+        category TEXT
+    );
     CREATE TABLE arrivals (
         service INTEGER NOT NULL,
         day INTEGER NOT NULL,
@@ -82,6 +88,7 @@ HISTORY: Sequence[str] = (
         page_views INTEGER NOT NULL,
         PRIMARY KEY (service, day)
     ) WITHOUT ROWID;
+    CREATE TABLE turns (id INTEGER PRIMARY KEY, number INTEGER NOT NULL);
     CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
     CREATE TABLE positions (segment TEXT PRIMARY KEY, position INTEGER NOT NULL) WITHOUT ROWID;
     CREATE TABLE tombstones (
@@ -104,8 +111,9 @@ HISTORY: Sequence[str] = (
 )
 """The history file, step by step.
 
-`arrivals` has the day of each visitor's first event at a service. `changes` marks each day of a service with a
-number that is drawn anew whenever what its roll-up is made of changes: roll-ups are kept in a file of their own.
+The body of an event is JSON; that of a page view may be the number of a page instead. `arrivals` has the day of
+each visitor's first event at a service. `changes` marks each day of a service with a number that is drawn anew
+whenever what its roll-up is made of changes: roll-ups are kept in a file of their own.
 """
 
 PREFERENCES: Sequence[str] = (

@@ -1,0 +1,84 @@
+"""Numbers for pages that many visitors view, so that a page view's row names its page in a few bytes.
+
+A page gets a number when a second visitor views it: what only one person saw stays in his own rows and goes with
+them, and paths that never come twice fill no table.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+
+import msgspec
+
+from alias_middleware.events import PageView, body_of
+from alias_middleware.rollups.days import Shown
+
+_MOST_NUMBERED = 50_000
+_MOST_SEEN_ONCE = 10_000
+
+Key = tuple[str, str | None, str | None]
+"""Path, title and category."""
+
+_decode_shown = msgspec.json.Decoder(Shown).decode
+
+
+class PageNumbers:
+    """The numbers the writer knows."""
+
+    def __init__(self) -> None:
+        """Know nothing yet."""
+        self._numbers: dict[Key, int] = {}
+        self._seen_by: dict[Key, int] = {}
+        self._newest = 0
+
+    def begin(self, sql: sqlite3.Connection, *, anew: bool) -> None:
+        """Begin a batch in `sql`'s open transaction; with `anew` what is known is read again."""
+        self._sql = sql
+        if anew:
+            rows = sql.execute("SELECT path, title, category, id FROM pages LIMIT ?", (_MOST_NUMBERED,))
+            self._numbers = {(path, title, category): id_ for path, title, category, id_ in rows}
+            self._newest = sql.execute("SELECT ifnull(max(id), 0) FROM pages").fetchone()[0]
+            self._seen_by.clear()
+
+    def body(self, view: PageView, visitor: int) -> int | bytes:
+        """Give what the row of a page view by a visitor says of its page: the page's number, or all of it."""
+        key = (view.path, view.title, view.category)
+        number = self._numbers.get(key)
+        if number is not None:
+            return number
+        if len(self._numbers) < _MOST_NUMBERED:
+            if len(self._seen_by) >= _MOST_SEEN_ONCE:
+                self._seen_by.clear()
+            if self._seen_by.setdefault(key, visitor) != visitor:
+                return self._give_number(key)
+        return body_of(view)
+
+    def _give_number(self, key: Key) -> int:
+        self._newest += 1
+        self._sql.execute("INSERT INTO pages VALUES (?, ?, ?, ?)", (self._newest, *key))
+        self._numbers[key] = self._newest
+        del self._seen_by[key]
+        return self._newest
+
+
+class ShownPages:
+    """What the rows of page views say they showed; each page is looked up once."""
+
+    def __init__(self, sql: sqlite3.Connection) -> None:
+        """Look up in `sql`, as of one moment."""
+        self._sql = sql
+        self._known: dict[int | bytes, Shown] = {}
+
+    def shown(self, body: int | bytes) -> Shown:
+        """Give what a row's body stands for."""
+        shown = self._known.get(body)
+        if shown is None:
+            shown = self._known[body] = self._look_up(body)
+        return shown
+
+    def _look_up(self, body: int | bytes) -> Shown:
+        if isinstance(body, bytes):
+            return _decode_shown(body)
+        return Shown(
+            *self._sql.execute("SELECT path, title, category FROM pages WHERE id = ?", (body,)).fetchone()
+        )

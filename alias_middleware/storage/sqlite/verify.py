@@ -1,0 +1,118 @@
+"""Checking what is derived in the SQLite storage against the raw events: roll-ups, knowledge, arrivals."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+
+import msgspec
+
+from alias_middleware.history import settle
+from alias_middleware.rollups.model import SECTIONS
+from alias_middleware.storage.base import Difference
+from alias_middleware.storage.sqlite.chronicle import decode_chronicle
+from alias_middleware.storage.sqlite.days import CHANNELS, OF_THE_SERVICE, roll_up_day
+from alias_middleware.storage.sqlite.figures import FiguresFile, Rolled
+from alias_middleware.storage.sqlite.marks import marks
+from alias_middleware.storage.sqlite.pages import ShownPages
+
+_EVENTS = "SELECT visitor, time_us, day, service, channel, kind FROM events ORDER BY day, visitor, time_us"
+_ORDERS = """
+    SELECT o.visitor, o.currency, o.amount, r.amount, r.id IS NOT NULL, o.service, o.order_id
+    FROM orders o LEFT JOIN refunds r USING (visitor, service, order_id)
+    ORDER BY o.visitor, o.service, o.order_id
+"""
+
+_KNOWN = ("first_seen", "last_seen", "visits", "page_views", "orders", "revenue")
+
+
+class _Life(msgspec.Struct):
+    """What one visitor's raw events add up to."""
+
+    first_seen: int | None = None
+    last_seen: int | None = None
+    visits: int = 0
+    page_views: int = 0
+    orders: int = 0
+    revenue: dict[str, int] = {}
+    arrivals: dict[int, int] = {}
+    """The first day by service."""
+    last_us: dict[tuple[int, str], int] = {}
+    """The last moment by service and channel."""
+
+    def see(self, time_us: int, day: int, service: int, channel: str, gap_us: int) -> None:
+        """Follow the visitor to his next event, in the order of days and times."""
+        self.first_seen = time_us if self.first_seen is None else min(self.first_seen, time_us)
+        self.last_seen = time_us if self.last_seen is None else max(self.last_seen, time_us)
+        self.arrivals.setdefault(service, day)
+        before = self.last_us.get((service, channel))
+        self.visits += before is None or time_us - before > gap_us
+        self.last_us[service, channel] = time_us
+
+
+def differing_rollups(
+    sql: sqlite3.Connection, figures: FiguresFile, services: Mapping[int, tuple[str, int]], since: int, until: int
+) -> Iterator[Difference]:
+    """Compare the roll-ups that were kept of days, and would be used, with new ones."""
+    pages = ShownPages(sql)
+    held = marks(sql, services, since, until)
+    for (service, day), kept in figures.find(held, CHANNELS, SECTIONS).items():
+        name, gap_us = services[service]
+        anew = roll_up_day(sql, service, day, gap_us, pages)
+        for channel in (OF_THE_SERVICE, *CHANNELS):
+            for section in SECTIONS:
+                if (section == "arrivals") == (channel == OF_THE_SERVICE):
+                    yield from _differing_section(kept, anew, Difference(section, name, day, channel))
+
+
+def _differing_section(kept: Rolled, anew: Mapping[str, object], named: Difference) -> Iterator[Difference]:
+    channel, section = named.channel, named.what
+    one, other = kept.get(channel or ""), anew.get(channel or "")
+    if (one is None) != (other is None) or (one and getattr(one, section) != getattr(other, section)):
+        yield named
+
+
+def differing_visitors(sql: sqlite3.Connection, services: Mapping[int, tuple[str, int]]) -> Iterator[Difference]:
+    """Compare what the rows of visitors say, and their arrivals, with all their raw events."""
+    lives = _lives(sql, services)
+    arrivals: dict[int, dict[int, int]] = defaultdict(dict)
+    for visitor, service, day in sql.execute("SELECT visitor, service, day FROM arrivals"):
+        arrivals[visitor][service] = day
+    for visitor, knowledge in sql.execute("SELECT id, knowledge FROM visitors"):
+        life, known = lives.pop(visitor, _Life()), decode_chronicle(knowledge)
+        for name in _KNOWN:
+            if getattr(known, name) != getattr(life, name):
+                yield Difference(f"knowledge.{name}", visitor=visitor)
+        if arrivals.pop(visitor, {}) != life.arrivals:
+            yield Difference("arrivals", visitor=visitor)
+    for visitor in lives.keys() | arrivals.keys():
+        yield Difference("visitors", visitor=visitor)
+
+
+def _lives(sql: sqlite3.Connection, services: Mapping[int, tuple[str, int]]) -> dict[int, _Life]:
+    """Follow everybody through all raw events."""
+    lives: dict[int, _Life] = defaultdict(_Life)
+    for visitor, time_us, day, service, channel, kind in sql.execute(_EVENTS):
+        life = lives[visitor]
+        life.page_views += kind == "v"
+        if kind not in {"r", "u"}:
+            life.see(time_us, day, service, channel, services[service][1])
+    _settle(sql, lives)
+    return lives
+
+
+def _settle(sql: sqlite3.Connection, lives: Mapping[int, _Life]) -> None:
+    """Add every visitor's orders, settled anew with their refunds."""
+    refunds: dict[tuple[int, int, str], list[int | None]] = defaultdict(list)
+    orders: dict[tuple[int, int, str], tuple[str, int]] = {}
+    for visitor, currency, amount, refunded, is_refund, service, order_id in sql.execute(_ORDERS):
+        orders[visitor, service, order_id] = currency, amount
+        if is_refund:
+            refunds[visitor, service, order_id].append(refunded)
+    for place, (currency, amount) in orders.items():
+        net, cancelled = settle(amount, refunds[place])
+        life = lives[place[0]]
+        life.orders += not cancelled
+        if net:
+            life.revenue[currency] = life.revenue.get(currency, 0) + net
