@@ -12,7 +12,9 @@ from typing import TypeVar
 import msgspec
 
 from alias_middleware.errors import ProfileError, ProfileTooLarge, ProfileValueError, StorageCorrupt
+from alias_middleware.habits import Habits, decode_habits
 from alias_middleware.history import Knowledge
+from alias_middleware.interests import Population
 from alias_middleware.keeper import Reader
 from alias_middleware.profile import (
     PROFILE_LIMIT,
@@ -28,6 +30,7 @@ from alias_middleware.profile import (
     decode_knowledge,
     encode_json,
     latest_consents,
+    stored_habits,
 )
 
 Decoded = TypeVar("Decoded")
@@ -40,7 +43,8 @@ class Draft(msgspec.Struct, eq=False):
     """One request's working copy of a profile: loaded at first use, with the operations noted so far.
 
     For the key None, changes live as long as the draft. The reader is told of what cannot be read, which then is
-    as if it were empty. `_changed` is called after every operation, for visitors that commit at once.
+    as if it were empty. `_changed` is called after every operation, for visitors that commit at once; no
+    request waits for a `patient` one.
     """
 
     _reader: Reader
@@ -49,6 +53,8 @@ class Draft(msgspec.Struct, eq=False):
     _stored: StoredProfile | None = None
     _knowledge: bytes | None = None
     _consents: dict[str, Consent] | None = None
+    _habits: Habits | None = None
+    patient: bool = False
     _documents: dict[Area, dict[str, Json]] = {}
     watched: dict[tuple[Area, str], bytes] = {}
     operations: list[Operation] = []
@@ -82,6 +88,23 @@ class Draft(msgspec.Struct, eq=False):
     def knowledge(self) -> Knowledge:
         """What is derived from the visitor's history."""
         return self._decoded(self._stored_knowledge, decode_knowledge, Knowledge())
+
+    @property
+    def habits(self) -> Habits:
+        """What the visitor favours, read with knowledge; nothing of one who refuses to be personalised."""
+        if self._habits is None:
+            kept = stored_habits(self._stored_knowledge) if self.allows("personalise") else b""
+            self._habits = self._decoded(kept, decode_habits, Habits())
+        return self._habits
+
+    @property
+    def population(self) -> Population:
+        """Everybody's tastes, as last read."""
+        return self._reader.population(wait=self.patient)
+
+    def now(self) -> int:
+        """Give the present moment in microseconds."""
+        return self._reader.now()
 
     @property
     def _stored_knowledge(self) -> bytes:
@@ -178,6 +201,7 @@ class Draft(msgspec.Struct, eq=False):
         """Take note of the visitor's word on a purpose."""
         self.consents[purpose] = consent
         if purpose == "personalise":
+            self._habits = None
             self._documents.clear()
             self.watched.clear()
         self.note(Operation("consent", "consents", purpose, [consent.granted, consent.source]))
@@ -198,7 +222,7 @@ class Draft(msgspec.Struct, eq=False):
 
     def reread(self) -> None:
         """Forget what was read, so that the next look sees what others wrote."""
-        self._stored = self._knowledge = self._consents = None
+        self._stored = self._knowledge = self._consents = self._habits = None
         self._documents.clear()
         self.watched.clear()
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterable, Iterator, MutableMapping
 from datetime import datetime
 from decimal import Decimal
 
 from alias_middleware.draft import NESTED, Draft
 from alias_middleware.errors import ProfileValueError
 from alias_middleware.history import Knowledge, revenue_of
+from alias_middleware.interests import Horizon, Interest, Shortcut, Taste, shortcuts_of
 from alias_middleware.local_time import from_micros
 from alias_middleware.profile import Area, Json, Operation, changed_list, check_value, incremented
 
@@ -155,6 +156,26 @@ class Profile(Fields):
     def revenue(self) -> dict[str, Decimal]:
         """The orders' value less refunds, by currency."""
         return revenue_of(self._knowledge)
+
+    def interests(self, top: int = 5, *, horizon: Horizon = "recent") -> list[Interest]:
+        """Give the categories the visitor favours, each with its evidence, the strongest first.
+
+        `horizon`: "recent" (half-life of 30 days) or "whole" (his whole history). Where his own habits say
+        nothing, or he refuses to be personalised, everybody's favourites stand in; their evidence says so.
+        """
+        return self._taste(horizon).interests(top)
+
+    def rank(self, candidates: Iterable[str]) -> list[str]:
+        """Put the categories he goes to first; all others, and all of a stranger's, keep their order."""
+        return self._taste("recent").rank(candidates)
+
+    def shortcuts(self, n: int = 5) -> list[Shortcut]:
+        """Give the pages he goes to most and most recently: his own way in."""
+        return shortcuts_of(self._draft.habits, self._draft.now(), n)
+
+    def _taste(self, horizon: Horizon) -> Taste:
+        draft = self._draft
+        return Taste(draft.habits, draft.population, draft.now(), horizon)
 
 
 def _check_name(field: str) -> None:

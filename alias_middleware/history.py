@@ -175,6 +175,12 @@ def settled_orders(events: Sequence[Event]) -> Iterator[tuple[Purchase, Settleme
             yield event, settle(event.amount, refunds.get(event.order_id, ()))
 
 
+def without_cancelled(events: Sequence[Event]) -> list[Event]:
+    """Leave out the cancelled orders of one visitor at one service."""
+    cancelled = {id(purchase) for purchase, settled in settled_orders(events) if settled.cancelled}
+    return [event for event in events if id(event) not in cancelled]
+
+
 def revenue_of(knowledge: Knowledge) -> dict[str, Decimal]:
     """Give the revenue as exact Decimals by currency."""
     return {currency: from_millionths(amount) for currency, amount in sorted(knowledge.revenue.items())}

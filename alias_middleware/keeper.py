@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from alias_middleware.events import AnyEvent, Event
+from alias_middleware.interests import Population
 from alias_middleware.profile import Operation, StoredProfile
 
 
@@ -15,7 +17,13 @@ class Reader(Protocol):
         """Read a profile; an empty one when the storage cannot answer."""
 
     def know(self, key: str) -> bytes:
-        """Read what is derived from a visitor's history, as JSON; nothing when the storage cannot answer."""
+        """Read what is derived from a visitor's history; nothing when the storage cannot answer."""
+
+    def now(self) -> int:
+        """Give the present moment."""
+
+    def population(self, *, wait: bool) -> Population:
+        """Give everybody's tastes as last read; with `wait` they are read now where that is due."""
 
     def problem(self, error: Exception) -> None:
         """Report an error: raised where the settings say so, else logged and counted."""
@@ -27,8 +35,8 @@ class Keeper(Reader, Protocol):
     durable: frozenset[type[Event]]
     """The types of events that are to be made durable by `sync`."""
 
-    def now(self) -> int:
-        """Give the present moment."""
+    category_of: Callable[[str], str | None] | None
+    """Gives the category of a path by the settings' patterns; None where there are none."""
 
     def day(self, time_us: int) -> int:
         """Give the local day of a moment."""

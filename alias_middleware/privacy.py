@@ -8,8 +8,9 @@ from typing import Any
 import msgspec
 
 from alias_middleware.events import Event, Purchase
+from alias_middleware.habits import Habits, decode_habits
 from alias_middleware.history import Knowledge
-from alias_middleware.profile import StoredProfile, decode_knowledge
+from alias_middleware.profile import StoredProfile, decode_knowledge, stored_habits
 from alias_middleware.storage.base import Storage
 from alias_middleware.storage.outbox import Suppression
 
@@ -36,11 +37,13 @@ class Privacy:
             StorageError: the storage does not answer.
         """
         key = self._key_of(alias)
+        known = self._storage.read_knowledge(self._namespace, key)
         return export_document(
             self._storage.read_profile(self._namespace, key),
-            decode_knowledge(self._storage.read_knowledge(self._namespace, key)),
+            decode_knowledge(known),
             self._storage.history(self._namespace, key, _WHOLE_HISTORY),
             self._storage.suppressions(self._namespace, key),
+            decode_habits(stored_habits(known)),
         )
 
     def erase(self, alias: str) -> dict[str, int]:
@@ -57,7 +60,11 @@ class Privacy:
 
 
 def export_document(
-    stored: StoredProfile, knowledge: Knowledge, events: list[Event], suppressions: list[Suppression]
+    stored: StoredProfile,
+    knowledge: Knowledge,
+    events: list[Event],
+    suppressions: list[Suppression],
+    habits: Habits,
 ) -> dict[str, Any]:
     """Lay out everything known of a visitor as plain JSON values."""
     return {
@@ -67,6 +74,10 @@ def export_document(
         "knowledge": {
             **msgspec.structs.asdict(knowledge),
             "contacts": [msgspec.structs.asdict(note) for note in knowledge.contacts],
+        },
+        "habits": {
+            "categories": {name: msgspec.structs.asdict(each) for name, each in habits.categories.items()},
+            "pages": {path: msgspec.structs.asdict(each) for path, each in habits.pages.items()},
         },
         "history": [_event_document(event) for event in events],
         "suppressions": [msgspec.structs.asdict(suppression) for suppression in suppressions],

@@ -41,7 +41,7 @@ Json = Any
 
 encode_json: Callable[[Json], bytes] = msgspec.json.Encoder().encode
 decode_json: Callable[[bytes], Json] = msgspec.json.Decoder().decode
-decode_knowledge: Callable[[bytes], Knowledge] = msgspec.json.Decoder(Knowledge).decode
+_decode_knowledge: Callable[[bytes], Knowledge] = msgspec.json.Decoder(Knowledge).decode
 
 
 class Operation(msgspec.Struct, frozen=True, array_like=True):
@@ -117,6 +117,16 @@ def latest_consents(consents: dict[str, list[Consent]]) -> dict[str, Consent]:
 def decode_consents(raw: bytes) -> dict[str, list[Consent]]:
     """Decode a stored consents document."""
     return msgspec.json.decode(raw, type=dict[str, list[Consent]])
+
+
+def decode_knowledge(stored: bytes) -> Knowledge:
+    """Decode knowledge as a storage gives it: its first line."""
+    return _decode_knowledge(stored.partition(b"\n")[0])
+
+
+def stored_habits(stored: bytes) -> bytes:
+    """Give the habits that come with stored knowledge: what stands behind its first line."""
+    return stored.partition(b"\n")[2]
 
 
 def check_value(field: str, value: Json, depth: int = 0) -> None:

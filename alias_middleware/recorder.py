@@ -19,9 +19,12 @@ from pathlib import Path
 
 from alias_middleware.asking import Asking
 from alias_middleware.budget import Budgeted
+from alias_middleware.categories import Categories
 from alias_middleware.errors import SettingsError, SpoolError, StorageError, describe
 from alias_middleware.events import AnyEvent, Event, PageView, Purchase, Refund, TrackedEvent
+from alias_middleware.interests import Population
 from alias_middleware.local_time import LocalDays
+from alias_middleware.outlook import Outlook
 from alias_middleware.profile import Operation, ProfileChange
 from alias_middleware.records import Identified, Tally
 from alias_middleware.settings import Settings
@@ -56,6 +59,15 @@ class Recorder(Asking):
         super().__init__(settings, storage, now=now)
         self.durable: frozenset[type[Event]] = _durable_types(settings)
         self.day = LocalDays(settings.tzinfo).day
+        self.category_of: Callable[[str], str | None] | None = None
+        if settings.categories:
+            self.category_of = Categories(settings.categories).of
+        self._outlook = Outlook(
+            lambda: storage.category_sums(self._namespace),
+            now=now,
+            submit=lambda work: self.executor().submit(work),
+            problem=self.problem,
+        )
         self._handed_on_us = 0
         self._executor: ThreadPoolExecutor | None = None
         self._executor_lock = threading.Lock()
@@ -81,6 +93,10 @@ class Recorder(Asking):
                 most = _WAITS_AT_ONCE if isinstance(self.requests, Budgeted) else _HOPS_AT_ONCE
                 self._executor = ThreadPoolExecutor(most, thread_name_prefix="alias-middleware")
             return self._executor
+
+    def population(self, *, wait: bool) -> Population:
+        """Give everybody's tastes, at most five minutes old; read now only where nobody waits for an answer."""
+        return self._outlook.population(wait=wait)
 
     def record(self, event: AnyEvent) -> bool:
         """Put an event in the spool; False, counted, when the spool cannot take it."""

@@ -14,7 +14,7 @@ import msgspec
 from alias_middleware.contact import COMMANDS, PRESETS, TERRITORIES, FrequencyCap, Policy, ShortCodes, policy
 from alias_middleware.contact.keywords import Verb, first_word
 from alias_middleware.errors import SettingsError
-from alias_middleware.events import PAGE_TYPES
+from alias_middleware.events import NAME_LIMIT, PAGE_TYPES
 from alias_middleware.history import VISIT_GAP_SECONDS
 from alias_middleware.identity import Source, WapNetworkInfo, secret_bytes
 from alias_middleware.storage.base import Storage
@@ -42,6 +42,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     visit_gap: float = VISIT_GAP_SECONDS
     page_types: frozenset[str] = PAGE_TYPES
     excluded_paths: Sequence[str] = ()
+    categories: Mapping[str, str] = {}
     spool: Path | None = None
     spool_limit: int = 1024**3
     durability: Durability = "process"
@@ -223,6 +224,16 @@ def _texts(setting: str, value: object) -> tuple[str, ...]:
     return tuple(value)
 
 
+def _categories(setting: str, value: object) -> dict[str, str]:
+    if not isinstance(value, Mapping):
+        raise SettingsError('categories by pattern, as {"/sport/*": "sport"}', setting=setting)
+    if not all(isinstance(text, str) and text for pair in value.items() for text in pair):
+        raise SettingsError("patterns and categories are texts, not empty", setting=setting)
+    if any(len(category) > NAME_LIMIT for category in value.values()):
+        raise SettingsError(f"a category has at most {NAME_LIMIT} characters", setting=setting)
+    return dict(value)
+
+
 def _media_types(setting: str, value: object) -> frozenset[str]:
     return frozenset(text.lower() for text in _texts(setting, value))
 
@@ -250,6 +261,7 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "visit_gap": _positive,
     "page_types": _media_types,
     "excluded_paths": _texts,
+    "categories": _categories,
     "spool": _path,
     "spool_limit": _positive_bytes,
     "durability": _one_of("process", "power"),

@@ -80,7 +80,7 @@ class Tracker:
         """The request headers, in lower case, that the app does not get to see."""
         self.watched = self.hidden | PURPOSE_HEADERS | ({b"cookie"} if self._rules.continuity else frozenset())
         """The request headers, in lower case, that an edge passes on."""
-        self.privacy = Privacy(self.storage, self._namespace, key_of=self._key_of, now=self._now)
+        self.privacy = Privacy(self.storage, self._namespace, key_of=self.key_of, now=self._now)
         """Export and erasure."""
         self._fork_lock = threading.Lock()
         self._begin()
@@ -104,7 +104,7 @@ class Tracker:
         return Contact(
             self.settings,
             self.storage,
-            key_of=self._key_of,
+            key_of=self.key_of,
             favours=_favours_nothing,
             now=self._now,
             entropy=self._entropy,
@@ -122,7 +122,7 @@ class Tracker:
     def _receiver(self) -> Receiver:
         from alias_middleware.reception import Receiver
 
-        return Receiver(self.settings, self.storage, key_of=self._key_of, recorder=self._here)
+        return Receiver(self.settings, self.storage, key_of=self.key_of, recorder=self._here)
 
     def _make_rules(self) -> Rules:
         settings = self.settings
@@ -199,7 +199,7 @@ class Tracker:
             return recognition, claim.header_at if same else None, False
         if recognition.status not in COUNTS_WITH or not self._source.accepts(claim.alias):
             return recognition, None, False
-        if self._recorder.was_erased(self._key_of(claim.alias), claim.header_at):
+        if self._recorder.was_erased(self.key_of(claim.alias), claim.header_at):
             return recognition, None, False
         self._recorder.counters.add("identity.continuity")
         return recognition._replace(alias=claim.alias), claim.header_at, True
@@ -214,8 +214,8 @@ class Tracker:
             ValueError: no alias this service could have been given.
         """
         recorder = self._here()
-        key = self._key_of(alias)
-        return Visitor(recorder, Recognition(Status.OK, alias), key, recorder.now(), at_once=True)
+        key = self.key_of(alias)
+        return Visitor(recorder, Recognition(Status.OK, alias), key, recorder.now(), at_once=True, patient=True)
 
     def receive_sms(
         self, alias: str, short_code: str, text: str, *, at: datetime, message_id: str, paid: bool = False
@@ -243,7 +243,12 @@ class Tracker:
         """
         self._receiver.unsubscribed(alias, offer, at=at)
 
-    def _key_of(self, alias: str) -> str:
+    def key_of(self, alias: str) -> str:
+        """Give the visitor key of an alias.
+
+        Raises:
+            ValueError: no alias this service could have been given.
+        """
         if not isinstance(alias, str) or not self._source.accepts(alias):
             raise ValueError("that is no alias (its value is not shown)")
         return self._key(alias)

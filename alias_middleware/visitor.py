@@ -62,6 +62,8 @@ class Visitor(msgspec.Struct, eq=False, dict=True, weakref=True):
     """When the request began."""
     at_once: bool = False
     """Whether every call commits before it returns."""
+    patient: bool = False
+    """Whether no request waits for what this visitor asks."""
     draft: Draft | None = None
     """The working copy of the profile, once it was asked for."""
     _profile: Profile | None = None
@@ -123,7 +125,7 @@ class Visitor(msgspec.Struct, eq=False, dict=True, weakref=True):
         profile = self._profile
         if profile is None:
             if self.draft is None:
-                self.draft = self._new_draft() if self.at_once else Draft(self._keeper, self._key)
+                self.draft = self._new_draft() if self.patient else Draft(self._keeper, self._key)
             profile = self._profile = Profile(self.draft)
         return profile
 
@@ -152,10 +154,13 @@ class Visitor(msgspec.Struct, eq=False, dict=True, weakref=True):
         return self.draft
 
     def _new_draft(self) -> Draft:
-        return Draft(self._keeper, self._key, self.commit if self.at_once else None)
+        return Draft(self._keeper, self._key, self.commit if self.at_once else None, patient=self.patient)
 
     def page(self, *, category: str | None = None, title: str | None = None) -> None:
-        """Say what this page view shows. Outside a page view it has no effect."""
+        """Say what this page view shows. Outside a page view it has no effect.
+
+        A category said here goes before that of the setting `categories`.
+        """
         self.annotation = clean_optional(title, TITLE_LIMIT), clean_optional(category, NAME_LIMIT)
 
     def track(
@@ -163,7 +168,8 @@ class Visitor(msgspec.Struct, eq=False, dict=True, weakref=True):
     ) -> bool:
         """Record an event under a name of the app's own; long or odd values are cut.
 
-        `at`: an aware datetime, now by default. Gives False when the event was dropped (and counted).
+        An event named "cart" with a category counts as an interest in it. `at`: an aware datetime, now by
+        default. Gives False when the event was dropped (and counted).
         """
         if self._key is None:
             self._keeper.dropped("no_alias", "event")
@@ -221,6 +227,8 @@ class Visitor(msgspec.Struct, eq=False, dict=True, weakref=True):
         if key is None:
             return False
         title, category = self.annotation or _UNSAID
+        if category is None and (category_of := self._keeper.category_of) is not None:
+            category = category_of(path)
         day = self._keeper.day(begun_us)
         event = PageView(key, begun_us, begun_us, day, "web", path, title, category)
         recorded = self._keeper.record(event)

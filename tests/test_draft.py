@@ -16,6 +16,7 @@ from alias_middleware.draft import Draft
 from alias_middleware.errors import ProfileError, ProfileTooLarge, ProfileValueError, StorageCorrupt
 from alias_middleware.fields import Profile
 from alias_middleware.history import Knowledge
+from alias_middleware.interests import Population
 from alias_middleware.profile import (
     PROFILE_LIMIT,
     Consent,
@@ -56,6 +57,12 @@ class Shelf:
     def know(self, key: str) -> bytes:
         self.reads.append("knowledge")
         return self.knowledge
+
+    def now(self) -> int:
+        return 0
+
+    def population(self, *, wait: bool) -> Population:
+        return Population()
 
     def problem(self, error: Exception) -> None:
         if self.problems is None:

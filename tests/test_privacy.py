@@ -9,6 +9,7 @@ from decimal import Decimal
 import pytest
 
 from alias_middleware import Item, Visitor
+from alias_middleware.habits import Habits, Reach, Strength
 from alias_middleware.history import Knowledge
 from alias_middleware.privacy import export_document
 from alias_middleware.profile import StoredProfile
@@ -110,7 +111,11 @@ def test_an_export_is_plain_json() -> None:
     stored = StoredProfile(b'{"font":"large"}', b'{"name":"N"}', b'{"contact":[[true,1,"page"]]}')
     tell = Teller()
     events = [bare(tell.purchase("2026-03-02T12:00", "A", "3.00")), bare(tell.view("2026-03-02T11:00"))]
-    document = export_document(stored, Knowledge(visits=1), events, [Suppression("marketing", "STOP", "sms", 7)])
+    habits = Habits({"sport": Strength(2.0, 2)}, {"/": Reach(1.0)})
+    suppressions = [Suppression("marketing", "STOP", "sms", 7)]
+    document = export_document(stored, Knowledge(visits=1), events, suppressions, habits)
+    assert document["habits"]["categories"]["sport"]["pages"] == 2
+    assert document["habits"]["pages"]["/"]["title"] is None
     assert document["preferences"] == {"font": "large"}
     assert document["personal"] == {"name": "N"}
     assert document["consents"] == {"contact": [[True, 1, "page"]]}

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 
 from alias_middleware.errors import SettingsError
-from alias_middleware.events import Channel, Event
+from alias_middleware.events import Channel, Event, PageView
 from alias_middleware.history import Knowledge
+from alias_middleware.interests import Sums
 from alias_middleware.profile import ProfileChange, StoredProfile
 from alias_middleware.rollups.model import Days, Rollup, Section
 from alias_middleware.statistics.clients import Order, Place
@@ -74,6 +75,7 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     Entries and changes stand in the order they were read. `spans`: what of each segment the batch covers, from the
     position the storage has committed. `finished`: segments gone since, whose positions can be forgotten.
     `counts`: what to add to the counters. `unidentified`: page views without an alias by (origin, local day).
+    `imported`: the entries were read from a log, not recorded live.
     """
 
     entries: list[Entry] = []
@@ -82,11 +84,21 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     finished: list[str] = []
     counts: dict[str, int] = {}
     unidentified: dict[tuple[Origin, int], int] = {}
+    imported: bool = False
 
     def origins(self) -> list[Origin]:
         """Give the origins of entries and unidentified page views, each once, as they first came."""
         by_identity = {id(entry.origin): entry.origin for entry in self.entries}
         return list(dict.fromkeys([*by_identity.values(), *(origin for origin, _ in self.unidentified)]))
+
+    def first_views(self) -> dict[str, int]:
+        """Give the time of each service's earliest page view."""
+        first: dict[str, int] = {}
+        for entry in self.entries:
+            if isinstance(entry.event, PageView):
+                service, time_us = entry.origin.service, entry.event.time_us
+                first[service] = min(time_us, first.get(service, time_us))
+        return first
 
     def changes_by_time(self) -> list[LateChange]:
         """Give the profile changes in the order in which they were made."""
@@ -198,7 +210,10 @@ class Storage(ABC):
 
     @abstractmethod
     def read_knowledge(self, namespace: str, key: str) -> bytes:
-        """Give what is derived from a visitor's history, as JSON that decodes as `Knowledge`; `[]` is nothing."""
+        """Give what is derived from a visitor's history; `[]` is nothing.
+
+        The first line is JSON that decodes as `Knowledge`; the others are the bytes of `habits.grown`.
+        """
 
     @abstractmethod
     def change_profile(self, namespace: str, change: ProfileChange, *, timeout: float) -> int:
@@ -234,6 +249,17 @@ class Storage(ABC):
         `before_us`: only those before an instant (microseconds). Events of one moment are not parted: where
         more than `limit` fit the last one's moment, all of them are given, so that the next page begins before it.
         When the request of an event began is not kept: `begun_us` is the event's own time.
+        """
+
+    @abstractmethod
+    def category_sums(self, namespace: str) -> Mapping[str, Sums]:
+        """Give by category what all visitors of a namespace did in it, as `habits.Strength` adds it up."""
+
+    @abstractmethod
+    def live_since(self, service: str) -> int | None:
+        """Give the time (microseconds) of a service's first page view that was recorded live; None before.
+
+        It is the earliest of the first batch that brought any: what comes late does not move it.
         """
 
     @abstractmethod

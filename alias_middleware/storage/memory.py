@@ -18,7 +18,9 @@ from msgspec.structs import replace
 
 from alias_middleware.errors import SettingsError, StorageUnavailable
 from alias_middleware.events import Event, Purchase
-from alias_middleware.history import Knowledge, first_copies, knowledge_of, needs_consent
+from alias_middleware.habits import Habits, bounded, encode_habits, habits_of
+from alias_middleware.history import Knowledge, first_copies, knowledge_of, needs_consent, without_cancelled
+from alias_middleware.interests import Sums
 from alias_middleware.profile import ProfileChange, ProfileDocument, StoredProfile, apply_change, encode_json
 from alias_middleware.rollups.model import Days, merge_periods
 from alias_middleware.statistics.clients import Place, place_of
@@ -73,6 +75,13 @@ class _Record:
             streams.setdefault((entry.origin.service, entry.event.channel), []).append(entry.event)
         return streams
 
+    def habits(self) -> Habits:
+        """The visitor's habits: his counted events at all services, without cancelled orders."""
+        events: dict[str, list[Event]] = {}
+        for entry in self.counted():
+            events.setdefault(entry.origin.service, []).append(entry.event)
+        return habits_of(event for theirs in events.values() for event in without_cancelled(theirs))
+
 
 class MemoryStorage(Storage):
     """The reference storage: everything in this process, recounted from raw events."""
@@ -95,6 +104,7 @@ class MemoryStorage(Storage):
         self._positions: dict[str, int] = {}
         self._applied: set[int] = set()
         self._gaps_us: dict[str, int] = {}
+        self._live_us: dict[str, int] = {}
         self._namespaces: dict[str, set[str]] = {}
 
     def read_profile(self, namespace: str, key: str) -> StoredProfile:
@@ -113,7 +123,23 @@ class MemoryStorage(Storage):
         """Recount what a visitor's history adds up to."""
         with self._lock:
             record = self._records.get((namespace, key), _Record())
-            return encode_json(knowledge_of(record.streams(), self._gaps_us))
+            knowledge = knowledge_of(record.streams(), self._gaps_us)
+            return encode_json(knowledge) + b"\n" + encode_habits(bounded(record.habits()))
+
+    def category_sums(self, namespace: str) -> dict[str, Sums]:
+        """Recount what all visitors of a namespace did by category."""
+        sums: dict[str, Sums] = {}
+        with self._lock:
+            for (of, _), record in self._records.items():
+                for category, strength in record.habits().categories.items() if of == namespace else ():
+                    before = sums.get(category, Sums(0.0, 0.0))
+                    sums[category] = Sums(before.recent + strength.recent, before.whole + strength.whole)
+        return sums
+
+    def live_since(self, service: str) -> int | None:
+        """Give the time of a service's first live page view."""
+        with self._lock:
+            return self._live_us.get(service)
 
     def change_profile(self, namespace: str, change: ProfileChange, *, timeout: float) -> int:
         """Carry out operations under the storage's lock."""
@@ -143,6 +169,8 @@ class MemoryStorage(Storage):
                     outcome.refused += self._change(late.namespace, late.change, late=True)
             for origin in batch.origins():
                 self._meet(origin)
+            if not batch.imported:
+                self._live_us = batch.first_views() | self._live_us
             for entry in batch.entries:
                 self._keep(entry, outcome)
             self._positions.update({segment: span.end for segment, span in batch.spans.items()})

@@ -13,6 +13,7 @@ from alias_middleware.storage.base import Batch, Entry, Origin, Storage
 from alias_middleware.storage.memory import MemoryStorage
 from alias_middleware.testing._check_figures import check_figures
 from alias_middleware.testing._contract_case import ContractCase, counted, known
+from alias_middleware.testing._contract_tastes import same_habits, same_sums
 from alias_middleware.testing.histories import (
     ELSEWHERE,
     KEY,
@@ -292,6 +293,9 @@ def compare(storage: Storage, reference: MemoryStorage, history: History) -> Non
         assert list(_pages(storage, person)) == whole, person
         assert storage.read_profile(*person) == reference.read_profile(*person), person
         assert known(storage, *person) == known(reference, *person), person
+        assert same_habits(storage, reference, *person), person
         assert storage.erased_at(*person) == reference.erased_at(*person), person
+    for namespace in {origin.namespace for origin in _SERVICES}:
+        assert same_sums(storage.category_sums(namespace), reference.category_sums(namespace)), namespace
     one, other = storage.ledger().counts, reference.ledger().counts
     assert [one.get(name, 0) for name in _OUTCOMES] == [other.get(name, 0) for name in _OUTCOMES]

@@ -81,10 +81,12 @@ class Teller:
         day = _days.day(time_us)
         return self._entry(PageView(self.key, time_us, begun_us, day, channel, path, title, category))
 
-    def track(self, at: str | int, name: str = "download", *, channel: Channel = "web") -> Entry:
+    def track(
+        self, at: str | int, name: str = "download", *, category: str | None = None, channel: Channel = "web"
+    ) -> Entry:
         """Tell of a tracked event."""
         time_us = _micros(at)
-        return self._entry(TrackedEvent(self.key, time_us, time_us, _days.day(time_us), channel, name))
+        return self._entry(TrackedEvent(self.key, time_us, time_us, _days.day(time_us), channel, name, category))
 
     def purchase(
         self,
@@ -93,12 +95,13 @@ class Teller:
         price: str = "3.00",
         *,
         currency: str = "EUR",
+        category: str | None = "music",
         channel: Channel = "web",
         more: Sequence[Item] = (),
     ) -> Entry:
         """Tell of an order of one ringtone, and `more`."""
         time_us = _micros(at)
-        items = (Item("rt-42", "Ringtone", "music", Decimal(price), 1), *more)
+        items = (Item("rt-42", "Ringtone", category, Decimal(price), 1), *more)
         return self._entry(
             Purchase(self.key, time_us, time_us, _days.day(time_us), channel, order_id, currency, items)
         )
@@ -156,6 +159,7 @@ class History(NamedTuple):
     days: range
 
 
+_CATEGORIES = (None, "sport", "music", "news")
 _KEYS = [f"{number:012d}" for number in range(5)]
 _START = "2026-03-27T20:00"
 _HOURS = 80
@@ -179,9 +183,9 @@ _MORE = (
 def random_history(seed: int, *, phases: int = 3, walks: int = 14) -> History:
     """Make a history of a few visitors around a night of 23 hours.
 
-    It has events at the very limits of a visit, several at one moment, equal event ids again, conflicting
-    copies of orders, refunds of every kind and before their order, refusals to be measured, and erasures
-    with events that began before and after them.
+    It has categories, events at the very limits of a visit, several at one moment, equal event ids again,
+    conflicting copies of orders, refunds of every kind and before their order, refusals to be measured, and
+    erasures with events that began before and after them.
     """
     random = Random(seed)
     ids = count(1)
@@ -220,13 +224,16 @@ def _walk(random: Random, ids: Iterator[int], start_us: int) -> Iterator[Entry]:
         match random.randrange(10):
             case 0 | 1:
                 price, currency = random.choice(["3.00", "4.50", "0"]), random.choice(["EUR", "EUR", "CHF"])
-                more = random.choice(_MORE)
-                yield teller.purchase(time_us, order_id, price, currency=currency, channel=channel, more=more)
+                more, category = random.choice(_MORE), random.choice(_CATEGORIES)
+                yield teller.purchase(
+                    time_us, order_id, price, currency=currency, category=category, channel=channel, more=more
+                )
             case 2:
                 amount = random.choice([None, 1, 1_500_000, 4_000_000])
                 yield teller.refund(time_us, order_id, amount)
             case 3:
-                yield teller.track(time_us, channel=channel)
+                name, category = random.choice(["cart", "download"]), random.choice(_CATEGORIES)
+                yield teller.track(time_us, name, category=category, channel=channel)
             case 4:
                 yield teller.message(time_us) if random.random() < 0.5 else teller.unsubscribe(time_us)
             case _:

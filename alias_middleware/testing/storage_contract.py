@@ -17,11 +17,12 @@ from alias_middleware.testing._contract_erasure import ErasureContract
 from alias_middleware.testing._contract_figures import FiguresContract
 from alias_middleware.testing._contract_outbox import OutboxContract, SharedOutboxContract
 from alias_middleware.testing._contract_profiles import ProfileContract
+from alias_middleware.testing._contract_tastes import TasteContract
 
 __all__ = ["OutboxContract", "SharedOutboxContract", "StorageContract"]
 
 
-class StorageContract(ProfileContract, BatchContract, FiguresContract, ErasureContract):
+class StorageContract(ProfileContract, BatchContract, FiguresContract, TasteContract, ErasureContract):
     """Every verb of `alias_middleware.storage.base.Storage`, with concurrency and random histories.
 
     Override `make_storage`; the tests then come by inheritance.

@@ -20,6 +20,7 @@ from urllib.parse import unquote, urlsplit
 from alias_middleware.errors import SettingsError, StorageUnavailable
 from alias_middleware.events import Event
 from alias_middleware.history import Knowledge
+from alias_middleware.interests import Sums
 from alias_middleware.profile import ProfileChange, StoredProfile
 from alias_middleware.rollups.model import Days
 from alias_middleware.storage.base import (
@@ -35,7 +36,7 @@ from alias_middleware.storage.base import (
     Storage,
 )
 from alias_middleware.storage.outbox import Suppression
-from alias_middleware.storage.sqlite import erasure, preferences, questions, suppressions, verify
+from alias_middleware.storage.sqlite import erasure, preferences, questions, suppressions, tastes, verify
 from alias_middleware.storage.sqlite.answers import Answers
 from alias_middleware.storage.sqlite.conversions import SQLiteConversions
 from alias_middleware.storage.sqlite.figures import FiguresFile
@@ -53,7 +54,7 @@ _BATCH_TIMEOUT_SECONDS = 5.0
 _READ = """
     SELECT preferences, personal, consents FROM preferences.profiles WHERE namespace = ? AND key = ?
 """
-_KNOW = "SELECT knowledge FROM visitors WHERE namespace = ? AND key = ?"
+_KNOW = "SELECT knowledge, habits FROM visitors WHERE namespace = ? AND key = ?"
 _STRANGER = StoredProfile()
 
 
@@ -99,7 +100,7 @@ class SQLiteStorage(Storage):
         Reading both files in one query costs the sum of two queries, and most requests need only one.
         """
         row, _ = self._read(_KNOW, namespace, key)
-        return b"[]" if row is None else row[0]
+        return b"[]" if row is None else b"%b\n%b" % row
 
     def _read(self, query: str, namespace: str, key: str) -> tuple[Any, Identity]:
         """Give one row, or None, and the files it comes from."""
@@ -160,6 +161,8 @@ class SQLiteStorage(Storage):
         def refusals(namespace: str, keys: Iterable[str]) -> Mapping[str, int]:
             return preferences.refusals(sql, namespace, keys)
 
+        if not batch.imported:
+            questions.note_live(sql, batch)
         fold = Fold(sql, self._recollection, self._history_tombstone(sql), refusals)
         for origin in batch.origins():
             fold.service(origin)
@@ -184,6 +187,17 @@ class SQLiteStorage(Storage):
         """Give a visitor's latest events, newest first."""
         with self._files.wrapped() as connection, connection.snapshot() as sql:
             return questions.history(sql, namespace, key, limit, before_us)
+
+    def category_sums(self, namespace: str) -> Mapping[str, Sums]:
+        """Give everybody's sums by category."""
+        with self._files.wrapped() as connection:
+            return tastes.read(connection.sql, namespace)
+
+    def live_since(self, service: str) -> int | None:
+        """Give the time of a service's first live page view."""
+        with self._files.wrapped() as connection:
+            row = connection.sql.execute("SELECT since_us FROM live WHERE service = ?", (service,)).fetchone()
+        return None if row is None else row[0]
 
     def rollups(self, asked: Sequence[Question]) -> list[Answer]:
         """Roll up as of one moment; days that have not changed since the last question are not read again."""

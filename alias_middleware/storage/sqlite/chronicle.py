@@ -37,13 +37,14 @@ class Chronicle(Knowledge, array_like=True, gc=False):
 
 
 class VisitorRow(msgspec.Struct, gc=False):
-    """A visitor's row while a batch is folded in."""
+    """A visitor's row while a batch is folded in. `habits`: the bytes of `habits.grown`."""
 
     id: int
     namespace: str
     key: str
     not_before: int
     chronicle: Chronicle
+    habits: bytes = b""
 
     @property
     def presence(self) -> dict[int, Presence]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
+from alias_middleware.storage.sqlite import tastes
 from alias_middleware.storage.sqlite.chronicle import Chronicle, decode_chronicle
 from alias_middleware.storage.sqlite.marks import ServiceDay, mark_changed
 from alias_middleware.storage.sqlite.recollection import draw
@@ -41,12 +42,13 @@ def erase_history(
     _clear(sql, "main", namespace, hashes)
     sql.execute("INSERT INTO main.tombstones VALUES (?, ?, ?)", (namespace, hashes[0], max(before, time_us)))
     row = sql.execute(
-        "SELECT id, knowledge FROM visitors WHERE namespace = ? AND key = ?", (namespace, key)
+        "SELECT id, knowledge, habits FROM visitors WHERE namespace = ? AND key = ?", (namespace, key)
     ).fetchone()
     if row is None:
         return {"events": 0, "orders": 0, "refunds": 0, "arrivals": 0, "visitors": 0}
     draw(sql)
     visitor, chronicle = row[0], decode_chronicle(row[1])
+    tastes.forget(sql, namespace, row[2])
     gone = {"events": _erase_events(sql, visitor, chronicle)}
     for table in ("orders", "refunds"):
         gone[table] = sql.execute(f"DELETE FROM {table} WHERE visitor = ?", (visitor,)).rowcount

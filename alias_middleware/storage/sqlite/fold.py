@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import msgspec
 
 from alias_middleware.events import Event, PageView, body_of, kind_of
+from alias_middleware.habits import line_of_view
 from alias_middleware.history import forms_visit, needs_consent
 from alias_middleware.storage.base import Entry, Origin, Outcome
 from alias_middleware.storage.sqlite import visits
@@ -27,10 +28,11 @@ from alias_middleware.storage.sqlite.marks import mark_changed
 from alias_middleware.storage.sqlite.orders import OrderBook
 from alias_middleware.storage.sqlite.recollection import Person, Recollection
 from alias_middleware.storage.sqlite.rows import insert_rows, select_by_keys, update_rows
+from alias_middleware.storage.sqlite.tastes import Tastes
 
-_VISITORS = "SELECT key, id, not_before, knowledge FROM visitors WHERE namespace = ? AND key IN"
+_VISITORS = "SELECT key, id, not_before, knowledge, habits FROM visitors WHERE namespace = ? AND key IN"
 _KEEP_VISITORS = """
-    UPDATE visitors SET knowledge = new.column3 FROM (VALUES {rows}) AS new
+    UPDATE visitors SET knowledge = new.column3, habits = new.column4 FROM (VALUES {rows}) AS new
     WHERE namespace = new.column1 AND key = new.column2
 """
 _IS_STORED = "SELECT 1 FROM events WHERE day = ? AND visitor = ? AND time_us = ? AND id = ?"
@@ -57,7 +59,8 @@ class Fold:
         self._tombstone = tombstone
         self._refusals = refusals
         self._touched: set[tuple[int, int]] = set()
-        self._orders = OrderBook(sql, self._touched)
+        self._tastes = Tastes(sql)
+        self._orders = OrderBook(sql, self._touched, self._tastes)
         self._services: dict[Origin, tuple[int, int]] = {}
         self._latest: tuple[Origin | None, tuple[int, int]] = (None, (0, 0))
         self._next_visitor: int = sql.execute("SELECT ifnull(max(id), 0) + 1 FROM visitors").fetchone()[0]
@@ -97,7 +100,7 @@ class Fold:
         if presence is None or refusals or channel not in presence.last_us:
             return False
         latest = presence.last_us[channel]
-        events, begun, day, seen_day = self._events, 0, 0, 0
+        events, begun, day, seen_day, lines = self._events, 0, 0, 0, b""
         place = len(events)
         for entry in entries:
             event = entry.event
@@ -115,9 +118,11 @@ class Fold:
             latest, day = time_us, event.day
             body = self._pages.body(event, id_)
             events.append((day, id_, time_us, entry.id, service, channel, "v", body))
+            lines += line_of_view(time_us, body_of(event))
             if day != seen_day:
                 seen_day = day
                 self._touched.add((service, day))
+        self._tastes.show(visitor, entries, lines)
         presence.last_us[channel] = latest
         chronicle.visits += begun
         chronicle.page_views += len(entries)
@@ -154,8 +159,8 @@ class Fold:
         rows = select_by_keys(self._sql, _VISITORS, (namespace,), others)
         try:
             read = [
-                VisitorRow(id_, namespace, key, not_before, decode_chronicle(knowledge))
-                for key, id_, not_before, knowledge in rows
+                VisitorRow(id_, namespace, key, not_before, decode_chronicle(knowledge), habits)
+                for key, id_, not_before, knowledge, habits in rows
             ]
         except msgspec.DecodeError as error:  # one visitor's row must not hold up everybody: see Storage.apply
             raise ValueError("a visitor's row does not decode") from error
@@ -177,7 +182,8 @@ class Fold:
             self._next_visitor += 1
         for entry in fresh:
             visitor.chronicle.note(entry.origin.service, entry.event)
-        added, removed = self._orders.settle(visitor.id, visitor.chronicle, fresh, self.service, self.outcome)
+        added, removed = self._orders.settle(visitor, fresh, self.service, self.outcome)
+        self._tastes.note(visitor, added)
         streams: dict[visits.Stream, tuple[list[Entry], list[Entry]]] = {}
         for side, those in enumerate((added, removed)):
             for entry in those:
@@ -299,16 +305,18 @@ class Fold:
     def _write(self) -> None:
         """Write everything in the order of its keys, so that neighbouring rows share their pages."""
         new = [
-            (one.namespace, one.key, one.id, one.not_before, encode_chronicle(one.chronicle)) for one in self._new
+            (one.namespace, one.key, one.id, one.not_before, encode_chronicle(one.chronicle), one.habits)
+            for one in self._new
         ]
         insert_rows(self._sql, "visitors", new)
-        changed = [(one.namespace, one.key, encode_chronicle(one.chronicle)) for one in self._changed]
+        changed = [(one.namespace, one.key, encode_chronicle(one.chronicle), one.habits) for one in self._changed]
         update_rows(self._sql, _KEEP_VISITORS, changed)
         self._events.sort()
         insert_rows(self._sql, "events", self._events)
         self._arrived.sort()
         insert_rows(self._sql, "arrivals", self._arrived)
         mark_changed(self._sql, self._touched, self._margin)
+        self._tastes.write()
         self._recollection.keep(self._new + self._changed)
 
 

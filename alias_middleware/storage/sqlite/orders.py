@@ -7,8 +7,10 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from alias_middleware.events import Purchase, Refund, restore
-from alias_middleware.history import Knowledge, Settlement, settle
+from alias_middleware.history import Settlement, settle
 from alias_middleware.storage.base import Entry, Origin, Outcome
+from alias_middleware.storage.sqlite.chronicle import VisitorRow
+from alias_middleware.storage.sqlite.tastes import Tastes
 
 Service = Callable[[Origin], tuple[int, int]]
 """Gives a service's id and visit gap."""
@@ -33,13 +35,18 @@ class _Kept(NamedTuple):
 class OrderBook:
     """One batch's orders and refunds, visitor by visitor."""
 
-    def __init__(self, sql: sqlite3.Connection, touched: set[tuple[int, int]]) -> None:
-        """Work in `sql`'s open transaction; `touched` learns of each (service, day) whose orders change."""
+    def __init__(self, sql: sqlite3.Connection, touched: set[tuple[int, int]], tastes: Tastes) -> None:
+        """Work in `sql`'s open transaction.
+
+        `touched` learns of each (service, day) whose orders change, `tastes` of orders that begin or cease to
+        count.
+        """
         self._sql = sql
         self._touched = touched
+        self._tastes = tastes
 
     def settle(
-        self, visitor: int, knowledge: Knowledge, entries: list[Entry], service: Service, outcome: Outcome
+        self, visitor: VisitorRow, entries: list[Entry], service: Service, outcome: Outcome
     ) -> tuple[list[Entry], list[Entry]]:
         """Settle what a visitor's entries say of orders.
 
@@ -57,14 +64,14 @@ class OrderBook:
             if isinstance(entry.event, _MONEY):
                 orders.setdefault((service(entry.origin)[0], entry.event.order_id), []).append(entry)
         for (service_id, order_id), theirs in orders.items():
-            place = (visitor, service_id, order_id)
+            place = (visitor.id, service_id, order_id)
             self._keep_refunds(place, theirs)
             kept = self._kept(theirs[0].origin, place)
             winner = self._winner(kept, theirs, outcome)
             if winner is not None:
                 added.append(winner)
                 removed.extend([kept.entry] if kept else [])
-            self._resettle(place, knowledge, kept, winner)
+            self._resettle(place, visitor, kept, winner)
         return added, removed
 
     def _keep_refunds(self, place: tuple[int, int, str], entries: list[Entry]) -> None:
@@ -98,9 +105,10 @@ class OrderBook:
         return least if kept is None or _when(least) < _when(kept.entry) else None
 
     def _resettle(
-        self, place: tuple[int, int, str], knowledge: Knowledge, kept: _Kept | None, winner: Entry | None
+        self, place: tuple[int, int, str], visitor: VisitorRow, kept: _Kept | None, winner: Entry | None
     ) -> None:
         """Write what is left of the order now and move knowledge from what it was to what it is."""
+        knowledge = visitor.chronicle
         entry = winner or (kept.entry if kept else None)
         if entry is None or not isinstance(entry.event, Purchase):
             return
@@ -114,6 +122,10 @@ class OrderBook:
             self._touched.add((place[1], kept.entry.event.day))
             knowledge.orders -= not kept.settled.cancelled
             knowledge.earn(kept.entry.event.currency, -kept.settled.net)
+            if not kept.settled.cancelled:
+                self._tastes.order(visitor, kept.entry.event, -1)
+        if not settled.cancelled:
+            self._tastes.order(visitor, order, 1)
         knowledge.orders += not settled.cancelled
         knowledge.earn(order.currency, settled.net)
         self._sql.execute(

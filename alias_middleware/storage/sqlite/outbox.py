@@ -33,7 +33,7 @@ from alias_middleware.storage.sqlite.transactions import locked, reading, writin
 _MOST_CONTACTS = 100
 
 _EVIDENCE = """
-    SELECT v.key, v.knowledge, p.preferences, p.personal, p.consents
+    SELECT v.key, CAST(v.knowledge || char(10) || v.habits AS BLOB), p.preferences, p.personal, p.consents
     FROM visitors v LEFT JOIN preferences.profiles p ON p.namespace = v.namespace AND p.key = v.key
 """
 _CONTACTS = f"""

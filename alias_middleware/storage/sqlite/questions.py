@@ -12,7 +12,7 @@ from alias_middleware.events import Channel, Event, PageView, restore
 from alias_middleware.history import Knowledge
 from alias_middleware.profile import decode_knowledge
 from alias_middleware.rollups.model import Days
-from alias_middleware.storage.base import Clientele, Ledger, Scope
+from alias_middleware.storage.base import Batch, Clientele, Ledger, Scope
 from alias_middleware.storage.sqlite.chronicle import decode_chronicle
 from alias_middleware.storage.sqlite.pages import ShownPages
 
@@ -42,6 +42,15 @@ _CLIENTELE = """
     ORDER BY value DESC, key LIMIT :limit
 """
 _EVER = 2**62
+
+
+def note_live(sql: sqlite3.Connection, batch: Batch) -> None:
+    """Keep since when services record page views live, of those where it is not known yet."""
+    known = {service for (service,) in sql.execute("SELECT service FROM live")}
+    if all(origin.service in known for origin in batch.origins()):
+        return
+    for service, since_us in batch.first_views().items():
+        sql.execute("INSERT OR IGNORE INTO live VALUES (?, ?)", (service, since_us))
 
 
 def services(sql: sqlite3.Connection, scope: Scope) -> dict[int, int]:

@@ -108,6 +108,17 @@ HISTORY: Sequence[str] = (
     ) WITHOUT ROWID;
     """,
     CONTACT,
+    """
+    ALTER TABLE visitors ADD COLUMN habits BLOB NOT NULL DEFAULT x'';
+    CREATE TABLE category_sums (
+        namespace TEXT NOT NULL,
+        category TEXT NOT NULL,
+        recent REAL NOT NULL,
+        whole REAL NOT NULL,
+        PRIMARY KEY (namespace, category)
+    ) WITHOUT ROWID;
+    CREATE TABLE live (service TEXT PRIMARY KEY, since_us INTEGER NOT NULL) WITHOUT ROWID;
+    """,
 )
 """The history file, step by step.
 
