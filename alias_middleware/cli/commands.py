@@ -16,9 +16,12 @@ import click
 
 from alias_middleware.cli import views
 from alias_middleware.cli.doctor import app_doctor, standalone_doctor
+from alias_middleware.cli.habits import habit_tables, habits_document
+from alias_middleware.cli.imports import imports
 from alias_middleware.cli.output import json_of, json_option, show, silence_log
 from alias_middleware.cli.publisher import PUBLISHER
 from alias_middleware.cli.signals import StopSignals
+from alias_middleware.cli.simulate import simulate
 from alias_middleware.cli.source import (
     OPTIONS,
     Source,
@@ -144,17 +147,17 @@ def interval(since: date | None, until: date | None, days: int | None, today: da
 @json_option
 @click.pass_obj
 def visitor(source: Source, alias: str, limit: int, as_json: bool) -> None:
-    """Show what is stored of one visitor: profile, consents, latest history."""
+    """Show what is stored of one visitor: profile, consents, interests, latest history."""
     silence_log()
     with source.opened() as tracker:
         require_data(tracker)
         zone = zone_of(tracker)
         try:
-            document = tracker.privacy.export(alias)
+            document = tracker.privacy.export(alias) | habits_document(tracker, alias)
         except ValueError as error:
             raise click.UsageError(str(error)) from error
     document["history"] = document["history"][:limit]
-    show(as_json, document, lambda: views.visitor_tables(document, zone))
+    show(as_json, document, lambda: [*habit_tables(document), *views.visitor_tables(document, zone)])
 
 
 @click.command()
@@ -258,6 +261,8 @@ def standalone() -> click.Group:
     group.add_command(with_options(visitor, list(OPTIONS)))
     group.add_command(with_options(verify, list(OPTIONS)))
     group.add_command(with_options(drain, ["storage", "spool"]))
+    group.add_command(with_app(imports))
+    group.add_command(with_options(simulate, list(OPTIONS)))
     group.add_command(keys)
     group.add_command(gateway)
     group.add_command(standalone_doctor())
@@ -269,6 +274,6 @@ def standalone() -> click.Group:
 def for_app(tracker: Tracker) -> click.Group:
     """Make `flask alias`, whose settings are the app's."""
     group = AliasGroup("alias", lambda given: tracker, help="Login-free visitors of this app.")
-    for command in (stats, visitor, verify, drain, keys, gateway, app_doctor(), *PUBLISHER):
+    for command in (stats, visitor, verify, drain, keys, gateway, imports, app_doctor(), *PUBLISHER):
         group.add_command(command)
     return group

@@ -1,0 +1,152 @@
+"""The command `import`: access logs, orders and profiles from before the middleware."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+
+from alias_middleware.cli.source import Source
+from alias_middleware.cli.tables import Table, write_tables
+from alias_middleware.imports import logs
+from alias_middleware.imports.lines import fingerprint, opened
+from alias_middleware.imports.run import Import, Reader, Report
+from alias_middleware.imports.tables import OrderReader, ProfileReader
+from alias_middleware.imports.views import ViewReader
+from alias_middleware.tracker import Tracker
+
+_files = click.argument(
+    "files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path)
+)
+_rejected = click.option("--rejected", type=click.Path(path_type=Path), help="Where bad lines go: FILE.rejected.")
+
+
+@click.group(name="import")
+def imports() -> None:
+    """Take over history from before: each file once, from where it stopped."""
+
+
+@imports.command()
+@_files
+@click.option("--format", "form", default=logs.COMBINED, show_default=True, help='As in LogFormat; or "json".')
+@click.option("--alias-field", help="Where the operator's header is: %{wap-network-info}i, or a name in JSON.")
+@click.option("--trusted-gateway", "gateways", multiple=True, metavar="CIDR",
+              help="Peers (%h) whose header is believed; 0.0.0.0/0 believes all of the log.")  # fmt: skip
+@click.option("--category", "categories", multiple=True, metavar="PATTERN=NAME", help="As the setting categories.")
+@click.option("--exclude", "excluded", multiple=True, metavar="PATTERN", help="As the setting excluded_paths.")
+@_rejected
+@click.pass_obj
+def log(  # noqa: PLR0917 -- click hands them over by name
+    source: Source,
+    files: tuple[Path, ...],
+    form: str,
+    alias_field: str | None,
+    gateways: tuple[str, ...],
+    categories: tuple[str, ...],
+    excluded: tuple[str, ...],
+    rejected: Path | None,
+) -> None:
+    """Import page views from access logs, plain, gzip or zstd.
+
+    Lines at or after the service's first live page view are refused: they would count twice.
+    """
+    source.given.update(trusted_gateways=gateways, excluded_paths=excluded, categories=_categories(categories))
+    with source.opened() as tracker:
+        if not tracker.settings.trusted_gateways:
+            raise click.UsageError("say with --trusted-gateway whose header the log is believed")
+        header = tracker.settings.source.header
+        if form == "json":
+            parse = logs.json_lines(alias_field=alias_field or header)
+        else:
+            parse = logs.combined(form, alias_field=alias_field or f"%{{{header}}}i")
+        until_us = tracker.storage.live_since(tracker.settings.service)
+
+        def reader(path: Path) -> Reader:
+            return ViewReader(parse, tracker.settings, key_of=tracker.key_of, until_us=until_us)
+
+        _take(tracker, files, reader, rejected)
+
+
+@imports.command()
+@_files
+@_rejected
+@click.pass_obj
+def purchases(source: Source, files: tuple[Path, ...], rejected: Path | None) -> None:
+    """Import orders from CSV: alias, order_id, time, currency, amount; sku, name, category if known."""
+    with source.opened() as tracker:
+        _take(tracker, files, lambda path: OrderReader(tracker.settings, key_of=tracker.key_of), rejected)
+
+
+@imports.command()
+@_files
+@_rejected
+@click.pass_obj
+def profiles(source: Source, files: tuple[Path, ...], rejected: Path | None) -> None:
+    """Import preferences from CSV: alias, and a column for each; personal.NAME for personal data.
+
+    They hold as of the column `time`, else as of the file's last change.
+    """
+    with source.opened() as tracker:
+
+        def reader(path: Path) -> Reader:
+            time_us = path.stat().st_mtime_ns // 1000
+            return ProfileReader(tracker.settings, key_of=tracker.key_of, time_us=time_us)
+
+        _take(tracker, files, reader, rejected)
+
+
+def _categories(said: tuple[str, ...]) -> dict[str, str]:
+    pairs = [text.rpartition("=") for text in said]
+    if not all(pattern and name for pattern, _, name in pairs):
+        raise click.BadParameter("give PATTERN=NAME, as /sport/*=sport", param_hint="--category")
+    return {pattern: name for pattern, _, name in pairs}
+
+
+def _take(
+    tracker: Tracker, files: tuple[Path, ...], reader: Callable[[Path], Reader], rejected: Path | None
+) -> None:
+    if rejected is not None and len(files) > 1:
+        raise click.UsageError("--rejected goes with one file: each has a file of its own")
+    rows: list[tuple[str, str, str]] = []
+    for path in files:
+        bad = rejected or path.with_name(path.name + ".rejected")
+        name = f"{tracker.settings.service}:{fingerprint(path)}"
+        with opened(path) as lines, _progress(path) as progress:
+            report = Import(tracker.storage, name=name, rejected=bad).take(lines, reader(path), progress=progress)
+        rows += [(path.name, what, str(number)) for what, number in _told(report)]
+    write_tables([Table("Import", ("file", "what", "lines"), rows, numbers=frozenset({2}))], sys.stdout)
+
+
+def _told(report: Report) -> Iterator[tuple[str, int]]:
+    yield "read", report.read
+    yield "taken over before", report.resumed_at
+    yield "stored", report.stored
+    yield "known already", report.deduplicated
+    if report.changes:
+        yield "profiles", report.changes
+    yield from (("dropped: " + reason, number) for reason, number in sorted(report.dropped.items()))
+    yield from (("left out: " + reason, number) for reason, number in sorted(report.left_out.items()))
+
+
+@contextmanager
+def _progress(path: Path) -> Iterator[Callable[[int], None]]:
+    """Show how far a file has come, on a terminal that rich can draw on."""
+    bar: Any = None
+    if sys.stderr.isatty():
+        try:
+            from rich.console import Console
+            from rich.progress import Progress
+
+            bar = Progress(console=Console(file=sys.stderr))
+        except ModuleNotFoundError:
+            bar = None
+    if bar is None:
+        yield lambda done: None
+        return
+    with bar:
+        task = bar.add_task(path.name, total=path.stat().st_size)
+        yield lambda done: bar.update(task, completed=done)

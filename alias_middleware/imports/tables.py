@@ -1,0 +1,128 @@
+"""One line of a CSV file that a publisher holds: an order, or a profile, by alias.
+
+A record is one line: a quoted cell may not go over several. The first line names the columns.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from decimal import Decimal, InvalidOperation
+from hashlib import blake2b
+
+from alias_middleware.errors import EventError, SettingsError
+from alias_middleware.events import Item, Purchase, check_order, event_time
+from alias_middleware.identity import Source
+from alias_middleware.imports.views import UNREADABLE
+from alias_middleware.local_time import LocalDays, to_micros
+from alias_middleware.profile import Operation, ProfileChange
+from alias_middleware.settings import Settings
+from alias_middleware.storage.base import Entry, LateChange, Origin
+
+ORDER_COLUMNS = ("alias", "order_id", "time", "currency", "amount")
+"""What a table of orders must have; `sku`, `name` and `category` of the one item may be there too."""
+
+_PERSONAL = "personal."
+
+
+class _Table:
+    """Reads the header and then the cells of each line."""
+
+    def __init__(self, required: Sequence[str]) -> None:
+        self._required = required
+        self.columns: list[str] = []
+
+    def cells(self, line: bytes) -> dict[str, str] | None:
+        """Give a line's cells by column; None for the header and for a line that does not fit it.
+
+        Raises:
+            SettingsError: the header lacks a column.
+        """
+        try:
+            [row] = csv.reader([line.decode("utf-8-sig")], strict=True)
+        except (csv.Error, ValueError):
+            return None
+        if self.columns:
+            return dict(zip(self.columns, row, strict=True)) if len(row) == len(self.columns) else None
+        self.columns = [name.strip() for name in row]
+        missing = [name for name in self._required if name not in self.columns]
+        if missing or len(set(self.columns)) < len(self.columns):
+            raise SettingsError(
+                f"the first line must name the columns {', '.join(self._required)}", setting="file"
+            )
+        return None
+
+
+class OrderReader:
+    """Makes purchases of a table's lines: one order a line, its time with a zone."""
+
+    def __init__(self, settings: Settings, *, key_of: Callable[[str], str]) -> None:
+        """Read orders of the service that `settings` name."""
+        self._table = _Table(ORDER_COLUMNS)
+        self._source: Source = settings.source
+        self._key_of = key_of
+        self._origin = Origin(settings.service, settings.namespace, settings.visit_gap_us)
+        self._day = LocalDays(settings.tzinfo).day
+
+    def read(self, number: int, line: bytes) -> Entry | str:
+        """Give a line's order, or why there is none."""
+        header = not self._table.columns
+        cells = self._table.cells(line)
+        if cells is None:
+            return "header" if header and self._table.columns else "empty" if not line else UNREADABLE
+        try:
+            time_us = event_time(datetime.fromisoformat(cells["time"]))
+            sku = cells.get("sku") or "imported"
+            item = Item(sku, cells.get("name") or sku, cells.get("category") or None, Decimal(cells["amount"]))
+            lines = check_order(cells["order_id"], [item], cells["currency"])
+        except (EventError, ValueError, InvalidOperation):
+            return UNREADABLE
+        if not self._source.accepts(cells["alias"]):
+            return UNREADABLE
+        key = self._key_of(cells["alias"])
+        day = self._day(time_us)
+        event = Purchase(key, time_us, time_us, day, "web", cells["order_id"], cells["currency"], lines)
+        digest = blake2b(b"\0".join((self._origin.service.encode(), line)), digest_size=8).digest()
+        return Entry(self._origin, event, int.from_bytes(digest) >> 1)
+
+
+class ProfileReader:
+    """Makes profile changes of a table's lines: each column is a preference, `personal.name` a personal field.
+
+    Empty cells say nothing. A value is set as of `time_us`, or of the column `time`: what the visitor changed
+    since stays, and the same file again changes nothing.
+    """
+
+    def __init__(self, settings: Settings, *, key_of: Callable[[str], str], time_us: int) -> None:
+        """Read profiles of the namespace that `settings` name."""
+        self._table = _Table(("alias",))
+        self._source: Source = settings.source
+        self._namespace = settings.namespace
+        self._key_of = key_of
+        self._time_us = time_us
+
+    def read(self, number: int, line: bytes) -> LateChange | str:
+        """Give a line's change, or why there is none."""
+        header = not self._table.columns
+        cells = self._table.cells(line)
+        if cells is None:
+            return "header" if header and self._table.columns else "empty" if not line else UNREADABLE
+        try:
+            said = cells.pop("time", "")
+            time_us = to_micros(datetime.fromisoformat(said)) if said else self._time_us
+        except ValueError:
+            return UNREADABLE
+        alias = cells.pop("alias")
+        if not self._source.accepts(alias):
+            return UNREADABLE
+        operations = tuple(_set(name, value) for name, value in cells.items() if name and value)
+        change = ProfileChange(self._key_of(alias), time_us, time_us, operations)
+        digest = blake2b(b"%d\0%b" % (number, line), digest_size=8).digest()
+        return LateChange(self._namespace, change, int.from_bytes(digest) >> 1)
+
+
+def _set(column: str, value: str) -> Operation:
+    if column.startswith(_PERSONAL):
+        return Operation("set", "personal", column.removeprefix(_PERSONAL), value)
+    return Operation("set", "preferences", column, value)
