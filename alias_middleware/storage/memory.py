@@ -10,7 +10,6 @@ import threading
 import weakref
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from urllib.parse import urlsplit
 
@@ -18,8 +17,8 @@ from msgspec.structs import replace
 
 from alias_middleware.errors import SettingsError, StorageUnavailable
 from alias_middleware.events import Event, Purchase
-from alias_middleware.habits import Habits, bounded, encode_habits, habits_of
-from alias_middleware.history import Knowledge, first_copies, knowledge_of, needs_consent, without_cancelled
+from alias_middleware.habits import bounded, encode_habits
+from alias_middleware.history import Knowledge, knowledge_of, needs_consent
 from alias_middleware.interests import Sums
 from alias_middleware.profile import ProfileChange, ProfileDocument, StoredProfile, apply_change, encode_json
 from alias_middleware.rollups.model import Days, merge_periods
@@ -40,47 +39,11 @@ from alias_middleware.storage.base import (
     Storage,
 )
 from alias_middleware.storage.memory_contact import MemoryConversions, MemoryOutbox
+from alias_middleware.storage.memory_record import Record, sums_of, when
 from alias_middleware.storage.outbox import Evidence, Suppression
 
 Person = tuple[str, str]
 """A visitor's namespace and key."""
-
-
-@dataclass
-class _Record:
-    """All there is of one visitor."""
-
-    document: ProfileDocument = field(default_factory=ProfileDocument)
-    entries: list[Entry] = field(default_factory=list)
-    erased_us: int | None = None
-
-    def counted(self) -> list[Entry]:
-        """The visitor's events, of an order's copies only the one that counts."""
-        purchases: dict[str, list[tuple[Purchase, int]]] = {}
-        for entry in self.entries:
-            if isinstance(entry.event, Purchase):
-                purchases.setdefault(entry.origin.service, []).append((entry.event, entry.id))
-        kept = {service: first_copies(copies) for service, copies in purchases.items()}
-        return [
-            entry
-            for entry in self.entries
-            if not isinstance(entry.event, Purchase)
-            or kept[entry.origin.service][entry.event.order_id] is entry.event
-        ]
-
-    def streams(self) -> dict[tuple[str, str], list[Event]]:
-        """The counted events of each (service, channel), in the order of their times."""
-        streams: dict[tuple[str, str], list[Event]] = {}
-        for entry in sorted(self.counted(), key=_when):
-            streams.setdefault((entry.origin.service, entry.event.channel), []).append(entry.event)
-        return streams
-
-    def habits(self) -> Habits:
-        """The visitor's habits: his counted events at all services, without cancelled orders."""
-        events: dict[str, list[Event]] = {}
-        for entry in self.counted():
-            events.setdefault(entry.origin.service, []).append(entry.event)
-        return habits_of(event for theirs in events.values() for event in without_cancelled(theirs))
 
 
 class MemoryStorage(Storage):
@@ -95,7 +58,7 @@ class MemoryStorage(Storage):
             raise SettingsError("memory:// takes nothing after the slashes", setting="storage")
         self._lock = threading.RLock()
         os.register_at_fork(after_in_child=partial(_unlock, weakref.ref(self)))
-        self._records: dict[Person, _Record] = {}
+        self._records: dict[Person, Record] = {}
         self._suppressions: dict[Person, dict[str, Suppression]] = {}
         self._outbox = MemoryOutbox(lambda: self._lock, self._evidence, self._keys_after)
         self._conversions = MemoryConversions(lambda: self._lock)
@@ -122,19 +85,14 @@ class MemoryStorage(Storage):
     def read_knowledge(self, namespace: str, key: str) -> bytes:
         """Recount what a visitor's history adds up to."""
         with self._lock:
-            record = self._records.get((namespace, key), _Record())
+            record = self._records.get((namespace, key), Record())
             knowledge = knowledge_of(record.streams(), self._gaps_us)
             return encode_json(knowledge) + b"\n" + encode_habits(bounded(record.habits()))
 
     def category_sums(self, namespace: str) -> dict[str, Sums]:
         """Recount what all visitors of a namespace did by category."""
-        sums: dict[str, Sums] = {}
         with self._lock:
-            for (of, _), record in self._records.items():
-                for category, strength in record.habits().categories.items() if of == namespace else ():
-                    before = sums.get(category, Sums(0.0, 0.0))
-                    sums[category] = Sums(before.recent + strength.recent, before.whole + strength.whole)
-        return sums
+            return sums_of(record for (of, _), record in self._records.items() if of == namespace)
 
     def live_since(self, service: str) -> int | None:
         """Give the time of a service's first live page view."""
@@ -151,7 +109,7 @@ class MemoryStorage(Storage):
             self._lock.release()
 
     def _change(self, namespace: str, change: ProfileChange, *, late: bool) -> int:
-        record = self._records.setdefault((namespace, change.key), _Record())
+        record = self._records.setdefault((namespace, change.key), Record())
         if _begun_before_erasure(record, change.begun_us):
             return 0
         return apply_change(record.document, change, late=late)
@@ -186,13 +144,13 @@ class MemoryStorage(Storage):
         self._namespaces.setdefault(origin.service, set()).add(origin.namespace)
 
     def _keep(self, entry: Entry, outcome: Outcome) -> None:
-        record = self._records.setdefault((entry.origin.namespace, entry.event.key), _Record())
+        record = self._records.setdefault((entry.origin.namespace, entry.event.key), Record())
         refusal = record.document.refuses("measure")
         if _begun_before_erasure(record, entry.event.begun_us):
             outcome.dropped["erased"] += 1
         elif refusal and refusal.time_us <= entry.event.time_us and needs_consent(entry.event):
             outcome.dropped["no_consent"] += 1
-        elif any(_when(entry) == _when(kept) for kept in record.entries):
+        elif any(when(entry) == when(kept) for kept in record.entries):
             outcome.deduplicated += 1
         else:
             copy = _copy_of_order(record, entry)
@@ -209,10 +167,10 @@ class MemoryStorage(Storage):
     def history(self, namespace: str, key: str, limit: int, *, before_us: int | None = None) -> list[Event]:
         """Give a visitor's latest counted events, newest first."""
         with self._lock:
-            record = self._records.get((namespace, key), _Record())
+            record = self._records.get((namespace, key), Record())
             events = [
                 replace(entry.event, begun_us=entry.event.time_us)
-                for entry in sorted(record.counted(), key=_when, reverse=True)
+                for entry in sorted(record.counted(), key=when, reverse=True)
                 if before_us is None or entry.event.time_us < before_us
             ]
             while 0 < limit < len(events) and events[limit].time_us == events[limit - 1].time_us:
@@ -303,8 +261,8 @@ class MemoryStorage(Storage):
     def erase(self, namespace: str, key: str, time_us: int) -> dict[str, int]:
         """Forget everything of a visitor but the time of his erasure."""
         with self._lock:
-            record = self._records.get((namespace, key), _Record())
-            self._records[(namespace, key)] = _Record(erased_us=max(time_us, record.erased_us or 0))
+            record = self._records.get((namespace, key), Record())
+            self._records[(namespace, key)] = Record(erased_us=max(time_us, record.erased_us or 0))
             known = record.document != ProfileDocument()
             return {
                 "events": len(record.counted()),
@@ -315,7 +273,7 @@ class MemoryStorage(Storage):
     def erased_at(self, namespace: str, key: str) -> int | None:
         """Give the time of a visitor's latest erasure."""
         with self._lock:
-            return self._records.get((namespace, key), _Record()).erased_us
+            return self._records.get((namespace, key), Record()).erased_us
 
     def suppress(self, namespace: str, key: str, suppression: Suppression) -> None:
         """Keep a suppression apart from the visitor's record, so that it survives erasure."""
@@ -368,15 +326,11 @@ def _unlock(storage: weakref.ref[MemoryStorage]) -> None:
         inherited.begin_anew()
 
 
-def _when(entry: Entry) -> tuple[int, int]:
-    return entry.event.time_us, entry.id
-
-
-def _begun_before_erasure(record: _Record, begun_us: int) -> bool:
+def _begun_before_erasure(record: Record, begun_us: int) -> bool:
     return record.erased_us is not None and begun_us <= record.erased_us
 
 
-def _copy_of_order(record: _Record, entry: Entry) -> Purchase | None:
+def _copy_of_order(record: Record, entry: Entry) -> Purchase | None:
     """The copy of the same order that counts so far, if there is one."""
     event = entry.event
     if isinstance(event, Purchase):

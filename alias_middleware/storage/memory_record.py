@@ -1,0 +1,65 @@
+"""All the memory storage has of one visitor, and what is recounted from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from alias_middleware.events import Event, Purchase
+from alias_middleware.habits import Habits, habits_of
+from alias_middleware.history import first_copies, without_cancelled
+from alias_middleware.interests import Sums
+from alias_middleware.profile import ProfileDocument
+from alias_middleware.storage.base import Entry
+
+
+@dataclass
+class Record:
+    """All there is of one visitor."""
+
+    document: ProfileDocument = field(default_factory=ProfileDocument)
+    entries: list[Entry] = field(default_factory=list)
+    erased_us: int | None = None
+
+    def counted(self) -> list[Entry]:
+        """The visitor's events, of an order's copies only the one that counts."""
+        purchases: dict[str, list[tuple[Purchase, int]]] = {}
+        for entry in self.entries:
+            if isinstance(entry.event, Purchase):
+                purchases.setdefault(entry.origin.service, []).append((entry.event, entry.id))
+        kept = {service: first_copies(copies) for service, copies in purchases.items()}
+        return [
+            entry
+            for entry in self.entries
+            if not isinstance(entry.event, Purchase)
+            or kept[entry.origin.service][entry.event.order_id] is entry.event
+        ]
+
+    def streams(self) -> dict[tuple[str, str], list[Event]]:
+        """The counted events of each (service, channel), in the order of their times."""
+        streams: dict[tuple[str, str], list[Event]] = {}
+        for entry in sorted(self.counted(), key=when):
+            streams.setdefault((entry.origin.service, entry.event.channel), []).append(entry.event)
+        return streams
+
+    def habits(self) -> Habits:
+        """The visitor's habits: his counted events at all services, without cancelled orders."""
+        events: dict[str, list[Event]] = {}
+        for entry in self.counted():
+            events.setdefault(entry.origin.service, []).append(entry.event)
+        return habits_of(event for theirs in events.values() for event in without_cancelled(theirs))
+
+
+def sums_of(records: Iterable[Record]) -> dict[str, Sums]:
+    """Add up by category what some visitors did."""
+    sums: dict[str, Sums] = {}
+    for record in records:
+        for category, strength in record.habits().categories.items():
+            before = sums.get(category, Sums(0.0, 0.0))
+            sums[category] = Sums(before.recent + strength.recent, before.whole + strength.whole)
+    return sums
+
+
+def when(entry: Entry) -> tuple[int, int]:
+    """Give the place of an entry among others."""
+    return entry.event.time_us, entry.id
