@@ -11,8 +11,8 @@ from alias_middleware.history import Knowledge
 
 _DAY_US = 86_400_000_000
 
-Favours = Callable[[Knowledge, str], bool]
-"""Tells whether a visitor, by what is known of him, favours a category."""
+Favours = Callable[[str], bool]
+"""Tells whether the visitor in question favours a category."""
 
 
 class Audience(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,7 +46,7 @@ class Audience(msgspec.Struct, frozen=True, kw_only=True):
             self._by_orders(knowledge.orders)
             and self._by_time(knowledge.last_seen, now_us)
             and (self.last_offer is None or _last_offer(knowledge) == self.last_offer)
-            and (self.interest is None or favours(knowledge, self.interest))
+            and (self.interest is None or favours(self.interest))
         )
 
     def _by_orders(self, orders: int) -> bool:

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import datetime
+from functools import partial
 from typing import NamedTuple
 
-from alias_middleware.audience import Favours
 from alias_middleware.contact import (
     Facts,
     Policy,
@@ -54,7 +54,7 @@ class Desk(NamedTuple):
     outbox: Outbox
     policy: Policy
     facts: Callable[[Evidence, Plan], Facts]
-    favours: Favours
+    favours: Callable[[Evidence, str], bool]
     alias_of: Callable[[str], str]
     now: Callable[[], int]
     entropy: Callable[[int], bytes]
@@ -172,7 +172,8 @@ class Campaign:
         while page := desk.outbox.evidence(self._id.namespace, after, _PAGE):
             after = page[-1].key
             for evidence in page:
-                if self.plan.audience.includes(decode_knowledge(evidence.knowledge), now_us, desk.favours):
+                knowledge = decode_knowledge(evidence.knowledge)
+                if self.plan.audience.includes(knowledge, now_us, partial(desk.favours, evidence)):
                     yield evidence
 
     def _judged(self, evidence: Evidence, at: datetime) -> Verdict:

@@ -73,18 +73,18 @@ def facts_of(evidence: Evidence, question: Question) -> Facts:
         unsubscribed_us=tuple(_endings(mine, question.offer)),
         subscribed=is_subscribed(mine, question.offer),
         gallery_seen_us=knowledge.last_page,
-        consent=contact_consent(evidence),
+        consent=consent_to("contact", evidence),
         client=knowledge.orders > 0,
         suppressions=(*map(forbidden, evidence.suppressions), *_stops(knowledge)),
         sent_us=evidence.contacts,
     )
 
 
-def contact_consent(evidence: Evidence) -> Consent | None:
-    """Give the visitor's last word on being contacted."""
+def consent_to(purpose: str, evidence: Evidence) -> Consent | None:
+    """Give the visitor's last word on a purpose, None when he said none."""
     if evidence.profile.consents == b"{}":  # nearly everybody's: saves half of the work
         return None
-    return latest_consents(decode_consents(evidence.profile.consents)).get("contact")
+    return latest_consents(decode_consents(evidence.profile.consents)).get(purpose)
 
 
 def is_subscribed(notes: Sequence[ContactNote], offer: str | None) -> bool:

@@ -6,13 +6,15 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Literal
 
-from alias_middleware.audience import Audience, Favours
+from alias_middleware.audience import Audience
 from alias_middleware.campaigns import Campaign, Desk
 from alias_middleware.contact import Facts, FrequencyCap, Kind, Verdict, sms_text, verdict
 from alias_middleware.contact import Suppression as Forbidden
-from alias_middleware.dossier import Question, facts_of, suppression
+from alias_middleware.dossier import Question, consent_to, facts_of, suppression
 from alias_middleware.errors import ContactError, SettingsError
 from alias_middleware.events import event_time
+from alias_middleware.habits import decode_habits
+from alias_middleware.interests import Population, Taste
 from alias_middleware.local_time import from_micros
 from alias_middleware.plans import Plan, Progress, decode_plan, encode_plan
 from alias_middleware.settings import Settings
@@ -20,6 +22,7 @@ from alias_middleware.storage.base import Storage
 from alias_middleware.storage.outbox import CampaignId, Evidence, StoredCampaign
 
 _NAME_LENGTH = 64
+_INTERESTS = 5
 
 
 class Contact:
@@ -31,20 +34,20 @@ class Contact:
         storage: Storage,
         *,
         key_of: Callable[[str], str],
-        favours: Favours,
+        population: Callable[[], Population],
         now: Callable[[], int],
         entropy: Callable[[int], bytes],
         pause: Callable[[float], None],
     ) -> None:
         """Judge and send for the service that `settings` name.
 
-        `key_of` gives an alias's visitor key, `favours` tells interests, `now` microseconds since the epoch,
-        `entropy(n)` random bytes; `pause(seconds)` lets time pass between two messages.
+        `key_of` gives an alias's visitor key, `population` everybody's tastes, `now` microseconds since the
+        epoch, `entropy(n)` random bytes; `pause(seconds)` lets time pass between two messages.
         """
         self._settings = settings
         self._storage = storage
         self._key_of = key_of
-        self._favours = favours
+        self._population = population
         self._now = now
         self._entropy = entropy
         self._pause = pause
@@ -191,6 +194,15 @@ class Contact:
             light_gallery_days=settings.light_gallery_days,
             cap=cap,
         )
+
+    def _favours(self, evidence: Evidence, category: str) -> bool:
+        """Tell whether a category is among a visitor's interests; not of one who refuses personalisation."""
+        consent = consent_to("personalise", evidence)
+        if consent is not None and not consent.granted:
+            return False
+        habits = decode_habits(evidence.knowledge.partition(b"\n")[2])
+        favoured = Taste(habits, self._population(), self._now()).interests(_INTERESTS)
+        return any(each.category == category and each.evidence.basis == "visitor" for each in favoured)
 
     def _alias_of(self, key: str) -> str:
         return key

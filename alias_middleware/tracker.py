@@ -31,7 +31,6 @@ from alias_middleware.visitor import Visitor
 if TYPE_CHECKING:
     from alias_middleware.desaliasing import Desaliasing
     from alias_middleware.figures import Statistics
-    from alias_middleware.history import Knowledge
     from alias_middleware.reception import Receiver, Reception
     from alias_middleware.recontact import Contact
 
@@ -105,7 +104,7 @@ class Tracker:
             self.settings,
             self.storage,
             key_of=self.key_of,
-            favours=_favours_nothing,
+            population=lambda: self._here().population(wait=True),
             now=self._now,
             entropy=self._entropy,
             pause=time.sleep,
@@ -305,10 +304,6 @@ class Tracker:
         if self._owns_storage:
             self.storage.close()
         self._begin()
-
-
-def _favours_nothing(knowledge: Knowledge, category: str) -> bool:
-    return False
 
 
 def _close(tracker: weakref.ref[Tracker]) -> None:

@@ -136,6 +136,20 @@ def test_an_audience(shop: Shop) -> None:
         assert [judged.key for judged in campaign.judgements(shop.now)] == selected, name
 
 
+def test_an_audience_by_interest(shop: Shop) -> None:
+    """Who favours a category by his own habits, and lets himself be personalised for."""
+    populate(shop, ALIAS, OTHER_ALIAS, PEOPLE[0])
+    for alias, category in ((ALIAS, "music"), (OTHER_ALIAS, "sport"), (PEOPLE[0], "music")):
+        with shop.tracker.visitor(alias) as visitor:
+            for _ in range(2):
+                visitor.track("cart", category=category)
+    with shop.tracker.visitor(PEOPLE[0]) as visitor:
+        visitor.consent("personalise", False)
+    shop.tracker.flush()
+    campaign = shop.campaign(audience=Audience(interest="music"))
+    assert [judged.key for judged in campaign.judgements(shop.now)] == [ALIAS]
+
+
 def test_an_audience_is_fixed_when_it_is_queued(shop: Shop) -> None:
     """Who comes along while a campaign is paused is not in it."""
     populate(shop, ALIAS)
