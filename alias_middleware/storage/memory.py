@@ -22,7 +22,6 @@ from alias_middleware.history import Knowledge, knowledge_of, needs_consent
 from alias_middleware.interests import Sums
 from alias_middleware.profile import ProfileChange, ProfileDocument, StoredProfile, apply_change, encode_json
 from alias_middleware.rollups.model import Days, merge_periods
-from alias_middleware.statistics.clients import Place, place_of
 from alias_middleware.storage import recount
 from alias_middleware.storage.base import (
     Abilities,
@@ -221,23 +220,15 @@ class MemoryStorage(Storage):
         """Count the page views without an alias between two days, for the same recount."""
         with self._lock:
             services = self._services(scope)
-            return sum(
-                number
-                for (origin, day), number in self._unidentified.items()
-                if origin.service in services and since <= day < until
-            )
+            counted = self._unidentified.items()
+            return sum(n for (origin, day), n in counted if origin.service in services and since <= day < until)
 
     def span(self, scope: Scope) -> Days | None:
         """Give the days between the first and the last that anything was recorded on."""
         with self._lock:
             services = self._services(scope)
-            days = [day for (origin, day) in self._unidentified if origin.service in services]
-            days += [
-                entry.event.day
-                for record in self._records.values()
-                for entry in record.counted()
-                if entry.origin.service in services
-            ]
+            days = {day for (origin, day) in self._unidentified if origin.service in services}
+            days |= {entry.event.day for entry in self.entries() if entry.origin.service in services}
             return (min(days), max(days) + 1) if days else None
 
     def verify(self, since: int, until: int) -> list[Difference]:
@@ -252,11 +243,7 @@ class MemoryStorage(Storage):
                 for (namespace, key), record in self._records.items()
                 if namespace == page.namespace and record.entries
             ]
-        places = {key: place_of(key, knowledge, page.order_by, page.currency) for key, knowledge in everybody}
-        ordered = sorted(everybody, key=lambda one: _rank(places[one[0]]))
-        if page.after is not None:
-            ordered = [one for one in ordered if _rank(places[one[0]]) > _rank(page.after)]
-        return ordered[: page.limit]
+        return recount.page_of(everybody, page)
 
     def erase(self, namespace: str, key: str, time_us: int) -> dict[str, int]:
         """Forget everything of a visitor but the time of his erasure."""
@@ -342,7 +329,3 @@ def _copy_of_order(record: Record, entry: Entry) -> Purchase | None:
             ):
                 return kept.event
     return None
-
-
-def _rank(place: Place) -> tuple[int, str]:
-    return -place.value, place.key

@@ -6,10 +6,11 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from alias_middleware.events import Channel
-from alias_middleware.history import forms_visit, settled_orders
+from alias_middleware.history import Knowledge, forms_visit, settled_orders
 from alias_middleware.rollups.days import Order, Sighting, roll_up, sighting_of
 from alias_middleware.rollups.model import Rollup
-from alias_middleware.storage.base import Entry
+from alias_middleware.statistics.clients import Place, place_of
+from alias_middleware.storage.base import Clientele, Entry
 
 Stream = tuple[Channel, int]
 """A channel's local day."""
@@ -62,3 +63,14 @@ def _days_of_service(
             rolled.append((day, roll_up(sightings[name, day], orders[name, day], before[name], gap_us)))
         before[name].update({visitor: time_us for visitor, time_us, _, _ in sightings[name, day]})
     return rolled
+
+
+def page_of(everybody: Sequence[tuple[str, Knowledge]], page: Clientele) -> list[tuple[str, Knowledge]]:
+    """Give a page of visitors' keys with their knowledge, from everybody's."""
+    ranked = [(_rank(place_of(*one, page.order_by, page.currency)), one) for one in everybody]
+    ranked.sort(key=lambda placed: placed[0])
+    return [one for rank, one in ranked if page.after is None or rank > _rank(page.after)][: page.limit]
+
+
+def _rank(place: Place) -> tuple[int, str]:
+    return -place.value, place.key
