@@ -9,7 +9,7 @@ import re
 import secrets
 import sys
 from collections.abc import Callable, Mapping
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -32,16 +32,14 @@ from alias_middleware.cli.source import (
     with_options,
     zone_of,
 )
+from alias_middleware.cli.stats import interval, stats
 from alias_middleware.errors import AliasError, SettingsError, StorageError
 from alias_middleware.identity import WapNetworkInfo
-from alias_middleware.statistics import check_interval
 from alias_middleware.tracker import Tracker
 
 if TYPE_CHECKING:
     from alias_middleware.testing.gateway import Subscriber
 
-_DAYS = 30
-_MOST_DAYS = 36_600
 _DRAIN_PATIENCE = 2.0
 _ONCE_PATIENCE = 30.0
 _LONGEST_PAUSE = 5.0
@@ -82,28 +80,6 @@ class AliasGroup(click.Group):
 
 
 @click.command()
-@click.option("--since", type=click.DateTime(["%Y-%m-%d"]), help="First local day.")
-@click.option("--until", type=click.DateTime(["%Y-%m-%d"]), help="The local day after the last.")
-@click.option(
-    "--days", type=click.IntRange(1, _MOST_DAYS), help=f"Number of days, {_DAYS} up to today if nothing is said."
-)
-@json_option
-@click.pass_obj
-def stats(source: Source, since: datetime | None, until: datetime | None, days: int | None, as_json: bool) -> None:
-    """Show the figures of an interval, each with its definition."""
-    silence_log()
-    with source.opened() as tracker:
-        today = datetime.now(zone_of(tracker)).date()
-        bounds = interval(since and since.date(), until and until.date(), days, today)
-        require_data(tracker)
-        drained = tracker.flush(_DRAIN_PATIENCE)
-        summary = tracker.statistics.summary(*bounds)
-    if not drained:
-        click.echo("Note: some events still wait in the spool and are not in these figures.", err=True)
-    show(as_json, views.summary_document(summary), lambda: [views.summary_table(summary)])
-
-
-@click.command()
 @click.option("--since", type=click.DateTime(["%Y-%m-%d"]), help="First local day, the first of all by default.")
 @click.option("--until", type=click.DateTime(["%Y-%m-%d"]), help="The local day after the last.")
 @json_option
@@ -120,25 +96,6 @@ def verify(source: Source, since: datetime | None, until: datetime | None, as_js
     show(as_json, document, lambda: [views.differences_table(differences)])
     if differences:
         raise SystemExit(1)
-
-
-def interval(since: date | None, until: date | None, days: int | None, today: date) -> tuple[date, date]:
-    """Complete a half-open interval of local dates from what was said of it.
-
-    Raises:
-        click.UsageError: too much was said, or the interval ends before it begins.
-    """
-    if None not in (since, until, days):
-        raise click.UsageError("two of --since, --until and --days say it all")
-    try:
-        if since is None:
-            until = until or today + timedelta(days=1)
-            since = until - timedelta(days=days or _DAYS)
-        elif until is None:
-            until = since + timedelta(days=days) if days else max(since, today) + timedelta(days=1)
-        return check_interval(since, until or since)
-    except (ValueError, OverflowError) as error:
-        raise click.UsageError(f"no interval of local dates: {error}") from error
 
 
 @click.command()
@@ -257,7 +214,7 @@ def standalone() -> click.Group:
         "Keys come from the environment only: ALIAS_SECRET_KEYS and ALIAS_PSEUDONYM_KEYS, separated by commas.",
     )
     click.version_option(package_name="alias-middleware")(group)
-    group.add_command(with_options(stats, list(OPTIONS)))
+    group.add_command(with_app(stats))
     group.add_command(with_options(visitor, list(OPTIONS)))
     group.add_command(with_options(verify, list(OPTIONS)))
     group.add_command(with_options(drain, ["storage", "spool"]))

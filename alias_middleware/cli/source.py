@@ -78,7 +78,9 @@ def with_app(command: click.Command) -> click.Command:
     if isinstance(command, click.Group):
         group = copy(command)
         group.commands = {name: with_app(each) for name, each in command.commands.items()}
-        return group
+        if not group.invoke_without_command:
+            return group
+        command = group
     command = with_options(command, list(OPTIONS))
     command.params.append(app_option())
     return command

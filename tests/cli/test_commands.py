@@ -14,7 +14,8 @@ import click
 import pytest
 
 from alias_middleware import Tracker
-from alias_middleware.cli.commands import interval, subscriber_of
+from alias_middleware.cli.commands import subscriber_of
+from alias_middleware.cli.stats import interval
 from alias_middleware.statistics.definitions import SUMMARY
 from tests.cli.conftest import ALIAS, Run, another_writer, error_line, leave_in_spool
 
