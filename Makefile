@@ -10,7 +10,7 @@ MINUTES ?= 10
 BIN = $(VENV)/bin
 
 .DELETE_ON_ERROR:
-.PHONY: help venv test demo serve bench fuzz faults soak clean
+.PHONY: help venv test demo serve bench docs fuzz faults soak clean
 
 help:
 	@echo 'make demo    the example site behind a simulated gateway: traffic, then the statistics'
@@ -20,6 +20,7 @@ help:
 	@echo 'make faults  100 kills and long disasters of the files, under load (KILLS=, SEED=)'
 	@echo 'make soak    10 minutes of load with restarts on real servers, told in docs/soak.md (MINUTES=)'
 	@echo 'make bench   time added per request, as ratios against the peers'
+	@echo 'make docs    the documentation as a site, in build/docs'
 	@echo 'make venv    set up $(VENV) only'
 	@echo 'make clean   remove the environments and what the tools left behind'
 	@echo
@@ -47,6 +48,10 @@ serve: venv
 
 bench: venv
 	@$(BIN)/python -m benchmarks
+
+docs: venv
+	@$(BIN)/python -m properdocs build --strict --quiet
+	@echo 'Open build/docs/index.html'
 
 fuzz: venv
 	@$(BIN)/python -m tests.fuzz --requests $(REQUESTS) --seed $(SEED)

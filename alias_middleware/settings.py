@@ -27,7 +27,39 @@ _NAME_LENGTH = 64
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """The settings of one tracker. Sizes in bytes, times in seconds."""
+    """The settings of one tracker. Sizes in bytes, times in seconds.
+
+    Attributes:
+        service: The name of your Gallery service. Aliases, figures and purchases belong to it.
+        trusted_gateways: The peers whose header is believed: addresses, CIDR ranges, "unix" for a Unix socket.
+        storage: Where profiles and history live: an URL, or an instance.
+        gateway_secret: A header's (name, value) that a trusted gateway must also send.
+        reference: With identifiant commun, the service whose aliases this one shares; its name is the namespace.
+        source: What reads the alias out of the request's headers.
+        secret_keys: Keys for the continuity cookie and for the hashes of the erased, oldest first; the last signs.
+        pseudonym_keys: Keys under which aliases are stored as keyed pseudonyms, oldest first; none: as they are.
+        continuity: Whether an encrypted cookie stands in for a missing header, for 30 days after the last one.
+        zone: The time zone of local days.
+        visit_gap: The longest pause within one visit. A service's first event fixes it.
+        page_types: The media types that are pages.
+        excluded_paths: Patterns of paths that are no page views, such as "/health*".
+        spool: The folder of the spool; beside SQLite's database unless given. A server storage needs it.
+        spool_limit: The most that the spool may hold.
+        durability: What an event survives: the death of its process, or also the loss of power.
+        purchase_durability: The same for purchases and refunds.
+        writer: "thread": one elected thread drains the spool; "external": `alias-middleware drain` does.
+        writer_interval: The pause between two batches.
+        storage_timeout: How long a request waits for the storage.
+        raise_errors: Whether errors of this library reach the app instead of the log: for tests and debugging.
+        short_codes: What each short code stands for, by its number, or by (number, first keyword).
+        sms_commands: The first words of an SMS that are commands, and what each asks for.
+        policy: The hours in which marketing may arrive: a preset's name or a Policy.
+        territory: Where the service's public holidays and, unless given, its time zone come from.
+        light_gallery_days: The window of Light Gallery, for which the operator states none.
+        frequency_cap: The most marketing messages to one visitor in a period.
+        desalias_quota: The conversions to phone numbers a calendar month.
+        desalias_quota_scope: Whether the publisher's services share that quota, or each has its own.
+    """
 
     service: str
     trusted_gateways: Sequence[str]

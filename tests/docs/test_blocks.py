@@ -1,0 +1,111 @@
+"""Every block of code in the documentation and the README is run, or its commands are checked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+import pytest
+
+from tests.support.pages import blocks, commands, name_of, pages
+from tests.support.reader import Tutorial, run_python, surroundings
+
+TUTORIALS = [page for page in pages() if page.parent.name == "tutorials"]
+OTHERS = [page for page in pages() if page not in TUTORIALS and blocks(page)]
+WITH_PYTHON = [page for page in OTHERS if any(block.language == "python" for block in blocks(page))]
+COMMANDS = [
+    pytest.param(words, id=" ".join(words)[:70])
+    for page in pages()
+    for block in blocks(page)
+    if block.language == "sh"
+    for words in commands(block)
+    if words[0] == "alias-middleware"
+]
+SERVERS = [
+    pytest.param(words, id=" ".join(words)[:70])
+    for page in pages()
+    for block in blocks(page)
+    if block.language == "sh"
+    for words in commands(block)
+    if words[0] in {"gunicorn", "uvicorn"}
+]
+FOREIGN = {"conf", "console", "ini", "json", "nginx", "sql", "text"}
+"""Languages of blocks that show something instead of telling the reader to type it."""
+
+
+@pytest.mark.parametrize("page", WITH_PYTHON, ids=name_of)
+def test_python_runs_as_it_stands(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page's Python blocks run from the top, each with what those before it made."""
+    pytest.importorskip("fastapi")
+    pytest.importorskip("flask_login")
+    monkeypatch.chdir(tmp_path)
+    with surroundings(tmp_path) as names:
+        for block in blocks(page):
+            if block.kind == "file":
+                Path(block.about).write_text(block.text, encoding="utf-8")
+            elif block.language == "python":
+                run_python(block, names)
+
+
+@pytest.mark.parametrize("page", TUTORIALS, ids=name_of)
+def test_tutorial_works_as_written(page: Path, tmp_path: Path) -> None:
+    """Who types a tutorial's files and commands gets the answers it shows."""
+    pytest.importorskip("fastapi")
+    with Tutorial(tmp_path) as tutorial:
+        for block in blocks(page):
+            tutorial.follow(block)
+
+
+@pytest.mark.parametrize("words", COMMANDS)
+def test_commands_are_understood(words: list[str]) -> None:
+    """Every command of ours that a page names exists, with its options."""
+    pytest.importorskip("click")
+    from alias_middleware.cli.commands import standalone
+
+    group: click.Command = standalone()
+    arguments = words[1:]
+    context = click.Context(group)
+    while isinstance(group, click.Group):
+        name, found, arguments = group.resolve_command(context, arguments)
+        assert name is not None
+        assert found is not None
+        group = found
+    try:
+        group.make_context(words[0], arguments)
+    except click.BadParameter as error:
+        assert "does not exist" in error.message  # a file of the reader's own
+    except click.exceptions.Exit as end:
+        assert end.exit_code == 0  # --help
+
+
+@pytest.mark.parametrize("words", SERVERS)
+def test_options_of_servers_exist(words: list[str]) -> None:
+    """Every option of gunicorn and uvicorn that a page names is one of theirs."""
+    known = _options_of(words[0])
+    assert [word for word in words if word.startswith("--") and word.partition("=")[0] not in known] == []
+
+
+def _options_of(server: str) -> set[str]:
+    if server == "uvicorn":
+        from uvicorn.main import main
+
+        return {option for each in main.params for option in (*each.opts, *each.secondary_opts)}
+    from gunicorn.config import Config
+
+    return {option for action in Config().parser()._actions for option in action.option_strings}
+
+
+@pytest.mark.parametrize("page", pages(), ids=name_of)
+def test_every_block_says_what_it_is(page: Path) -> None:
+    """A block is run, checked or shown; none is in a language that nobody looks at."""
+    known = {"python", "sh", *FOREIGN}
+    assert [block.place for block in blocks(page) if block.language not in known] == []
+
+
+def test_a_block_carries_its_mark(tmp_path: Path) -> None:
+    """The comment before a block is its mark, with or without an empty line between."""
+    page = tmp_path / "page.md"
+    page.write_text("a\n\n<!-- file: shop.py -->\n\n```python\nx = 1\n```\n\n```sh\nls  # all\n```\n")
+    first, second = blocks(page)
+    assert (first.kind, first.about, first.text, first.line) == ("file", "shop.py", "x = 1\n", 6)
+    assert (second.kind, commands(second)) == ("", [["ls"]])
