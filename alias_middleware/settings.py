@@ -43,6 +43,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         visit_gap: The longest pause within one visit. A service's first event fixes it.
         page_types: The media types that are pages.
         excluded_paths: Patterns of paths that are no page views, such as "/health*".
+        categories: The category of pages by the pattern of their path, such as {"/sport/*": "sport"}.
         spool: The folder of the spool; beside SQLite's database unless given. A server storage needs it.
         spool_limit: The most that the spool may hold.
         durability: What an event survives: the death of its process, or also the loss of power.

@@ -68,7 +68,8 @@ def signature(thing: Any) -> str:
 
 
 def _parameter(parameter: inspect.Parameter) -> str:
-    stars = {parameter.VAR_POSITIONAL: "*", parameter.VAR_KEYWORD: "**"}.get(parameter.kind, "")
+    stars = "*" if parameter.kind is parameter.VAR_POSITIONAL else ""
+    stars = "**" if parameter.kind is parameter.VAR_KEYWORD else stars
     default = "" if parameter.default is parameter.empty else f"={_default(parameter.default)}"
     return f"{stars}{parameter.name}{default}"
 

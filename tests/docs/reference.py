@@ -16,6 +16,7 @@ from alias_middleware.contact import OFFERS, RULES, TERRITORIES
 from alias_middleware.errors import AliasError
 from alias_middleware.settings import Settings
 from alias_middleware.statistics.definitions import DEFINITIONS, SUMMARY
+from tests.docs import openings
 from tests.docs.prose import attributes, docstring, signature, table
 from tests.support.public import PUBLIC, REACHED
 
@@ -32,13 +33,7 @@ def settings() -> str:
     missing = [name for name, _, meaning in rows if not meaning]
     if missing or said:
         raise ValueError(f"settings without a word, or words without a setting: {missing or list(said)}")
-    return (
-        "# Settings\n\n"
-        "Keyword arguments of `Tracker`, of both `AliasMiddleware`s and of Flask's `Alias`. In Flask they may stand\n"
-        "in `app.config` as `ALIAS_SERVICE` or in the environment as `FLASK_ALIAS_SERVICE`. Sizes are in bytes,\n"
-        "times in seconds. An unknown or unusable setting is refused when the app starts.\n\n"
-        + table(("setting", "default", "meaning"), rows)
-    )
+    return openings.SETTINGS + table(("setting", "default", "meaning"), rows)
 
 
 def _default_of(field: Any) -> str:
@@ -65,8 +60,7 @@ def commands() -> str:
     group = standalone()
     shared = {each.opts[0]: each for each in group.commands["campaign"].commands["preview"].params}  # type: ignore[attr-defined]
     said = [
-        "# Commands\n\nThe command line comes with the extra `cli`. `flask alias` has the same commands, whose\n"
-        "settings are the app's. `--help` after any of them says what stands here.\n",
+        openings.COMMANDS,
         "## Options of many commands\n",
         table(_HEADINGS, [_option(shared[name]) for name in _SHARED]),
     ]
@@ -106,7 +100,7 @@ def _option(option: click.Option) -> tuple[str, str, str]:
 
 
 def _with_stop(text: str | None) -> str:
-    return text if not text or text.endswith((".", "/", "]")) else f"{text}."
+    return text or "" if not text or text.endswith((".", "/", "]")) else f"{text}."
 
 
 def _metavar(option: click.Option) -> str:
@@ -119,7 +113,7 @@ def _metavar(option: click.Option) -> str:
 
 def names() -> str:
     """Every public name, with the methods of classes."""
-    said = ["# Public names\n\nNames that you import, and after them the classes that those give you.\n"]
+    said = [openings.NAMES]
     for module, listed in [*PUBLIC.items(), *REACHED.items()]:
         said.append(f"## `{module}`\n")
         said += [_name(f"{module}.{name}", getattr(import_module(module), name), name) for name in listed]
@@ -140,10 +134,9 @@ def _name(path: str, thing: Any, name: str) -> str:
 
 
 _VALUES = {
-    "alias_middleware.current_visitor": "A context variable: `current_visitor.get()` is the visitor of the request "
-    "that the current context serves.",
-    "alias_middleware.flask.current_visitor": "The visitor of the request being served, as `flask.request` is the "
-    "request.",
+    "alias_middleware.current_visitor": "A context variable: `current_visitor.get()` is the visitor of "
+    "the request that the current context serves.",
+    "alias_middleware.flask.current_visitor": "The visitor of the request being served.",
     "alias_middleware.wsgi.ENVIRON_KEY": 'Where the app finds its visitor: `environ["alias_middleware.visitor"]`.',
     "alias_middleware.asgi.SCOPE_KEY": 'Where the app finds its visitor: `scope["alias_middleware.visitor"]`.',
 }
@@ -179,10 +172,7 @@ def figures() -> str:
             group, _, column = name.rpartition(".")
             tables.setdefault(group or "every answer", []).append((f"`{column}`", definition))
     said = [
-        "# Figures\n\nThe one definition of each, as it is printed beside the value. The interval is half-open: local\n"
-        "days of the service's zone, from `since` to the one before `until`. Money is exact, per currency; averages\n"
-        "are rounded half-even to four places. [How they are made](../explanation/figures.md) and\n"
-        "[a worked example](../explanation/worked-example.md) explain them.\n\n## summary and series\n",
+        openings.FIGURES,
         table(("figure", "definition"), [(f"`{name}`", SUMMARY[name]) for name in SUMMARY]),
     ]
     said += [f"## {group}\n\n{table(('column', 'definition'), rows)}" for group, rows in tables.items()]
@@ -198,11 +188,7 @@ def contact() -> str:
     rules = [(f"`{name}`", rule.decision, rule.meaning, rule.source) for name, rule in RULES.items()]
     territories = [(f"`{name}`", each.zone) for name, each in TERRITORIES.items()]
     return (
-        "# Rules of contact\n\n"
-        "A verdict is `send`, `hold` until a moment, or `refuse`, with what every rule said. One refusal refuses;\n"
-        "else one hold holds; what is unknown refuses. S1 and S2 are the operator's two documents: on the client\n"
-        "identifier, and on marketing messages. A meaning that ends in a word like “on” or “until” goes on with\n"
-        "the value.\n\n## Rules\n\n"
+        openings.CONTACT
         + table(("rule", "says", "meaning", "source"), rules)
         + "\n## Offers and their windows\n\n"
         + table(("offer", "days", "opened by", "identifiant commun"), offers)
@@ -220,12 +206,7 @@ def error_page() -> str:
         if each is not AliasError
     ]
     cells = [(name, parents, " ".join(said.split())) for name, parents, said in rows]
-    return (
-        "# Errors\n\nAll are in `alias_middleware.errors` and descend from `AliasError`, which catches whatever this\n"
-        "library raises on purpose. No message holds an alias or a phone number. While a request is served an\n"
-        "error of ours is logged and counted instead, unless `raise_errors` is on; wrong arguments of your own code\n"
-        "raise always.\n\n" + table(("error", "is also", "meaning"), cells)
-    )
+    return openings.ERRORS + table(("error", "is also", "meaning"), cells)
 
 
 PAGES: dict[str, Callable[[], str]] = {
