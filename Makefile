@@ -1,4 +1,4 @@
-# Every target sets up what it needs. PYTHON=/path/to/python3.12 chooses the interpreter, ARGS="-k spool" narrows pytest.
+# Every target sets up what it needs. PYTHON=/path/to/python3.12 chooses the interpreter, ARGS="-k spool" narrows pytest, and says more to `bench`.
 
 VENV ?= .venv
 PYTHON ?=
@@ -11,6 +11,7 @@ BIN = $(VENV)/bin
 
 .DELETE_ON_ERROR:
 .PHONY: help venv test demo serve bench docs fuzz faults soak clean
+.PHONY: help venv test demo serve bench bench-base fuzz faults soak clean
 
 help:
 	@echo 'make demo    the example site behind a simulated gateway: traffic, then the statistics'
@@ -21,6 +22,8 @@ help:
 	@echo 'make soak    10 minutes of load with restarts on real servers, told in docs/soak.md (MINUTES=)'
 	@echo 'make bench   time added per request, as ratios against the peers'
 	@echo 'make docs    the documentation as a site, in build/docs'
+	@echo 'make bench   what things cost, as ratios against the peers (ARGS="--parts codec", ARGS=--write)'
+	@echo 'make bench-base  the same on ten million page views, made once and kept in build/bench-base'
 	@echo 'make venv    set up $(VENV) only'
 	@echo 'make clean   remove the environments and what the tools left behind'
 	@echo
@@ -47,7 +50,10 @@ serve: venv
 	@$(BIN)/python -m examples.demo --serve
 
 bench: venv
-	@$(BIN)/python -m benchmarks
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+bench-base: venv
+	@$(BIN)/python -m benchmarks --large $(ARGS)
 
 docs: venv
 	@$(BIN)/python -m properdocs build --strict --quiet

@@ -20,6 +20,7 @@ from alias_middleware.contact import (
     verdict,
 )
 from alias_middleware.errors import ContactError, NotAccepted, SendingUncertain
+from alias_middleware.history import Knowledge
 from alias_middleware.local_time import from_micros, to_micros
 from alias_middleware.plans import Judgement, Plan, Preview, Progress
 from alias_middleware.profile import decode_knowledge
@@ -46,14 +47,14 @@ _RUNNABLE: tuple[Standing, ...] = ("draft", "scheduled", "paused", "running")
 class Desk(NamedTuple):
     """What campaigns of one service need from the house.
 
-    `facts` makes facts of evidence under a plan, `policy` is whose hours hold, `favours` tells interests,
-    `alias_of` gives the alias of a visitor key, `now` microseconds since the epoch, `entropy(n)` random bytes;
-    `pause(seconds)` lets time pass.
+    `facts(plan)` gives what makes facts of evidence and knowledge, `policy` is whose hours hold, `favours` tells
+    interests, `alias_of` gives the alias of a visitor key, `now` microseconds since the epoch, `entropy(n)` random
+    bytes; `pause(seconds)` lets time pass.
     """
 
     outbox: Outbox
     policy: Policy
-    facts: Callable[[Evidence, Plan], Facts]
+    facts: Callable[[Plan], Callable[[Evidence, Knowledge], Facts]]
     favours: Callable[[Evidence, str], bool]
     alias_of: Callable[[str], str]
     now: Callable[[], int]
@@ -69,6 +70,7 @@ class Campaign:
         self._id = campaign
         self.plan = plan
         self._desk = desk
+        self._facts = desk.facts(plan)
 
     @property
     def name(self) -> str:
@@ -82,8 +84,8 @@ class Campaign:
             ContactError: a moment without a zone.
             StorageError: the storage does not answer.
         """
-        for evidence in self._selected(to_micros(at)):
-            yield Judgement(evidence.key, self._judged(evidence, at))
+        for evidence, knowledge in self._selected(to_micros(at)):
+            yield Judgement(evidence.key, self._judged(evidence, knowledge, at))
 
     def preview(self, at: datetime | None = None) -> Preview:
         """Tell who would get the message at a moment, now by default, who later, who not and why.
@@ -167,17 +169,17 @@ class Campaign:
         """Give a page of the messages of which nobody knows whether the gateway took them, by visitor key."""
         return self._desk.outbox.dispatches(self._id, "uncertain", after, limit)
 
-    def _selected(self, now_us: int) -> Iterator[Evidence]:
+    def _selected(self, now_us: int) -> Iterator[tuple[Evidence, Knowledge]]:
         desk, after = self._desk, ""
         while page := desk.outbox.evidence(self._id.namespace, after, _PAGE):
             after = page[-1].key
             for evidence in page:
                 knowledge = decode_knowledge(evidence.knowledge)
                 if self.plan.audience.includes(knowledge, now_us, partial(desk.favours, evidence)):
-                    yield evidence
+                    yield evidence, knowledge
 
-    def _judged(self, evidence: Evidence, at: datetime) -> Verdict:
-        return verdict(self._desk.facts(evidence, self.plan), self._desk.policy, at)
+    def _judged(self, evidence: Evidence, knowledge: Knowledge, at: datetime) -> Verdict:
+        return verdict(self._facts(evidence, knowledge), self._desk.policy, at)
 
     def _queue(self) -> None:
         """Queue a message to everybody selected, once in the campaign's life."""
@@ -185,7 +187,7 @@ class Campaign:
         if outbox.is_selected(self._id):
             return
         keys: list[str] = []
-        for evidence in self._selected(now):
+        for evidence, _ in self._selected(now):
             keys.append(evidence.key)
             if len(keys) == _PAGE:
                 outbox.enqueue(self._id, keys, now)
@@ -237,7 +239,7 @@ class Campaign:
         expires = self.plan.expires_us
         if expires is not None and now >= expires:
             return Ruling("expired", "expired")
-        judged = self._judged(evidence, from_micros(now))
+        judged = self._judged(evidence, decode_knowledge(evidence.knowledge), from_micros(now))
         objection = judged.objections[0].name if judged.objections else ""
         if judged.decision == "refuse":
             return Ruling("refused", next(each.name for each in judged.objections if each.decision == "refuse"))

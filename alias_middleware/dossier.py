@@ -18,12 +18,11 @@ from alias_middleware.contact import (
     Kind,
     Mo,
     Received,
-    ShortCodes,
 )
 from alias_middleware.contact import Suppression as Forbidden
 from alias_middleware.contact.facts import SuppressionReason
 from alias_middleware.history import ContactNote, Knowledge
-from alias_middleware.profile import Consent, decode_consents, decode_knowledge, latest_consents
+from alias_middleware.profile import Consent, decode_consents, latest_consents
 from alias_middleware.storage.outbox import Evidence, Suppression
 
 _MARKETING: Final = "marketing"
@@ -45,33 +44,35 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     kind: Kind
     sender: str
     zone: str
-    short_codes: ShortCodes
+    sender_kinds: frozenset[Kind]
     common_id: bool = False
     light_gallery_days: int | None = None
     cap: FrequencyCap | None = None
 
 
-def facts_of(evidence: Evidence, question: Question) -> Facts:
-    """Give the facts of one message to one visitor."""
-    knowledge = decode_knowledge(evidence.knowledge)
+def facts_of(evidence: Evidence, knowledge: Knowledge, question: Question) -> Facts:
+    """Give the facts of one message to one visitor; `knowledge` is his, decoded."""
     mine = [note for note in knowledge.contacts if note.service == question.service]
-    under_offer = [note for note in mine if note.offer == question.offer]
     messages = [note for note in mine if note.said in _MO]
+    offer = OFFERS.get(question.offer or "")
+    by_subscription = offer is not None and offer.opened_by == "unsubscription"
     return Facts(
         service=question.service,
         offer=question.offer,
         kind=question.kind,
         sender=question.sender,
         zone=question.zone,
-        sender_kinds=question.short_codes.kinds(question.sender),
+        sender_kinds=question.sender_kinds,
         reply_to=_answered(mine, question) if question.kind == "reply" else None,
         common_id=question.common_id,
         light_gallery_days=question.light_gallery_days,
         cap=question.cap,
-        messages=tuple(Mo(note.time_us, note.said == "paid_mo") for note in under_offer if note.said in _MO),
+        messages=tuple(
+            [Mo(each.time_us, each.said == "paid_mo") for each in messages if each.offer == question.offer]
+        ),
         last_message_us=messages[-1].time_us if messages else None,
-        unsubscribed_us=tuple(_endings(mine, question.offer)),
-        subscribed=is_subscribed(mine, question.offer),
+        unsubscribed_us=tuple(_endings(mine, question.offer)) if by_subscription else (),
+        subscribed=by_subscription and is_subscribed(mine, question.offer),
         gallery_seen_us=knowledge.last_page,
         consent=consent_to("contact", evidence),
         client=knowledge.orders > 0,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from datetime import datetime
+from functools import partial
 from typing import Literal
 
 from alias_middleware.audience import Audience
@@ -14,9 +15,11 @@ from alias_middleware.dossier import Question, consent_to, facts_of, suppression
 from alias_middleware.errors import ContactError, SettingsError
 from alias_middleware.events import event_time
 from alias_middleware.habits import decode_habits
+from alias_middleware.history import Knowledge
 from alias_middleware.interests import Population, Taste
 from alias_middleware.local_time import from_micros
 from alias_middleware.plans import Plan, Progress, decode_plan, encode_plan
+from alias_middleware.profile import decode_knowledge
 from alias_middleware.settings import Settings
 from alias_middleware.storage.base import Storage
 from alias_middleware.storage.outbox import CampaignId, Evidence, StoredCampaign
@@ -65,7 +68,8 @@ class Contact:
         """
         evidence = self._storage.outbox().evidence_of(self._settings.namespace, self._key_of(alias))
         question = self._question(offer, kind, sender, self._settings.frequency_cap)
-        return verdict(facts_of(evidence, question), self._policy, at or from_micros(self._now()))
+        facts = facts_of(evidence, decode_knowledge(evidence.knowledge), question)
+        return verdict(facts, self._policy, at or from_micros(self._now()))
 
     def campaign(
         self,
@@ -178,8 +182,9 @@ class Contact:
             pause=self._pause,
         )
 
-    def _facts(self, evidence: Evidence, plan: Plan) -> Facts:
-        return facts_of(evidence, self._question(plan.offer, plan.kind, plan.sender, plan.cap))
+    def _facts(self, plan: Plan) -> Callable[[Evidence, Knowledge], Facts]:
+        question = self._question(plan.offer, plan.kind, plan.sender, plan.cap)
+        return partial(facts_of, question=question)
 
     def _question(self, offer: str | None, kind: Kind, sender: str, cap: FrequencyCap | None) -> Question:
         settings = self._settings
@@ -189,7 +194,7 @@ class Contact:
             kind=kind,
             sender=sender,
             zone=settings.zone,
-            short_codes=settings.short_codes,
+            sender_kinds=settings.short_codes.kinds(sender),
             common_id=settings.reference is not None,
             light_gallery_days=settings.light_gallery_days,
             cap=cap,

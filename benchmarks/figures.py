@@ -34,16 +34,28 @@ class Scale(NamedTuple):
 
 
 class Figure(NamedTuple):
-    """One line of the table; without a target it is for information."""
+    """One line of the table; without a target it is for information. A target is the most unless `at_least`."""
 
     name: str
     unit: str
     measured: Spread
     target: float | None = None
+    at_least: bool = False
 
     @property
     def met(self) -> bool:
-        return self.target is None or self.measured.median <= self.target
+        if self.target is None:
+            return True
+        return self.measured.median >= self.target if self.at_least else self.measured.median <= self.target
+
+    @property
+    def aim(self) -> str:
+        """The target in words of a table."""
+        return "" if self.target is None else f"{'>=' if self.at_least else '<='} {self.target:.2f}"
+
+    @property
+    def verdict(self) -> str:
+        return "" if self.target is None else "ok" if self.met else "missed"
 
 
 class Bench:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from alias_middleware.contact import policy, verdict
 from benchmarks import __main__ as command
-from benchmarks import contact
+from benchmarks import contact, page
 from benchmarks.codec import codec_figures
 from benchmarks.figures import Bench, Figure, Scale
+from benchmarks.parts import Part
+from benchmarks.planning import open_tracker, planning_figures
 from benchmarks.rounds import Contender, Spread, added, measure, ratio, spread
 
 _TINY = Scale(visitors=20, rounds=2, requests=10, drained_rounds=1, drained_requests=30)
@@ -115,18 +119,41 @@ def test_the_command_prints_a_table(
         Figure("added", "", Spread(median, 0.05, 0.9), 0.35),
         Figure("for information", "us", Spread(9, 8, 10)),
     ]
-    monkeypatch.setattr(Bench, "build", lambda bench: None)
-    monkeypatch.setattr(Bench, "figures", lambda bench: iter(figures))
+    monkeypatch.setattr(command, "PARTS", {"only": Part("The part", lambda folder, scale: iter(figures))})
     assert command.main(arguments) == code
-    head, first, second = capsys.readouterr().out.splitlines()
-    assert "median" in head
-    assert first.split() == [
-        "added",
-        f"{median:.2f}",
-        "0.05",
-        "-",
-        "0.90",
-        "0.35",
-        "ok" if median < 0.35 else "missed",
-    ]
+    head, first, second, _ = capsys.readouterr().out.splitlines()
+    assert head.split()[:3] == ["The", "part", "median"]
+    verdict_ = "ok" if median < 0.35 else "missed"
+    assert first.split() == ["added", f"{median:.2f}", "0.05", "-", "0.90", "<=", "0.35", verdict_]
     assert second.split()[-5:] == ["9.00", "us", "8.00", "-", "10.00"]
+
+
+def test_a_target_may_be_the_least() -> None:
+    """Requests a second are the more the better."""
+    figure = Figure("of the bare server's", "", Spread(0.7, 0.6, 0.8), 0.6, at_least=True)
+    assert (figure.met, figure.aim) == (True, ">= 0.60")
+    assert not figure._replace(target=0.75).met
+
+
+def test_the_page_keeps_what_was_not_measured_again(tmp_path: Path) -> None:
+    """Each part has its own heading and versions; measuring one leaves the others' results."""
+    path = tmp_path / "benchmarks.md"
+    page.write(path, {"One": [Figure("a", "us", Spread(1, 1, 2), 5)], "Other": [Figure("b", "", Spread(3, 3, 3))]})
+    page.write(path, {"One": [Figure("a", "us", Spread(9, 9, 9), 5)]})
+    text = path.read_text()
+    assert text.count("# Benchmarks") == 1
+    assert "| a | 9.00 us | 9.00 - 9.00 | <= 5.00 | missed |" in text
+    assert "| _b_ | 3.00 | 3.00 - 3.00 |  |  |" in text
+    assert text.index("## One") < text.index("## Other")
+    assert str(Path.home()) not in text
+
+
+def test_planning_judges_everybody(tmp_path: Path) -> None:
+    """Opt-outs, consents and earlier messages all speak in the audience that is planned for."""
+    figures = list(planning_figures(tmp_path, visitors=200, rounds=1))
+    assert figures[0].target == 50
+    with closing(open_tracker(tmp_path)) as tracker:
+        preview = tracker.contact.find("noel").preview(at=datetime(2026, 3, 3, 11, tzinfo=UTC))
+    assert preview.selected == 200
+    assert preview.send > 20
+    assert {"window_closed", "no_consent", "service_stopped", "opted_out"} <= preview.reasons.keys()

@@ -296,8 +296,10 @@ class SQLiteStorage(Storage):
         self._applying = threading.Lock()
 
 
-def _suppressions_of(keyring: Keyring, sql: sqlite3.Connection, namespace: str, key: str) -> list[Suppression]:
-    return suppressions.held(sql, keyring, namespace, key)
+def _suppressions_of(
+    keyring: Keyring, sql: sqlite3.Connection, namespace: str, keys: Iterable[str]
+) -> Mapping[str, Sequence[Suppression]]:
+    return suppressions.held_by(sql, keyring, namespace, keys)
 
 
 def _unlock(storage: weakref.ref[SQLiteStorage]) -> None:

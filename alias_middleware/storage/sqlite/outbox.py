@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from alias_middleware.profile import StoredProfile
@@ -31,25 +31,27 @@ from alias_middleware.storage.sqlite.files import Files
 from alias_middleware.storage.sqlite.transactions import locked, reading, writing
 
 _MOST_CONTACTS = 100
+_STRANGER = StoredProfile()
 
 _EVIDENCE = """
     SELECT v.key, CAST(v.knowledge || char(10) || v.habits AS BLOB), p.preferences, p.personal, p.consents
     FROM visitors v LEFT JOIN preferences.profiles p ON p.namespace = v.namespace AND p.key = v.key
 """
 _CONTACTS = f"""
-    SELECT claimed_us FROM dispatches
-    WHERE namespace = ? AND key = ? AND claimed_us IS NOT NULL AND state IN {REACHED}
-    ORDER BY claimed_us DESC LIMIT {_MOST_CONTACTS}
+    SELECT key, claimed_us FROM dispatches
+    WHERE namespace = ? AND key BETWEEN ? AND ? AND claimed_us IS NOT NULL AND state IN {REACHED}
+    ORDER BY key, claimed_us DESC
 """
 
-SuppressionsOf = Callable[[sqlite3.Connection, str, str], list[Suppression]]
+EvidenceRow = tuple[str, bytes, bytes | None, bytes | None, bytes | None]
+SuppressionsOf = Callable[[sqlite3.Connection, str, Iterable[str]], Mapping[str, Sequence[Suppression]]]
 
 
 class SQLiteOutbox(Outbox):
     """Campaigns and their messages beside the history they are judged on."""
 
     def __init__(self, files: Files, suppressions_of: SuppressionsOf) -> None:
-        """Use the storage's files; `suppressions_of(sql, namespace, key)` reads a visitor's suppressions."""
+        """Use the storage's files; `suppressions_of(sql, namespace, keys)` reads visitors' suppressions."""
         self._files = files
         self._suppressions_of = suppressions_of
 
@@ -143,7 +145,7 @@ class SQLiteOutbox(Outbox):
                 f"{_EVIDENCE} WHERE v.namespace = ? AND v.key > ? ORDER BY v.key LIMIT ?",
                 (namespace, after, limit),
             ).fetchall()
-            return [self._evidence(sql, namespace, *row) for row in rows]
+            return self._evidence(sql, namespace, rows)
 
     def evidence_of(self, namespace: str, key: str) -> Evidence:
         """Give what is known of one visitor."""
@@ -152,22 +154,24 @@ class SQLiteOutbox(Outbox):
 
     def _evidence_of(self, sql: sqlite3.Connection, namespace: str, key: str) -> Evidence:
         row = sql.execute(f"{_EVIDENCE} WHERE v.namespace = ? AND v.key = ?", (namespace, key)).fetchone()
-        return self._evidence(sql, namespace, *(row or (key, b"[]", None, None, None)))
+        return self._evidence(sql, namespace, [row or (key, b"[]", None, None, None)])[0]
 
-    def _evidence(
-        self,
-        sql: sqlite3.Connection,
-        namespace: str,
-        key: str,
-        knowledge: bytes,
-        *documents: bytes | None,
-    ) -> Evidence:
-        preferences, personal, consents = documents
-        profile = StoredProfile()
-        if preferences is not None and personal is not None and consents is not None:
-            profile = StoredProfile(preferences, personal, consents)
-        contacts = tuple(row[0] for row in sql.execute(_CONTACTS, (namespace, key)))
-        return Evidence(key, knowledge, profile, tuple(self._suppressions_of(sql, namespace, key)), contacts)
+    def _evidence(self, sql: sqlite3.Connection, namespace: str, rows: Sequence[EvidenceRow]) -> list[Evidence]:
+        """Add to rows of visitors, in the order of their keys, what forbids contacts and what went to them."""
+        if not rows:
+            return []
+        contacts: dict[str, list[int]] = {}
+        for key, claimed_us in sql.execute(_CONTACTS, (namespace, rows[0][0], rows[-1][0])):
+            theirs = contacts.setdefault(key, [])
+            if len(theirs) < _MOST_CONTACTS:
+                theirs.append(claimed_us)
+        forbidden = self._suppressions_of(sql, namespace, [row[0] for row in rows])
+        return [
+            Evidence(
+                key, knowledge, _profile(*documents), tuple(forbidden.get(key, ())), tuple(contacts.get(key, ()))
+            )
+            for key, knowledge, *documents in rows
+        ]
 
     def enqueue(self, campaign: CampaignId, keys: Sequence[str], time_us: int) -> int:
         """Queue messages, in one transaction."""
@@ -285,6 +289,13 @@ class SQLiteOutbox(Outbox):
                 (campaign.service, campaign.name, state, after, limit),
             ).fetchall()
         return [Dispatch(*row) for row in rows]
+
+
+def _profile(preferences: bytes | None, personal: bytes | None, consents: bytes | None) -> StoredProfile:
+    """The documents of a visitor, who may have none."""
+    if preferences is None or personal is None or consents is None:
+        return _STRANGER
+    return StoredProfile(preferences, personal, consents)
 
 
 def erase_dispatches(sql: sqlite3.Connection, namespace: str, key: str) -> int:

@@ -32,9 +32,11 @@ def update_rows(sql: sqlite3.Connection, query: str, rows: Sequence[Row]) -> Non
         sql.execute(query.format(rows=",".join([marks] * len(part))), list(chain.from_iterable(part)))
 
 
-def select_by_keys(sql: sqlite3.Connection, query: str, first: Row, keys: Sequence[str]) -> Iterator[Any]:
+def select_by_keys(
+    sql: sqlite3.Connection, query: str, first: Row, keys: Sequence[str] | Sequence[bytes]
+) -> Iterator[Any]:
     """Run a query that ends in `IN` for many keys, many at a time."""
-    for part in _parts(keys):
+    for part in _parts(list[object](keys)):
         marks = ",".join("?" * len(part))
         yield from sql.execute(f"{query} ({marks})", (*first, *part)).fetchall()
 

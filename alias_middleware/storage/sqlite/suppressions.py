@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from alias_middleware.storage.outbox import Suppression
 from alias_middleware.storage.sqlite.keyring import Keyring
+from alias_middleware.storage.sqlite.rows import select_by_keys
 
 _PURPOSE = "suppression"
+_HELD = "SELECT hash, scope, reason, channel, time_us FROM suppressions WHERE namespace = ? AND hash IN"
 
 
 def keep(sql: sqlite3.Connection, keyring: Keyring, namespace: str, key: str, said: Suppression) -> None:
     """Keep what was said in a scope, unless something newer was."""
     hashes = keyring.every(_PURPOSE, namespace, key)
-    if any(held.time_us > said.time_us for held in _held(sql, namespace, hashes) if held.scope == said.scope):
+    if any(held.time_us > said.time_us for _, held in _rows(sql, namespace, hashes) if held.scope == said.scope):
         return
     sql.execute(
         "INSERT OR REPLACE INTO suppressions VALUES (?, ?, ?, ?, ?, ?)",
@@ -24,20 +26,27 @@ def keep(sql: sqlite3.Connection, keyring: Keyring, namespace: str, key: str, sa
 
 def held(sql: sqlite3.Connection, keyring: Keyring, namespace: str, key: str) -> list[Suppression]:
     """Give a visitor's suppressions by scope, the latest of each, under whichever key it was written."""
+    return held_by(sql, keyring, namespace, [key]).get(key, [])
+
+
+def held_by(
+    sql: sqlite3.Connection, keyring: Keyring, namespace: str, keys: Iterable[str]
+) -> dict[str, list[Suppression]]:
+    """Give the suppressions of those visitors who have any, each by scope, the latest of a scope.
+
+    One set-based read: a query for each visitor of an audience takes as long as all the rest of judging him.
+    """
     if sql.execute("SELECT 1 FROM suppressions LIMIT 1").fetchone() is None:
-        return []  # a mere question makes no key file
-    latest: dict[str, Suppression] = {}
-    for said in _held(sql, namespace, keyring.every(_PURPOSE, namespace, key)):
-        if said.scope not in latest or latest[said.scope].time_us < said.time_us:
-            latest[said.scope] = said
-    return [latest[scope] for scope in sorted(latest)]
+        return {}  # a mere question makes no key file
+    owners = {hash_: key for key in keys for hash_ in keyring.every(_PURPOSE, namespace, key)}
+    latest: dict[str, dict[str, Suppression]] = {}
+    for hash_, said in _rows(sql, namespace, list(owners)):
+        scopes = latest.setdefault(owners[hash_], {})
+        if said.scope not in scopes or scopes[said.scope].time_us < said.time_us:
+            scopes[said.scope] = said
+    return {key: [scopes[scope] for scope in sorted(scopes)] for key, scopes in latest.items()}
 
 
-def _held(sql: sqlite3.Connection, namespace: str, hashes: Sequence[bytes]) -> Iterator[Suppression]:
-    """Every row of a visitor; `hashes`: newest first."""
-    for hash_ in hashes:
-        rows = sql.execute(
-            "SELECT scope, reason, channel, time_us FROM suppressions WHERE namespace = ? AND hash = ?",
-            (namespace, hash_),
-        )
-        yield from (Suppression(*row) for row in rows.fetchall())
+def _rows(sql: sqlite3.Connection, namespace: str, hashes: Sequence[bytes]) -> Iterator[tuple[bytes, Suppression]]:
+    for hash_, *said in select_by_keys(sql, _HELD, (namespace,), hashes):
+        yield hash_, Suppression(*said)

@@ -1,0 +1,47 @@
+"""The parts of the benchmark, by the name that `--parts` calls them: what each measures and in which folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from benchmarks.codec import codec_figures
+from benchmarks.contact import contact_figures
+from benchmarks.figures import Bench, Figure, Scale
+from benchmarks.planning import planning_figures
+
+
+class Part(NamedTuple):
+    """What stands under one heading. `measure(folder, scale)` may leave in the folder what it likes."""
+
+    title: str
+    measure: Callable[[Path, Scale], Iterator[Figure]]
+    quick: bool = True
+
+
+def _requests(folder: Path, scale: Scale) -> Iterator[Figure]:
+    bench = Bench(folder, scale)
+    bench.build()
+    yield from bench.figures()
+
+
+def _rules(folder: Path, scale: Scale) -> Iterator[Figure]:
+    return contact_figures(rounds=scale.rounds)
+
+
+def _planning(folder: Path, scale: Scale) -> Iterator[Figure]:
+    return planning_figures(folder, visitors=10 * scale.visitors)
+
+
+def _codec(folder: Path, scale: Scale) -> Iterator[Figure]:
+    return codec_figures(rounds=scale.rounds)
+
+
+PARTS: dict[str, Part] = {
+    "requests": Part("What a request takes", _requests),
+    "rules": Part("Rules of re-contact", _rules),
+    "planning": Part("Planning a campaign", _planning),
+    "codec": Part("UCP frames", _codec),
+}
+"""In the order in which they are measured."""
