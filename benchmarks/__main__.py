@@ -19,7 +19,12 @@ _ROW = "{:<76}{:>16}{:>24}{:>12}  {}"
 def main(arguments: Sequence[str] | None = None) -> int:
     """Give the exit code: 0, or 1 where `--check` is given and a target was missed."""
     options = _options(arguments)
-    scale = Scale(visitors=options.visitors, rounds=options.rounds, drained_rounds=max(1, options.rounds // 4))
+    scale = Scale(
+        visitors=options.visitors,
+        rounds=options.rounds,
+        drained_rounds=max(1, options.rounds // 4),
+        base=options.scale,
+    )
     measured = {part.title: _measure(part, scale) for part in _chosen(options.parts, large=options.large)}
     if options.write:
         page.write(options.page, measured)
@@ -34,6 +39,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--visitors", type=int, default=Scale().visitors, help="the visitors of the base")
     parser.add_argument("--parts", nargs="+", choices=list(PARTS), help="only these; all quick ones by default")
     parser.add_argument("--large", action="store_true", help="the parts on ten million page views instead")
+    parser.add_argument("--scale", type=float, default=Scale().base, help="so much of the large base, as 0.1")
     parser.add_argument("--write", action="store_true", help="put the results into the page of results")
     parser.add_argument("--page", type=Path, default=_PAGE, help="the page of results")
     return parser.parse_args(arguments)

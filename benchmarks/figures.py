@@ -24,13 +24,14 @@ _FLUSH_SECONDS = 60.0
 
 
 class Scale(NamedTuple):
-    """How much is measured. A round of `requests` is one stretch of one contender."""
+    """How much is measured. A round of `requests` is one stretch of one contender; `base`: of the large base."""
 
     visitors: int = 10_000
     rounds: int = 41
     requests: int = 500
     drained_rounds: int = 9
     drained_requests: int = 5_000
+    base: float = 1.0
 
 
 class Figure(NamedTuple):

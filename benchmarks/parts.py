@@ -9,7 +9,11 @@ from typing import NamedTuple
 from benchmarks.codec import codec_figures
 from benchmarks.contact import contact_figures
 from benchmarks.figures import Bench, Figure, Scale
+from benchmarks.interests import interest_figures
 from benchmarks.planning import planning_figures
+
+_KEPT = Path(__file__).parents[1] / "build" / "bench-base"
+"""Where the large base is kept for the next run."""
 
 
 class Part(NamedTuple):
@@ -34,6 +38,17 @@ def _planning(folder: Path, scale: Scale) -> Iterator[Figure]:
     return planning_figures(folder, visitors=10 * scale.visitors)
 
 
+def _interests(folder: Path, scale: Scale) -> Iterator[Figure]:
+    return interest_figures()
+
+
+def _large(folder: Path, scale: Scale) -> Iterator[Figure]:
+    from benchmarks.large import large_figures  # here, as the others need no DuckDB
+    from benchmarks.life import Size
+
+    return large_figures(_KEPT, Size().scaled(scale.base))
+
+
 def _codec(folder: Path, scale: Scale) -> Iterator[Figure]:
     return codec_figures(rounds=scale.rounds)
 
@@ -43,5 +58,7 @@ PARTS: dict[str, Part] = {
     "rules": Part("Rules of re-contact", _rules),
     "planning": Part("Planning a campaign", _planning),
     "codec": Part("UCP frames", _codec),
+    "interests": Part("Interests", _interests),
+    "large": Part("Ten million page views", _large, quick=False),
 }
 """In the order in which they are measured."""

@@ -12,9 +12,13 @@ import pytest
 from alias_middleware.contact import policy, verdict
 from benchmarks import __main__ as command
 from benchmarks import contact, page
+from benchmarks.base import Base
 from benchmarks.codec import codec_figures
 from benchmarks.figures import Bench, Figure, Scale
+from benchmarks.large import check, large_figures
+from benchmarks.life import Size
 from benchmarks.parts import Part
+from benchmarks.peer_queries import Question
 from benchmarks.planning import open_tracker, planning_figures
 from benchmarks.rounds import Contender, Spread, added, measure, ratio, spread
 
@@ -157,3 +161,28 @@ def test_planning_judges_everybody(tmp_path: Path) -> None:
     assert preview.selected == 200
     assert preview.send > 20
     assert {"window_closed", "no_consent", "service_stopped", "opted_out"} <= preview.reasons.keys()
+
+
+def test_figures_of_the_large_base_equal_duckdbs(tmp_path: Path) -> None:
+    """Each figure is compared with the peer's before it is timed; a base that is there is not made again."""
+    size = Size(page_views=2_000, purchases=100, visitors=80, days=40)
+    figures = list(large_figures(tmp_path, size, rounds=1))
+    assert [figure.target for figure in figures if figure.target is not None] == [1.0] * 11 + [
+        3.0,
+        1.6,
+        10,
+        1.5,
+        5000,
+    ]
+    base = Base(tmp_path, size)
+    assert sum(tenth.events for tenth in base.tenths()) == size.page_views + size.purchases
+    before = (base.folder / "alias.db").stat().st_ino
+    base.build()
+    assert (base.folder / "alias.db").stat().st_ino == before
+
+
+def test_a_difference_between_figures_is_an_error() -> None:
+    """Times of questions that were answered differently would compare nothing."""
+    question = Question("visitors", lambda statistics: [(1,)], lambda connection: [(2,)])
+    with pytest.raises(RuntimeError, match="visitors differs"):
+        check(question, None, None)
