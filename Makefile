@@ -1,4 +1,5 @@
-# Every target sets up what it needs. PYTHON=/path/to/python3.12 chooses the interpreter, ARGS="-k spool" narrows pytest, and says more to `bench`.
+# Every target sets up what it needs. PYTHON=/path/to/python3.12 chooses the interpreter; ARGS="-k spool" narrows
+# pytest, and says more to `bench`.
 
 VENV ?= .venv
 PYTHON ?=
@@ -10,8 +11,7 @@ MINUTES ?= 10
 BIN = $(VENV)/bin
 
 .DELETE_ON_ERROR:
-.PHONY: help venv test demo serve bench docs fuzz faults soak clean
-.PHONY: help venv test demo serve bench bench-base fuzz faults soak clean
+.PHONY: help venv test demo serve bench bench-base docs fuzz faults soak clean
 
 help:
 	@echo 'make demo    the example site behind a simulated gateway: traffic, then the statistics'
@@ -20,7 +20,6 @@ help:
 	@echo 'make fuzz    200,000 random requests through both edges (REQUESTS=, SEED=)'
 	@echo 'make faults  100 kills and long disasters of the files, under load (KILLS=, SEED=)'
 	@echo 'make soak    10 minutes of load with restarts on real servers, told in docs/soak.md (MINUTES=)'
-	@echo 'make bench   time added per request, as ratios against the peers'
 	@echo 'make docs    the documentation as a site, in build/docs'
 	@echo 'make bench   what things cost, as ratios against the peers (ARGS="--parts codec", ARGS=--write)'
 	@echo 'make bench-base  the same on ten million page views, made once and kept in build/bench-base'
@@ -69,4 +68,4 @@ soak: venv
 	@$(BIN)/python -m tests.soak --minutes $(MINUTES) --page docs/soak.md
 
 clean:
-	rm -rf .venv .venv-3.* .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf build .venv .venv-3.* .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

@@ -16,6 +16,18 @@ settings.register_profile("suite", deadline=None, derandomize=True, suppress_hea
 settings.load_profile("suite")
 
 
+_ONCE = ("browser", "docs", "doctor", "faults", "gateways", "soak")
+"""Folders of tests that need no other Python: what they prove is a real program's part, or a page's."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what runs on one Python only."""
+    root = Path(__file__).parent
+    for item in items:
+        if item.path.relative_to(root).parts[0] in _ONCE:
+            item.add_marker(pytest.mark.once)
+
+
 @pytest.fixture(params=["wsgi-memory", "wsgi-sqlite", "asgi-memory", "asgi-sqlite"])
 def site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Site]:
     """A site on each edge with each storage."""
