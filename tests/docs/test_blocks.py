@@ -11,7 +11,7 @@ import pytest
 from tests.support.pages import blocks, commands, name_of, pages
 from tests.support.reader import Tutorial, run_python, surroundings
 
-TUTORIALS = [page for page in pages() if page.parent.name == "tutorials"]
+TUTORIALS = [page for page in pages() if any(block.kind.startswith("output") for block in blocks(page))]
 OTHERS = [page for page in pages() if page not in TUTORIALS and blocks(page)]
 WITH_PYTHON = [page for page in OTHERS if any(block.language == "python" for block in blocks(page))]
 COMMANDS = [

@@ -89,6 +89,8 @@ class Tutorial:
                     )
             case "install":
                 assert all(words[:2] == ["pip", "install"] for words in commands(block)), block.place
+            case "" if block.language == "text":
+                pass  # shown
             case "":
                 assert block.language == "sh", f"{block.place}: what is to be done with it?"
                 self._run(block)
