@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import re
 import textwrap
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import Any
 
 _SECTION = re.compile(r"(Args|Attributes|Raises|Returns):")
@@ -52,6 +54,27 @@ def attributes(thing: Any) -> dict[str, str]:
     """Give what a class's docstring says of its attributes."""
     _, _, section = (inspect.getdoc(thing) or "").partition("Attributes:\n")
     return entries(section) if section else {}
+
+
+def said_of_attributes(thing: type) -> dict[str, str]:
+    """Give the public attributes of a class that a text follows, in its body and its constructor."""
+    (made,) = ast.parse(textwrap.dedent(inspect.getsource(thing))).body
+    body = made.body if isinstance(made, ast.ClassDef) else []
+    bodies = [body, *(each.body for each in body if isinstance(each, ast.FunctionDef) and each.name == "__init__")]
+    return {
+        _attribute(statement): " ".join(text.value.value.split())
+        for statements in bodies
+        for statement, text in pairwise(statements)
+        if _attribute(statement) and isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant)
+        if isinstance(text.value.value, str)
+    }
+
+
+def _attribute(statement: ast.stmt) -> str:
+    """Give the public attribute that a statement sets, "" where it does something else."""
+    targets = statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]
+    name = getattr(targets[0], "attr", None) or getattr(targets[0], "id", None) or ""
+    return "" if name.startswith("_") else name
 
 
 def signature(thing: Any) -> str:

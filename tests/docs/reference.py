@@ -17,7 +17,7 @@ from alias_middleware.errors import AliasError
 from alias_middleware.settings import Settings
 from alias_middleware.statistics.definitions import DEFINITIONS, SUMMARY
 from tests.docs import openings
-from tests.docs.prose import attributes, docstring, signature, table
+from tests.docs.prose import attributes, docstring, said_of_attributes, signature, table
 from tests.support.public import PUBLIC, REACHED
 
 NOTE = "<!-- Made from the code: change that, then run the tests with ALIAS_WRITE_DOCS=1. -->\n\n"
@@ -144,6 +144,8 @@ _VALUES = {
 
 def _class(thing: type, name: str) -> str:
     text = f"### `{name}`\n\n{docstring(thing)}\n"
+    for attribute, said in said_of_attributes(thing).items():
+        text += f"\n**`{attribute}`** {said}\n"
     for member, value in _members(thing):
         if isinstance(value, property):
             text += f"\n**`{member}`** {docstring(value)}\n"

@@ -30,7 +30,7 @@ SERVERS = [
     for words in commands(block)
     if words[0] in {"gunicorn", "uvicorn"}
 ]
-FOREIGN = {"conf", "console", "ini", "json", "nginx", "sql", "text"}
+FOREIGN = {"ini", "text"}
 """Languages of blocks that show something instead of telling the reader to type it."""
 
 

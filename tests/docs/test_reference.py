@@ -45,6 +45,16 @@ def test_counter_is_explained(name: str) -> None:
 class Undocumented:
     """Has a method without a word."""
 
+    loud = True
+    """Whether it is heard."""
+
+    def __init__(self) -> None:
+        """Say nothing of it."""
+        self._hidden = 1
+        """Nobody's business."""
+        self.seen = 2
+        """What is to be seen."""
+
     def silent(self) -> None: ...
 
     def spoken(self, one: int, *, two: str = "2", **more: Any) -> None:
@@ -69,3 +79,9 @@ def test_docstring_becomes_markdown() -> None:
     )
     assert prose.signature(Undocumented.spoken) == "(one, *, two='2', **more)"
     assert prose.table(("a", "b"), [("x|y", "z")]) == "| a | b |\n| --- | --- |\n| x\\|y | z |\n"
+
+
+def test_attributes_are_found() -> None:
+    """What is said behind a public attribute, in the class or its constructor, is its documentation."""
+    found = {"loud": "Whether it is heard.", "seen": "What is to be seen."}
+    assert prose.said_of_attributes(Undocumented) == found
