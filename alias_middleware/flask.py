@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import os
+import re
 from collections.abc import Callable
 from functools import wraps
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
@@ -27,6 +28,12 @@ if TYPE_CHECKING:
 EXTENSION = "alias_middleware"
 """The name under which an app keeps the extension's tracker."""
 
+DASHBOARD_PREFIX = "ALIAS_DASHBOARD_PREFIX"
+"""Configuration: the path under which the app shows its dashboard, as "/stats"."""
+
+DASHBOARD_PASSWORD = "ALIAS_DASHBOARD_PASSWORD"
+"""Configuration or environment: what opens the dashboard."""
+
 _PREFIXES = ("ALIAS_", "FLASK_ALIAS_")
 _CLOSE = 0.8
 _LISTS = ("TRUSTED_GATEWAYS", "SECRET_KEYS", "PSEUDONYM_KEYS", "PAGE_TYPES", "EXCLUDED_PATHS")
@@ -42,7 +49,8 @@ class Alias:
 
     Settings come from keyword arguments, else from the app's configuration as `ALIAS_SERVICE`,
     `ALIAS_TRUSTED_GATEWAYS` and so on, else from environment variables as `FLASK_ALIAS_SERVICE`, whose
-    values are JSON or plain text.
+    values are JSON or plain text. `ALIAS_DASHBOARD_PREFIX` mounts the dashboard, which `ALIAS_DASHBOARD_PASSWORD`
+    opens.
     """
 
     def __init__(self, app: Flask | None = None, *, tracker: Tracker | None = None, **settings: Any) -> None:
@@ -70,6 +78,8 @@ class Alias:
         tracker = self._given if self._given is not None else Tracker(**self._settings_of(app))
         app.extensions[EXTENSION] = tracker
         app.wsgi_app = AliasMiddleware(app.wsgi_app, tracker=tracker)  # type: ignore[method-assign]
+        if prefix := _dashboard_prefix(app):
+            app.wsgi_app = _with_dashboard(app, prefix, tracker)  # type: ignore[method-assign]
         app.context_processor(lambda: {"current_visitor": current_visitor})
         app.cli.add_command(_commands(tracker))
 
@@ -126,6 +136,30 @@ def _commands(tracker: Tracker) -> Command:
     from alias_middleware.cli.commands import for_app
 
     return for_app(tracker)
+
+
+def _dashboard_prefix(app: Flask) -> str:
+    """Give the path under which the dashboard is mounted, "" where it is not.
+
+    Raises:
+        SettingsError: no path of at least one segment.
+    """
+    prefix = _option(app, DASHBOARD_PREFIX).rstrip("/")
+    if prefix and not re.fullmatch(r"(?:/[A-Za-z0-9._~-]+)+", prefix):
+        raise SettingsError("a path such as /stats", setting=DASHBOARD_PREFIX)
+    return prefix
+
+
+def _option(app: Flask, name: str) -> str:
+    return str(app.config.get(name) or os.environ.get(f"FLASK_{name}") or "")
+
+
+def _with_dashboard(app: Flask, prefix: str, tracker: Tracker) -> Any:
+    """Mount the dashboard outside the middleware: looking at the figures is no page view."""
+    from alias_middleware.dashboard import dashboard
+    from alias_middleware.dashboard.wsgi import Mounted
+
+    return Mounted(app.wsgi_app, prefix, dashboard(tracker, password=_option(app, DASHBOARD_PASSWORD) or None))
 
 
 def _tracker() -> Tracker:
@@ -191,6 +225,7 @@ def _plain(name: str, value: Any) -> Any:
 def _refuse_misspelt(app: Flask) -> None:
     """Refuse a key of configuration or environment that is nearly a setting: it would be overlooked in silence."""
     known = [f"ALIAS_{name.upper()}" for name in Settings.__struct_fields__]
+    known += [DASHBOARD_PREFIX, DASHBOARD_PASSWORD]
     for key in [*app.config, *(name for name in os.environ if name.startswith("FLASK_ALIAS_"))]:
         plain = key.removeprefix("FLASK_")
         if plain.startswith("ALIAS_") and plain not in known:

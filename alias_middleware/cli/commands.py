@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from alias_middleware.cli import views
+from alias_middleware.cli.dashboard import dashboard
 from alias_middleware.cli.doctor import app_doctor, standalone_doctor
 from alias_middleware.cli.habits import habit_tables, habits_document
 from alias_middleware.cli.imports import imports
 from alias_middleware.cli.output import json_of, json_option, show, silence_log
 from alias_middleware.cli.publisher import PUBLISHER
+from alias_middleware.cli.report import report
 from alias_middleware.cli.signals import StopSignals
 from alias_middleware.cli.simulate import simulate
 from alias_middleware.cli.source import (
@@ -223,7 +225,7 @@ def standalone() -> click.Group:
     group.add_command(keys)
     group.add_command(gateway)
     group.add_command(standalone_doctor())
-    for each in PUBLISHER:
+    for each in (dashboard, report, *PUBLISHER):
         group.add_command(with_app(each))
     return group
 
@@ -231,6 +233,18 @@ def standalone() -> click.Group:
 def for_app(tracker: Tracker) -> click.Group:
     """Make `flask alias`, whose settings are the app's."""
     group = AliasGroup("alias", lambda given: tracker, help="Login-free visitors of this app.")
-    for command in (stats, visitor, verify, drain, keys, gateway, imports, app_doctor(), *PUBLISHER):
+    for command in (
+        stats,
+        visitor,
+        verify,
+        drain,
+        keys,
+        gateway,
+        imports,
+        dashboard,
+        report,
+        app_doctor(),
+        *PUBLISHER,
+    ):
         group.add_command(command)
     return group

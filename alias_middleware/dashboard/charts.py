@@ -1,0 +1,235 @@
+"""Pictures of figures: Vega-Lite specifications, drawn here as SVG. No figure is computed here.
+
+Colours are custom properties of the style sheet, so that light, dark and print need no other picture. The SVG has
+no styles and no scripts of its own, as the Content-Security-Policy wants it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any, Literal
+from zlib import crc32
+
+import msgspec
+import vl_convert
+
+_VEGA_LITE = "6.1"
+_SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
+_LOCALES: Mapping[str, Literal["en-GB", "fr-FR"]] = {"en": "en-GB", "fr": "fr-FR"}
+_WIDTH = 540
+_KEPT = 512
+_READABLE = 0.45  # behind a text
+_SIZE = re.compile(r' width="[0-9.]+" height="[0-9.]+"(?= viewBox)')
+_ID = re.compile(r'(id="|url\(#)(clip|gradient)')
+
+_INK, _LINE, _QUIET = "var(--ink-2)", "var(--line)", "var(--quiet)"
+_NOW, _BEFORE = "var(--chart-1)", "var(--chart-2)"
+_CONFIG = {
+    "background": None,
+    "font": "inherit",
+    "aria": False,
+    "view": {"stroke": None},
+    "axis": {
+        "labelColor": _INK,
+        "titleColor": _INK,
+        "gridColor": _LINE,
+        "domainColor": _LINE,
+        "tickColor": _LINE,
+        "labelFontSize": 13,
+        "titleFontSize": 13,
+        "titleFontWeight": "normal",
+    },
+    "legend": {"labelColor": _INK, "labelFontSize": 13, "orient": "top", "title": None, "symbolStrokeWidth": 3},
+}
+
+_FIT = {"type": "fit-x", "contains": "padding"}
+"""Every picture is as wide as the others, so that their texts are as large."""
+
+Row = Mapping[str, Any]
+
+
+def trend(rows: Iterable[Row], *, now: str, before: str, language: str) -> str:
+    """Draw a figure over time, and what it is compared with, dashed.
+
+    Rows have `day` (ISO), `value`, and `kind`, which is `now` or `before`.
+    """
+    kind = {"field": "kind", "type": "nominal", "title": None}
+    domain = [now, before]
+    return _drawn(
+        {
+            "data": {"values": list(rows)},
+            "width": _WIDTH,
+            "height": 190,
+            "mark": {"type": "line", "strokeWidth": 2.5, "point": {"size": 22}},
+            "encoding": {
+                "x": {"field": "day", "type": "temporal", "title": None, "axis": {"grid": False, "tickCount": 6}},
+                "y": {"field": "value", "type": "quantitative", "title": None, "axis": {"tickCount": 5}},
+                "color": {
+                    **kind,
+                    "scale": {"domain": domain, "range": [_NOW, _BEFORE]},
+                    "legend": {"symbolType": "stroke"},
+                },
+                "strokeDash": {**kind, "scale": {"domain": domain, "range": [[1, 0], [5, 4]]}},
+            },
+        },
+        language,
+    )
+
+
+def ranking(rows: Sequence[Row], *, language: str) -> str:
+    """Draw bars, the longest first. Rows have `name` and `value`."""
+    return _drawn(
+        {
+            "data": {"values": list(rows)},
+            "width": _WIDTH,
+            "height": {"step": 24},
+            "mark": {"type": "bar", "color": _NOW, "cornerRadiusEnd": 2},
+            "encoding": {
+                "y": {
+                    "field": "name",
+                    "type": "nominal",
+                    "sort": None,
+                    "title": None,
+                    "axis": {"labelLimit": 150},
+                },
+                "x": {"field": "value", "type": "quantitative", "title": None, "axis": {"tickCount": 4}},
+            },
+        },
+        language,
+    )
+
+
+def histogram(rows: Sequence[Row], *, x: str, y: str, language: str) -> str:
+    """Draw the bars of a distribution, in its own order. Rows have `name` and `value`; `x` and `y` are titles."""
+    return _drawn(
+        {
+            "data": {"values": list(rows)},
+            "width": _WIDTH,
+            "height": 190,
+            "mark": {"type": "bar", "color": _NOW, "cornerRadiusEnd": 2},
+            "encoding": {
+                "x": {
+                    "field": "name",
+                    "type": "nominal",
+                    "sort": None,
+                    "title": x,
+                    "axis": {"labelAngle": 0, "labelOverlap": "greedy"},
+                },
+                "y": {"field": "value", "type": "quantitative", "title": y, "axis": {"tickCount": 5}},
+            },
+        },
+        language,
+    )
+
+
+def week(rows: Sequence[Row], *, days: Sequence[str], x: str, language: str) -> str:
+    """Draw the hours of the week, the more visits the darker; quiet hours are hatched by a frame and a tint.
+
+    Rows have `day` (one of `days`), `hour`, `value` and `quiet`.
+    """
+    place = {
+        "x": {
+            "field": "hour",
+            "type": "ordinal",
+            "title": x,
+            "axis": {"labelAngle": 0, "values": [0, 4, 8, 12, 16, 20]},
+        },
+        "y": {"field": "day", "type": "ordinal", "sort": list(days), "title": None},
+    }
+    amount = {"field": "value", "type": "quantitative", "scale": {"range": [0.06, 1]}, "legend": None}
+    only_quiet = [{"filter": "datum.quiet"}]
+    return _drawn(
+        {
+            "data": {"values": list(rows)},
+            "width": _WIDTH,
+            "height": {"step": 26},
+            "layer": [
+                {"transform": only_quiet, "mark": {"type": "rect", "color": _QUIET}, "encoding": place},
+                {
+                    "mark": {"type": "rect", "color": _NOW, "width": {"band": 0.72}, "height": {"band": 0.72}},
+                    "encoding": {**place, "opacity": amount},
+                },
+            ],
+        },
+        language,
+    )
+
+
+def cohorts(rows: Sequence[Row], *, since: Sequence[str], x: str, language: str) -> str:
+    """Draw who stays, the more the darker. Rows have `since`, `period` and `value` (0 to 1)."""
+    place = {
+        "x": {"field": "period", "type": "ordinal", "title": x, "axis": {"labelAngle": 0}},
+        "y": {"field": "since", "type": "ordinal", "sort": list(since), "title": None},
+    }
+    value = {"field": "value", "type": "quantitative"}
+    amount = {**value, "scale": {"domain": [0, 1], "range": [0.04, _READABLE]}, "legend": None}
+    text = {**value, "format": ".0%"}
+    return _drawn(
+        {
+            "data": {"values": list(rows)},
+            "width": _WIDTH,
+            "height": {"step": 26},
+            "encoding": place,
+            "layer": [
+                {
+                    "mark": {"type": "rect", "color": _NOW, "width": {"band": 0.94}, "height": {"band": 0.9}},
+                    "encoding": {"opacity": amount},
+                },
+                {"mark": {"type": "text", "fontSize": 13, "color": "var(--ink)"}, "encoding": {"text": text}},
+            ],
+        },
+        language,
+    )
+
+
+def steps(rows: Sequence[Row], *, order: Sequence[str], language: str) -> str:
+    """Draw a group of bars for each campaign. Rows have `campaign`, `step` (one of `order`) and `value`."""
+    return _drawn(
+        {
+            "data": {"values": list(rows)},
+            "width": _WIDTH,
+            "mark": {"type": "bar", "color": _NOW, "cornerRadiusEnd": 2},
+            "encoding": {
+                "y": {
+                    "field": "campaign",
+                    "type": "nominal",
+                    "sort": None,
+                    "title": None,
+                    "axis": {"labelLimit": 150},
+                },
+                "yOffset": {"field": "step", "sort": list(order)},
+                "x": {"field": "value", "type": "quantitative", "title": None, "axis": {"tickCount": 5}},
+                "opacity": {
+                    "field": "step",
+                    "type": "nominal",
+                    "sort": list(order),
+                    "scale": {"domain": list(order), "range": [0.25, 0.4, 0.6, 0.8, 1]},
+                },
+            },
+        },
+        language,
+    )
+
+
+def warm_up() -> None:
+    """Draw something: the first picture of a process takes about a second."""
+    for language in _LOCALES:
+        histogram([{"name": "", "value": 0}], x="", y="", language=language)
+
+
+def _drawn(specification: dict[str, Any], language: str) -> str:
+    whole = {"$schema": _SCHEMA, "config": _CONFIG, "padding": 4, "autosize": _FIT, **specification}
+    return _svg(msgspec.json.encode(whole).decode(), _LOCALES[language])
+
+
+@lru_cache(maxsize=_KEPT)
+def _svg(specification: str, locale: Literal["en-GB", "fr-FR"]) -> str:
+    """Draw a specification, once: equal ones give equal pictures. The picture takes the width it is given."""
+    drawn = vl_convert.vegalite_to_svg(
+        specification, vl_version=_VEGA_LITE, format_locale=locale, time_format_locale=locale
+    )
+    own = f"{crc32(specification.encode()):08x}"  # pictures of one page must not share ids
+    drawn = _ID.sub(rf"\g<1>{own}-\2", drawn)
+    return _SIZE.sub("", drawn, count=1).replace("<svg ", '<svg aria-hidden="true" focusable="false" ', 1)

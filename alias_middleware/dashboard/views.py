@@ -1,0 +1,133 @@
+"""What each route shows: a page is gathered, its pictures drawn, and laid out. Nothing is computed here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from alias_middleware.contact import OFFERS
+from alias_middleware.dashboard.desk import Desk
+from alias_middleware.dashboard.page import Page
+from alias_middleware.dashboard.pages import campaigns, figures, health, overview, visitor, visitors
+from alias_middleware.dashboard.pictures import funnel, panel
+from alias_middleware.dashboard.tables import csv_of
+from alias_middleware.dashboard.words import CATALOGUES
+
+_MOST_SKIPPED = 1_000_000
+
+
+def show_overview(desk: Desk, request: Request, page: Page) -> Response:
+    """Show the figures of a period."""
+    found = overview.gather(desk.tracker, desk.period(page))
+    panels = [panel(table, page.words, desk.policy) for table in found.tables]
+    return desk.render("overview.html", page, cells=found.cells, panels=panels)
+
+
+def download(desk: Desk, request: Request, page: Page) -> Response:
+    """Give a table as CSV."""
+    make = figures.TABLES.get(request.path_params["name"])
+    if make is None:
+        raise HTTPException(404)
+    period = desk.period(page)
+    table = make(desk.tracker.statistics, period)
+    name = f"{table.name}-{period.since}-{period.last}.csv"
+    return _csv(csv_of(table), name)
+
+
+def _csv(text: str, name: str) -> Response:
+    disposition = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return Response(text, media_type="text/csv; charset=utf-8", headers=disposition)
+
+
+def show_visitors(desk: Desk, request: Request, page: Page) -> Response:
+    """Show a page of visitors, each with a link that does not say who he is."""
+    after = request.query_params.get("after")
+    found = visitors.gather(
+        desk.tracker, request.query_params.get("order", ""), desk.gate.unsealed(after) if after else None
+    )
+    return desk.render(
+        "visitors.html",
+        page,
+        found=found,
+        orders=visitors.ORDERS,
+        sealed=desk.gate.sealed,
+        namespace=desk.tracker.settings.namespace,
+    )
+
+
+def find_visitor(desk: Desk, request: Request, page: Page, form: Mapping[str, str]) -> Response:
+    """Lead from an alias, typed into a form, to the page of its visitor."""
+    alias = form.get("alias", "").strip()
+    if not desk.tracker.settings.source.accepts(alias):
+        page = page._replace(name="visitors")
+        return desk.render("error.html", page, status=400, text=page.words("visitors.no_alias"))
+    return RedirectResponse(page.link(f"visitor/{desk.gate.sealed(alias)}"), 303)
+
+
+def show_visitor(desk: Desk, request: Request, page: Page) -> Response:
+    """Show everything that is known of one visitor."""
+    alias = desk.gate.unsealed(request.path_params["visitor"])
+    skip = min(int(request.query_params.get("skip") or 0), _MOST_SKIPPED)
+    if skip < 0:
+        raise ValueError("no such page of the history")
+    message = visitor.message_of(request.query_params) if page.has_campaigns else None
+    return desk.render(
+        "visitor.html",
+        page,
+        visitor=page.alias(alias),
+        found=visitor.gather(desk.tracker, alias, skip),
+        skip=skip,
+        size=visitor.PAGE,
+        here=page.link(f"visitor/{request.path_params['visitor']}"),
+        message=message,
+        verdict=None if message is None else visitor.judge(desk.tracker, alias, message),
+        offers=list(OFFERS),
+        kinds=visitor.KINDS,
+        json=lambda value: value if isinstance(value, str) else msgspec.json.encode(value).decode(),
+    )
+
+
+def show_campaigns(desk: Desk, request: Request, page: Page) -> Response:
+    """Show where the campaigns stand."""
+    if not page.has_campaigns:
+        raise HTTPException(404)
+    found = campaigns.gather(desk.tracker)
+    return desk.render("campaigns.html", page, found=found, picture=funnel(found.table, page.words))
+
+
+def download_campaigns(desk: Desk, request: Request, page: Page) -> Response:
+    """Give the campaigns as CSV."""
+    if not page.has_campaigns:
+        raise HTTPException(404)
+    return _csv(csv_of(campaigns.gather(desk.tracker).table), "campaigns.csv")
+
+
+def show_health(desk: Desk, request: Request, page: Page) -> Response:
+    """Show how the recording does."""
+    return desk.render("health.html", page, found=health.gather(desk.tracker))
+
+
+def choose_language(desk: Desk, request: Request, page: Page, form: Mapping[str, str]) -> Response:
+    """Keep the language that the reader chose, for his session."""
+    if (chosen := form.get("language")) not in CATALOGUES or page.session is None:
+        raise ValueError("no such language")
+    session = msgspec.structs.replace(page.session, language=chosen)
+    return desk.let_in(RedirectResponse(_back(page, form), 303), request, session)
+
+
+def choose_aliases(desk: Desk, request: Request, page: Page, form: Mapping[str, str]) -> Response:
+    """Show aliases whole, or shortened, for this session."""
+    if page.session is None:
+        raise HTTPException(403)
+    session = msgspec.structs.replace(page.session, revealed=form.get("whole") == "yes")
+    return desk.let_in(RedirectResponse(page.link("visitors"), 303), request, session)
+
+
+def _back(page: Page, form: Mapping[str, str]) -> str:
+    """Give the page that a form was on, as far as it can be said without naming anybody."""
+    name = form.get("back", "")
+    return page.link(name if name in ("visitors", "campaigns", "health") else "")
