@@ -9,9 +9,9 @@ from typing import Any
 
 import click
 
-from alias_middleware.cli.stats import interval
 from alias_middleware.cli.output import silence_log
 from alias_middleware.cli.source import Source, require_data, zone_of
+from alias_middleware.cli.stats import interval
 from alias_middleware.errors import MissingExtra
 from alias_middleware.local_time import from_micros
 
