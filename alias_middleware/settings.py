@@ -90,6 +90,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     territory: str = "metropole"
     light_gallery_days: int | None = None
     frequency_cap: FrequencyCap | None = None
+    keep_raw_days: int = 760
+    keep_profiles_days: int = 1095
     desalias_quota: int = 100
     desalias_quota_scope: Literal["publisher", "service"] = "publisher"
 
@@ -210,6 +212,12 @@ def _policy(setting: str, value: object) -> object:
     return value
 
 
+def _days(setting: str, value: object) -> object:
+    if value is None:
+        raise SettingsError("a whole number of days from 1 up", setting=setting)
+    return _optional_days(setting, value)
+
+
 def _optional_days(setting: str, value: object) -> object:
     if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
         raise SettingsError("a whole number of days from 1 up", setting=setting)
@@ -309,6 +317,8 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "territory": _one_of(*TERRITORIES),
     "light_gallery_days": _optional_days,
     "frequency_cap": _cap,
+    "keep_raw_days": _days,
+    "keep_profiles_days": _days,
     "desalias_quota": _count,
     "desalias_quota_scope": _one_of("publisher", "service"),
 }

@@ -79,8 +79,10 @@ class Tracker:
         """The request headers, in lower case, that the app does not get to see."""
         self.watched = self.hidden | PURPOSE_HEADERS | ({b"cookie"} if self._rules.continuity else frozenset())
         """The request headers, in lower case, that an edge passes on."""
-        self.privacy = Privacy(self.storage, self._namespace, key_of=self.key_of, now=self._now)
-        """Export and erasure."""
+        self.privacy = Privacy(
+            self.storage, self.settings, key_of=self.key_of, now=self._now, entropy=self._entropy
+        )
+        """Export, erasure, retention."""
         self._fork_lock = threading.Lock()
         self._begin()
         atexit.register(_close, weakref.ref(self))

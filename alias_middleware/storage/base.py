@@ -22,6 +22,7 @@ from alias_middleware.profile import ProfileChange, StoredProfile
 from alias_middleware.rollups.model import Days, Rollup, Section
 from alias_middleware.statistics.clients import Order, Place
 from alias_middleware.storage.conversions import Conversions
+from alias_middleware.storage.custody import Custody
 from alias_middleware.storage.outbox import Outbox, Suppression
 
 
@@ -320,6 +321,14 @@ class Storage(ABC):
             SettingsError: this storage keeps none.
         """
         raise SettingsError("this storage keeps no ledger of conversions; SQLite's does", setting="storage")
+
+    def custody(self) -> Custody:
+        """Give what carries out retention, replays erasures and keeps the audit.
+
+        Raises:
+            SettingsError: this storage does none of it.
+        """
+        raise SettingsError("this storage purges nothing and keeps no audit; SQLite's does", setting="storage")
 
     @abstractmethod
     def close(self) -> None:

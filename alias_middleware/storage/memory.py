@@ -38,6 +38,7 @@ from alias_middleware.storage.base import (
     Storage,
 )
 from alias_middleware.storage.memory_contact import MemoryConversions, MemoryOutbox
+from alias_middleware.storage.memory_custody import MemoryCustody
 from alias_middleware.storage.memory_record import Record, sums_of, when
 from alias_middleware.storage.outbox import Evidence, Suppression
 
@@ -61,6 +62,7 @@ class MemoryStorage(Storage):
         self._suppressions: dict[Person, dict[str, Suppression]] = {}
         self._outbox = MemoryOutbox(lambda: self._lock, self._evidence, self._keys_after)
         self._conversions = MemoryConversions(lambda: self._lock)
+        self._custody = MemoryCustody(lambda: self._lock, self._outbox)
         self._unidentified: Counter[tuple[Origin, int]] = Counter()
         self._counts: Counter[str] = Counter()
         self._positions: dict[str, int] = {}
@@ -283,6 +285,10 @@ class MemoryStorage(Storage):
     def conversions(self) -> MemoryConversions:
         """Give the ledger of conversions to numbers."""
         return self._conversions
+
+    def custody(self) -> MemoryCustody:
+        """Give the audit."""
+        return self._custody
 
     def _evidence(self, namespace: str, key: str, contacts: tuple[int, ...]) -> Evidence:
         return Evidence(

@@ -240,6 +240,16 @@ class MemoryOutbox(Outbox):
             ]
         return sorted(found, key=lambda dispatch: dispatch.key)[:limit]
 
+    def dispatches_of(self, namespace: str, key: str) -> list[tuple[str, Dispatch]]:
+        """Give the messages of one visitor with their services, oldest first."""
+        with self._lock():
+            found = [
+                (service, messages[namespace, key])
+                for (service, _), messages in self._dispatches.items()
+                if (namespace, key) in messages
+            ]
+        return sorted(found, key=lambda each: (each[1].time_us, each[0], each[1].campaign))
+
     def erase(self, namespace: str, key: str) -> int:
         """Delete an erased visitor's messages, keep them counted, and give their number."""
         gone = 0

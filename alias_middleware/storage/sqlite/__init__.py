@@ -39,9 +39,12 @@ from alias_middleware.storage.outbox import Suppression
 from alias_middleware.storage.sqlite import erasure, preferences, questions, suppressions, tastes, verify
 from alias_middleware.storage.sqlite.answers import Answers
 from alias_middleware.storage.sqlite.conversions import SQLiteConversions
+from alias_middleware.storage.sqlite.custody import SQLiteCustody
+from alias_middleware.storage.sqlite.erasure_log import ErasureLog
 from alias_middleware.storage.sqlite.figures import FiguresFile
 from alias_middleware.storage.sqlite.files import DRIVER_ERRORS, Connection, Files
 from alias_middleware.storage.sqlite.fold import Fold
+from alias_middleware.storage.sqlite.frozen import admitted
 from alias_middleware.storage.sqlite.keyring import Keyring
 from alias_middleware.storage.sqlite.marks import all_marks, mark_changed
 from alias_middleware.storage.sqlite.outbox import SQLiteOutbox, erase_dispatches
@@ -73,6 +76,7 @@ class SQLiteStorage(Storage):
         self._files = Files(self.path)
         self._figures = FiguresFile(self.path.with_name(self.path.name + "-figures"))
         self._keyring = Keyring(self.path.with_name(self.path.name + "-key"), secret_keys)
+        self._log = ErasureLog(self.path.with_name(self.path.name + "-erasures"))
         self._changing = threading.Lock()
         self._applying = threading.Lock()
         self._recollection = Recollection()
@@ -166,7 +170,10 @@ class SQLiteStorage(Storage):
         fold = Fold(sql, self._recollection, self._history_tombstone(sql), refusals)
         for origin in batch.origins():
             fold.service(origin)
-        outcome = fold.fold(batch.entries)
+        entries = admitted(sql, batch.entries)
+        outcome = fold.fold(entries)
+        if too_old := len(batch.entries) - len(entries):
+            outcome.dropped["too_old"] += too_old
         unidentified = batch.unidentified.items()
         mark_changed(sql, {(fold.service(origin)[0], day) for (origin, day), _ in unidentified}, 0)
         for (origin, day), page_views in unidentified:
@@ -229,6 +236,7 @@ class SQLiteStorage(Storage):
             hashes = self._keyring.every(erasure.TOMBSTONE, namespace, key)
             with connection.profile_changes(_BATCH_TIMEOUT_SECONDS) as (sql, renew):
                 time_us = max(time_us, erasure.erased_at(sql, "preferences", namespace, hashes) or 0)
+                self._log.append(namespace, hashes[0], time_us)
                 gone = erasure.erase_preferences(sql, namespace, key, hashes, time_us, renew)
             return gone | self._erase_history(connection, namespace, key, time_us)
 
@@ -285,6 +293,10 @@ class SQLiteStorage(Storage):
     def conversions(self) -> SQLiteConversions:
         """Give the ledger of conversions to numbers."""
         return SQLiteConversions(self._files)
+
+    def custody(self) -> SQLiteCustody:
+        """Give retention, the log of erasures and the audit."""
+        return SQLiteCustody(self._files, self._keyring, self._log, self.erase)
 
     def close(self) -> None:
         """Close the connections that are not in use."""

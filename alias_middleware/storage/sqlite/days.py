@@ -9,6 +9,7 @@ from alias_middleware.events import Channel, Purchase, restore
 from alias_middleware.history import Settlement
 from alias_middleware.rollups.days import Before, Order, Sighting, roll_up
 from alias_middleware.rollups.model import Rollup
+from alias_middleware.storage.sqlite.frozen import frozen_day
 from alias_middleware.storage.sqlite.pages import ShownPages
 from alias_middleware.storage.sqlite.visits import margin_days
 
@@ -41,6 +42,8 @@ def roll_up_day(
     sql: sqlite3.Connection, service: int, day: int, gap_us: int, pages: ShownPages
 ) -> dict[str, Rollup]:
     """Roll up a service's day by channel, its arrivals under `OF_THE_SERVICE`."""
+    if (kept := frozen_day(sql, service, day)) is not None:
+        return kept
     asked: Asked = {"service": service, "day": day}
     rolled: dict[str, Rollup] = {}
     for channel in CHANNELS:

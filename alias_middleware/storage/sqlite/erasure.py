@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from alias_middleware.storage.sqlite import tastes
 from alias_middleware.storage.sqlite.chronicle import Chronicle, decode_chronicle
+from alias_middleware.storage.sqlite.frozen import retire_number, thaw_visitor
 from alias_middleware.storage.sqlite.marks import ServiceDay, mark_changed
 from alias_middleware.storage.sqlite.recollection import draw
 from alias_middleware.storage.sqlite.shelf import Renew
@@ -41,6 +42,14 @@ def erase_history(
     before = erased_at(sql, "main", namespace, hashes) or 0
     _clear(sql, "main", namespace, hashes)
     sql.execute("INSERT INTO main.tombstones VALUES (?, ?, ?)", (namespace, hashes[0], max(before, time_us)))
+    return forget(sql, namespace, key, from_frozen=True)
+
+
+def forget(sql: sqlite3.Connection, namespace: str, key: str, *, from_frozen: bool) -> dict[str, int]:
+    """Delete everything recorded of the visitor, and `from_frozen` days take him out; give the rows gone by table.
+
+    Where he stays in frozen days nothing leads to his number any more, and nobody else gets it.
+    """
     row = sql.execute(
         "SELECT id, knowledge, habits FROM visitors WHERE namespace = ? AND key = ?", (namespace, key)
     ).fetchone()
@@ -49,6 +58,10 @@ def erase_history(
     draw(sql)
     visitor, chronicle = row[0], decode_chronicle(row[1])
     tastes.forget(sql, namespace, row[2])
+    if from_frozen:
+        thaw_visitor(sql, visitor, chronicle)
+    else:
+        retire_number(sql, visitor)
     gone = {"events": _erase_events(sql, visitor, chronicle)}
     for table in ("orders", "refunds"):
         gone[table] = sql.execute(f"DELETE FROM {table} WHERE visitor = ?", (visitor,)).rowcount

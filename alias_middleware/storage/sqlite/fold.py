@@ -35,6 +35,9 @@ _KEEP_VISITORS = """
     UPDATE visitors SET knowledge = new.column3, habits = new.column4 FROM (VALUES {rows}) AS new
     WHERE namespace = new.column1 AND key = new.column2
 """
+_NEXT_VISITOR = """
+    SELECT max(ifnull((SELECT max(id) FROM visitors), 0), ifnull((SELECT given FROM numbers), 0)) + 1
+"""
 _IS_STORED = "SELECT 1 FROM events WHERE day = ? AND visitor = ? AND time_us = ? AND id = ?"
 
 
@@ -63,7 +66,7 @@ class Fold:
         self._orders = OrderBook(sql, self._touched, self._tastes)
         self._services: dict[Origin, tuple[int, int]] = {}
         self._latest: tuple[Origin | None, tuple[int, int]] = (None, (0, 0))
-        self._next_visitor: int = sql.execute("SELECT ifnull(max(id), 0) + 1 FROM visitors").fetchone()[0]
+        self._next_visitor: int = sql.execute(_NEXT_VISITOR).fetchone()[0]
         self._margin = 1
         self._arrived: list[tuple[object, ...]] = []
         self._events: list[tuple[int, int, int, int, int, str, str, int | bytes]] = []

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from alias_middleware.errors import StorageUnavailable
 from alias_middleware.storage.sqlite.contact_tables import CONTACT
+from alias_middleware.storage.sqlite.rights_tables import RIGHTS
 from alias_middleware.storage.sqlite.views import VIEWS
 
 HISTORY: Sequence[str] = (
@@ -121,6 +122,7 @@ HISTORY: Sequence[str] = (
     CREATE TABLE live (service TEXT PRIMARY KEY, since_us INTEGER NOT NULL) WITHOUT ROWID;
     """,
     VIEWS,
+    RIGHTS,
 )
 """The history file, step by step.
 

@@ -23,6 +23,9 @@ _ORDERS = """
     FROM orders o LEFT JOIN refunds r USING (visitor, service, order_id)
     ORDER BY o.visitor, o.service, o.order_id
 """
+_VISITORS = """
+    SELECT v.id, v.knowledge, ifnull(h.purged_before, 0) FROM visitors v LEFT JOIN horizons h USING (namespace)
+"""
 
 _KNOWN = ("first_seen", "last_seen", "visits", "page_views", "orders", "revenue")
 
@@ -79,8 +82,11 @@ def differing_visitors(sql: sqlite3.Connection, services: Mapping[int, tuple[str
     arrivals: dict[int, dict[int, int]] = defaultdict(dict)
     for visitor, service, day in sql.execute("SELECT visitor, service, day FROM arrivals"):
         arrivals[visitor][service] = day
-    for visitor, knowledge in sql.execute("SELECT id, knowledge FROM visitors"):
+    for visitor, knowledge, purged_before in sql.execute(_VISITORS):
         life, known = lives.pop(visitor, _Life()), decode_chronicle(knowledge)
+        if known.days[0] < purged_before:  # what he did then is known from here alone
+            arrivals.pop(visitor, None)
+            continue
         for name in _KNOWN:
             if getattr(known, name) != getattr(life, name):
                 yield Difference(f"knowledge.{name}", visitor=visitor)
