@@ -232,11 +232,15 @@ class SQLiteStorage(Storage):
 
     def erase(self, namespace: str, key: str, time_us: int) -> dict[str, int]:
         """Erase a visitor from both files; an erasure cut short is finished by the next batch."""
+        with self._files.wrapped():
+            self._log.append(namespace, self._keyring.newest(erasure.TOMBSTONE, namespace, key), time_us)
+        return self._erase(namespace, key, time_us)
+
+    def _erase(self, namespace: str, key: str, time_us: int) -> dict[str, int]:
         with self._files.wrapped() as connection:
             hashes = self._keyring.every(erasure.TOMBSTONE, namespace, key)
             with connection.profile_changes(_BATCH_TIMEOUT_SECONDS) as (sql, renew):
                 time_us = max(time_us, erasure.erased_at(sql, "preferences", namespace, hashes) or 0)
-                self._log.append(namespace, hashes[0], time_us)
                 gone = erasure.erase_preferences(sql, namespace, key, hashes, time_us, renew)
             return gone | self._erase_history(connection, namespace, key, time_us)
 
@@ -296,7 +300,7 @@ class SQLiteStorage(Storage):
 
     def custody(self) -> SQLiteCustody:
         """Give retention, the log of erasures and the audit."""
-        return SQLiteCustody(self._files, self._keyring, self._log, self.erase)
+        return SQLiteCustody(self._files, self._keyring, self._log, self._erase)
 
     def close(self) -> None:
         """Close the connections that are not in use."""
