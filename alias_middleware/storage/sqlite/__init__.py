@@ -46,6 +46,7 @@ from alias_middleware.storage.sqlite.files import DRIVER_ERRORS, Connection, Fil
 from alias_middleware.storage.sqlite.fold import Fold
 from alias_middleware.storage.sqlite.frozen import admitted
 from alias_middleware.storage.sqlite.keyring import Keyring
+from alias_middleware.storage.sqlite.ledger import advance, check_positions, count
 from alias_middleware.storage.sqlite.marks import all_marks, mark_changed
 from alias_middleware.storage.sqlite.outbox import SQLiteOutbox, erase_dispatches
 from alias_middleware.storage.sqlite.recollection import Recollection
@@ -141,7 +142,7 @@ class SQLiteStorage(Storage):
             refused = 0
             if batch.changes:
                 with connection.profile_changes(_BATCH_TIMEOUT_SECONDS) as (sql, renew):
-                    _check_positions(sql, batch)
+                    check_positions(sql, batch)
                     tombstone = self._preferences_tombstone(sql)
                     refused = preferences.change_late(sql, batch.changes_by_time(), tombstone, renew)
             connection.remember_much()
@@ -150,7 +151,7 @@ class SQLiteStorage(Storage):
                     self._recollection.begin(sql)
                     outcome = self._fold(sql, batch)
                     outcome.refused = refused
-                    _count(sql, outcome.counts())
+                    count(sql, outcome.counts())
                 self._recollection.committed()
             if batch.changes:
                 with connection.preferences_transaction(_BATCH_TIMEOUT_SECONDS) as sql:
@@ -160,7 +161,7 @@ class SQLiteStorage(Storage):
         return outcome
 
     def _fold(self, sql: sqlite3.Connection, batch: Batch) -> Outcome:
-        _advance(sql, batch)
+        advance(sql, batch)
 
         def refusals(namespace: str, keys: Iterable[str]) -> Mapping[str, int]:
             return preferences.refusals(sql, namespace, keys)
@@ -182,7 +183,7 @@ class SQLiteStorage(Storage):
                 "ON CONFLICT (service, day) DO UPDATE SET page_views = page_views + excluded.page_views",
                 (fold.service(origin)[0], day, page_views),
             )
-        _count(sql, batch.counts)
+        count(sql, batch.counts)
         return outcome
 
     def ledger(self) -> Ledger:
@@ -338,26 +339,3 @@ def _path_of(url: str) -> Path:
             setting="storage",
         )
     return Path(path)
-
-
-def _check_positions(sql: sqlite3.Connection, batch: Batch) -> None:
-    """Refuse a batch that was read from elsewhere than where this file stands."""
-    for segment, span in batch.spans.items():
-        row = sql.execute("SELECT position FROM positions WHERE segment = ?", (segment,)).fetchone()
-        if (row[0] if row else 0) != span.start:
-            raise StorageUnavailable("the batch was read from elsewhere", reason="stale_position")
-
-
-def _advance(sql: sqlite3.Connection, batch: Batch) -> None:
-    """Move the drained positions on."""
-    _check_positions(sql, batch)
-    ends = [(segment, span.end) for segment, span in batch.spans.items()]
-    sql.executemany("INSERT OR REPLACE INTO positions VALUES (?, ?)", ends)
-    sql.executemany("DELETE FROM positions WHERE segment = ?", [(segment,) for segment in batch.finished])
-
-
-def _count(sql: sqlite3.Connection, counts: Mapping[str, int]) -> None:
-    sql.executemany(
-        "INSERT INTO counters VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = value + excluded.value",
-        list(counts.items()),
-    )

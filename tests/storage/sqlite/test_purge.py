@@ -72,6 +72,7 @@ def test_figures_stay_as_they_are(storage: SQLiteStorage, seed: int) -> None:
     assert day_by_day(storage, days) == before
     gone = purge(storage, "2026-03-29")
     assert gone == expected
+    assert storage.verify(*days) == []
     assert gone["events"] > 0 < gone["frozen_days"]
     forget_figures(storage)
     assert day_by_day(storage, days) == before
