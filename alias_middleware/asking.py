@@ -35,6 +35,7 @@ class Asking:
             self.requests = Budgeted(storage, seconds=settings.storage_timeout, now=now)
         self.counters = Counters()
         self.reads, self.changes = Breaker(), Breaker()
+        self.statistics_only = settings.statistics_only
         self._settings = settings
         self._namespace = settings.namespace
 

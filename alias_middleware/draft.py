@@ -7,7 +7,7 @@ Nothing is read before it is needed; nothing is written here. The app holds it b
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import msgspec
 
@@ -39,6 +39,11 @@ _LIMITED: tuple[Area, ...] = ("preferences", "personal")
 NESTED = (list, dict)  # made once: `list | dict` is made anew each time it is reached
 
 
+Restraint = Literal["signal", "mode"]
+"""Why a visitor is there for the statistics only: his browser's signal, which his own word to the site outweighs,
+or the site's mode, which nothing does."""
+
+
 class Draft(msgspec.Struct, eq=False):
     """One request's working copy of a profile: loaded at first use, with the operations noted so far.
 
@@ -55,6 +60,7 @@ class Draft(msgspec.Struct, eq=False):
     _consents: dict[str, Consent] | None = None
     _habits: Habits | None = None
     patient: bool = False
+    restraint: Restraint | None = None
     _documents: dict[Area, dict[str, Json]] = {}
     watched: dict[tuple[Area, str], bytes] = {}
     operations: list[Operation] = []
@@ -86,7 +92,9 @@ class Draft(msgspec.Struct, eq=False):
 
     @property
     def knowledge(self) -> Knowledge:
-        """What is derived from the visitor's history."""
+        """What is derived from the visitor's history; nothing in the mode without profiles."""
+        if self.restraint == "mode":
+            return Knowledge()
         return self._decoded(self._stored_knowledge, decode_knowledge, Knowledge())
 
     @property
@@ -124,8 +132,12 @@ class Draft(msgspec.Struct, eq=False):
 
     def allows(self, purpose: str) -> bool:
         """Tell whether the visitor consents to a purpose."""
+        if self.restraint == "mode" and purpose != "measure":
+            return False
         said = self.consents.get(purpose)
-        return PURPOSES[purpose] if said is None else said.granted
+        if said is not None:
+            return said.granted
+        return PURPOSES[purpose] and (self.restraint is None or purpose == "measure")
 
     def document(self, area: Area) -> dict[str, Json]:
         """Give the working copy of one area; empty for a visitor who refuses to be personalised."""
@@ -134,7 +146,9 @@ class Draft(msgspec.Struct, eq=False):
             stored = self.stored
             raw: bytes = stored.preferences if area == "preferences" else getattr(stored, area)
             document = {}
-            if raw != b"{}" and (stored.consents == b"{}" or self.allows("personalise")):
+            if raw != b"{}" and (
+                (stored.consents == b"{}" and self.restraint is None) or self.allows("personalise")
+            ):
                 try:
                     document = decode_json(raw)
                 except msgspec.DecodeError:

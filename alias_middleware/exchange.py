@@ -21,6 +21,9 @@ from alias_middleware.visitor import Visitor
 PURPOSE_HEADERS = frozenset({b"sec-purpose", b"purpose", b"x-purpose", b"x-moz"})
 """The headers by which a browser says that it only prefetches."""
 
+SIGNAL_HEADERS = frozenset({b"sec-gpc", b"dnt"})
+"""The headers by which a browser asks for privacy (Global Privacy Control; Tracking Preference Expression)."""
+
 _REISSUE_AFTER_US = 24 * 3600 * 1_000_000
 
 Pair = tuple[bytes, bytes]
@@ -140,7 +143,10 @@ class Exchange(msgspec.Struct, eq=False):
     def _continuity_cookie(self) -> str | None:
         """A fresh cookie when the header named the visitor and the one he has is missing, old or another's."""
         continuity, alias = self._rules.continuity, self.visitor.recognition.alias
+        draft = self.visitor.draft
         if continuity is None or alias is None or self.visitor.by_continuity:
+            return None
+        if draft is not None and draft.restraint is not None:
             return None
         now = self.visitor.begun_us  # when the header came: a cookie must not outlive an erasure made since
         if self._cookie_at_us is not None and now - self._cookie_at_us < _REISSUE_AFTER_US:
@@ -160,6 +166,12 @@ def _personal(vary: str, cache_control: str, names: tuple[str, ...]) -> Headers:
 def _says_prefetch(noticed: list[Pair]) -> bool:
     said = [value for name, value in noticed if name in PURPOSE_HEADERS]
     return any(map(is_prefetch, said)) if said else False
+
+
+def asks_for_privacy(noticed: list[Pair]) -> bool:
+    """Tell whether a browser sends `Sec-GPC: 1` or `DNT: 1`."""
+    said = [value for name, value in noticed if name in SIGNAL_HEADERS]
+    return any(part.strip() == b"1" for value in said for part in value.split(b","))
 
 
 def _is_shareable(cache_control: str) -> bool:

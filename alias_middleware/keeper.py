@@ -38,6 +38,9 @@ class Keeper(Reader, Protocol):
     category_of: Callable[[str], str | None] | None
     """Gives the category of a path by the settings' patterns; None where there are none."""
 
+    statistics_only: bool
+    """Whether the site keeps no profiles."""
+
     def day(self, time_us: int) -> int:
         """Give the local day of a moment."""
 

@@ -90,6 +90,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     territory: str = "metropole"
     light_gallery_days: int | None = None
     frequency_cap: FrequencyCap | None = None
+    privacy_signals: Literal["statistics", "ignore"] = "statistics"
+    statistics_only: bool = False
     keep_raw_days: int = 760
     keep_profiles_days: int = 1095
     desalias_quota: int = 100
@@ -317,6 +319,8 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "territory": _one_of(*TERRITORIES),
     "light_gallery_days": _optional_days,
     "frequency_cap": _cap,
+    "privacy_signals": _one_of("statistics", "ignore"),
+    "statistics_only": _flag,
     "keep_raw_days": _days,
     "keep_profiles_days": _days,
     "desalias_quota": _count,

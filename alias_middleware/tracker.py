@@ -18,8 +18,16 @@ from typing import TYPE_CHECKING, Any
 
 from alias_middleware import census
 from alias_middleware.continuity import COUNTS_WITH, Continuity
-from alias_middleware.errors import StorageError
-from alias_middleware.exchange import PURPOSE_HEADERS, Exchange, Request, Rules, presented_cookie
+from alias_middleware.errors import SettingsError, StorageError
+from alias_middleware.exchange import (
+    PURPOSE_HEADERS,
+    SIGNAL_HEADERS,
+    Exchange,
+    Request,
+    Rules,
+    asks_for_privacy,
+    presented_cookie,
+)
 from alias_middleware.identity import Recognition, Status, visitor_key
 from alias_middleware.privacy import Privacy
 from alias_middleware.recorder import Recorder
@@ -77,7 +85,10 @@ class Tracker:
         secret = self._trust.secret_name
         self.hidden = self._source.names | (frozenset() if secret is None else {secret})
         """The request headers, in lower case, that the app does not get to see."""
-        self.watched = self.hidden | PURPOSE_HEADERS | ({b"cookie"} if self._rules.continuity else frozenset())
+        signals = SIGNAL_HEADERS if self.settings.privacy_signals == "statistics" else frozenset()
+        self._restrains = bool(signals) or self.settings.statistics_only
+        cookie = {b"cookie"} if self._rules.continuity else frozenset()
+        self.watched = self.hidden | PURPOSE_HEADERS | signals | cookie
         """The request headers, in lower case, that an edge passes on."""
         self.privacy = Privacy(
             self.storage, self.settings, key_of=self.key_of, now=self._now, entropy=self._entropy
@@ -99,7 +110,13 @@ class Tracker:
 
     @cached_property
     def contact(self) -> Contact:
-        """What may be said to visitors, and campaigns."""
+        """What may be said to visitors, and campaigns.
+
+        Raises:
+            SettingsError: the site is there for statistics only.
+        """
+        if self.settings.statistics_only:
+            raise SettingsError("with statistics_only=True nobody is contacted", setting="statistics_only")
         from alias_middleware.recontact import Contact
 
         return Contact(
@@ -182,7 +199,16 @@ class Tracker:
         visitor = Visitor(recorder, recognition, key, now)
         if by_continuity:
             visitor.by_continuity = True
+        if self._restrains and key is not None:
+            self._restrain(visitor, request)
         return Exchange(recorder, self._rules, request, visitor, key is not None, cookie_at_us)
+
+    def _restrain(self, visitor: Visitor, request: Request) -> None:
+        """Let a visitor be there for the statistics only where the settings or his browser say so."""
+        if self.settings.statistics_only:
+            visitor.restrain("mode")
+        elif len(request.noticed) > 1 and asks_for_privacy(request.noticed):
+            visitor.restrain("signal")
 
     def recognises_inline(self, request: Request) -> bool:
         """Tell whether `exchange` reads no storage: it does where a continuity cookie has to be checked."""

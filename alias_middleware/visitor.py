@@ -14,7 +14,7 @@ from typing import Self
 
 import msgspec
 
-from alias_middleware.draft import Draft
+from alias_middleware.draft import Draft, Restraint
 from alias_middleware.events import (
     NAME_LIMIT,
     PATH_LIMIT,
@@ -148,13 +148,24 @@ class Visitor(msgspec.Struct, eq=False, dict=True, weakref=True):
         """Read the profile now, from a place where waiting does no harm."""
         self._opened().load()
 
+    def restrain(self, restraint: Restraint) -> None:
+        """Be there for the statistics only: no profile is shown or kept."""
+        self.draft = Draft(self._keeper, self._key, restraint=restraint)
+
     def _opened(self) -> Draft:
         if self.draft is None:
             self.draft = self._new_draft()
         return self.draft
 
     def _new_draft(self) -> Draft:
-        return Draft(self._keeper, self._key, self.commit if self.at_once else None, patient=self.patient)
+        restraint: Restraint | None = "mode" if self._keeper.statistics_only else None
+        return Draft(
+            self._keeper,
+            self._key,
+            self.commit if self.at_once else None,
+            patient=self.patient,
+            restraint=restraint,
+        )
 
     def page(self, *, category: str | None = None, title: str | None = None) -> None:
         """Say what this page view shows. Outside a page view it has no effect.
