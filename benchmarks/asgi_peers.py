@@ -71,7 +71,7 @@ def contender(runner: asyncio.Runner, app: ASGIApp, who: Callable[[int], Iterabl
 
 
 async def _serve(app: ASGIApp, aliases: Iterable[str | None]) -> list[float]:
-    cookie = _session_cookie()
+    cookie = session_cookie()
     spent = []
     for alias in aliases:
         scope = _scope(alias, cookie)  # as from a server: just made, and let go of when it is answered
@@ -89,7 +89,7 @@ async def _send(message: Message) -> None:
     pass
 
 
-def _session_cookie() -> bytes:
+def session_cookie() -> bytes:
     """What SessionMiddleware gave the visitor with his previous page."""
     session = b64encode(json.dumps({"font": "large", "seen": 7}).encode())
     return b"session=" + TimestampSigner(_SECRET).sign(session)

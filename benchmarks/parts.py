@@ -11,6 +11,7 @@ from benchmarks.contact import contact_figures
 from benchmarks.figures import Bench, Figure, Scale
 from benchmarks.interests import interest_figures
 from benchmarks.planning import planning_figures
+from benchmarks.startup import processes_figures, startup_figures
 
 _KEPT = Path(__file__).parents[1] / "build" / "bench-base"
 """Where the large base is kept for the next run."""
@@ -28,6 +29,20 @@ def _requests(folder: Path, scale: Scale) -> Iterator[Figure]:
     bench = Bench(folder, scale)
     bench.build()
     yield from bench.figures()
+
+
+def _servers(folder: Path, scale: Scale) -> Iterator[Figure]:
+    from benchmarks.servers import backlog_figures, server_figures
+
+    rounds = max(1, scale.rounds // 6)
+    yield from server_figures(folder, rounds=rounds)
+    yield from backlog_figures(folder, rounds=max(1, rounds // 2))
+
+
+def _startup(folder: Path, scale: Scale) -> Iterator[Figure]:
+    rounds = max(1, scale.rounds // 6)
+    yield from startup_figures(rounds=rounds)
+    yield from processes_figures(folder, rounds=rounds)
 
 
 def _rules(folder: Path, scale: Scale) -> Iterator[Figure]:
@@ -55,6 +70,8 @@ def _codec(folder: Path, scale: Scale) -> Iterator[Figure]:
 
 PARTS: dict[str, Part] = {
     "requests": Part("What a request takes", _requests),
+    "servers": Part("Real servers", _servers),
+    "startup": Part("Starting, and several processes", _startup),
     "rules": Part("Rules of re-contact", _rules),
     "planning": Part("Planning a campaign", _planning),
     "codec": Part("UCP frames", _codec),

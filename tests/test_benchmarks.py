@@ -5,10 +5,12 @@ from __future__ import annotations
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 
+from alias_middleware import Tracker
 from alias_middleware.contact import policy, verdict
 from benchmarks import __main__ as command
 from benchmarks import contact, page
@@ -21,6 +23,8 @@ from benchmarks.parts import Part
 from benchmarks.peer_queries import Question
 from benchmarks.planning import open_tracker, planning_figures
 from benchmarks.rounds import Contender, Spread, added, measure, ratio, spread
+from benchmarks.servers import SERVERS, backlog_figures, server_figures, settings
+from benchmarks.startup import processes_figures, startup_figures
 
 _TINY = Scale(visitors=20, rounds=2, requests=10, drained_rounds=1, drained_requests=30)
 
@@ -186,3 +190,31 @@ def test_a_difference_between_figures_is_an_error() -> None:
     question = Question("visitors", lambda statistics: [(1,)], lambda connection: [(2,)])
     with pytest.raises(RuntimeError, match="visitors differs"):
         check(question, None, None)
+
+
+def test_a_server_is_measured_against_the_bare_one(tmp_path: Path) -> None:
+    """Every contender of it answers pages; ours with its visitors recorded."""
+    server = SERVERS[0]
+    figures = list(server_figures(tmp_path, servers=[server], rounds=1, seconds=0.2))
+    assert (figures[0].target, figures[0].at_least) == (0.60, True)
+    assert all(figure.measured.median > 0 for figure in figures if figure.unit == "a second")
+    with closing(
+        Tracker(**settings(tmp_path / server.name.split()[0]), writer="external", raise_errors=True)
+    ) as tracker:
+        tracker.flush()
+        counters: dict[str, Any] = tracker.counters()
+    assert counters["stored"] > 20
+
+
+def test_the_backlog_is_measured(tmp_path: Path) -> None:
+    """A part of what was seen."""
+    (figure,) = backlog_figures(tmp_path, rounds=1, seconds=0.3)
+    assert 0 <= figure.measured.median <= 100
+
+
+def test_starting_and_processes_are_measured(tmp_path: Path) -> None:
+    """Imports in fresh processes, and requests of one process and of four together."""
+    imports = list(startup_figures(rounds=1))
+    together = list(processes_figures(tmp_path, rounds=1, seconds=0.1))
+    assert [figure.target for figure in (*imports, *together)] == [60, None, None, 1.5, None, None]
+    assert all(figure.measured.median > 0 for figure in together)

@@ -1,0 +1,215 @@
+"""Requests a second on the servers people use: bare, behind SessionMiddleware, and behind ours."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from alias_middleware import Tracker
+from benchmarks.figures import Figure
+from benchmarks.rounds import Spread, ratio, spread
+from benchmarks.served_app import SETTINGS
+
+_ROOT = Path(__file__).parents[1]
+_PATIENCE = 20.0
+_VISITORS = 2_000
+_APP = "benchmarks.served_app"
+
+
+class Server(NamedTuple):
+    """How a server is started on a port with an app of `benchmarks.served_app`."""
+
+    name: str
+    command: Callable[[int, str], list[str]]
+    apps: Mapping[str, str]
+    least_of_bare: float | None = None
+
+
+def _python(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", *arguments]
+
+
+SERVERS = (
+    Server(
+        "uvicorn (uvloop, httptools)",
+        lambda port, app: _python(
+            "uvicorn", "--port", str(port), "--loop", "uvloop", "--http", "httptools", "--no-access-log",
+            "--log-level", "warning", "--lifespan", "off", "--no-proxy-headers", f"{_APP}:{app}",
+        ),
+        {"bare": "asgi_bare", "session": "asgi_session", "alias": "asgi_alias"},
+        0.60,
+    ),
+    Server(
+        "granian (ASGI)",
+        lambda port, app: _python(
+            "granian", "--interface", "asginl", "--port", str(port), "--no-ws", "--log-level", "warning",
+            f"{_APP}:{app}",
+        ),
+        {"bare": "asgi_bare", "session": "asgi_session", "alias": "asgi_alias"},
+        0.60,
+    ),
+    Server(
+        "gunicorn (gthread)",
+        lambda port, app: _python(
+            "gunicorn", "--bind", f"127.0.0.1:{port}", "--worker-class", "gthread", "--threads", "4",
+            "--keep-alive", "30", "--log-level", "warning", f"{_APP}:{app}",
+        ),
+        {"bare": "wsgi_bare", "alias": "wsgi_alias"},
+        0.60,
+    ),
+)  # fmt: skip
+
+
+class Running(NamedTuple):
+    """A started server."""
+
+    port: int
+    pid: int
+
+
+def server_figures(
+    folder: Path, *, servers: Sequence[Server] = SERVERS, rounds: int = 7, seconds: float = 1.0
+) -> Iterator[Figure]:
+    """Serve with each contender in turn, round after round, all of them started and warm."""
+    for server in servers:
+        with ExitStack() as started:
+            given = settings(folder / server.name.split()[0])
+            running = {
+                name: started.enter_context(serving(server.command, app, given))
+                for name, app in server.apps.items()
+            }
+            rates, cpu_us = _rates(running, rounds, seconds)
+            yield from _compared(server, rates)
+            added = [more - less for more, less in zip(cpu_us["alias"], cpu_us["bare"], strict=True)]
+            yield Figure("  processor time added to a request, the writer's included", "us", spread(added))
+            if "session" in server.apps:
+                yield from _memory(server, running)
+
+
+def backlog_figures(folder: Path, *, rounds: int = 3, seconds: float = 3.0) -> Iterator[Figure]:
+    """What still waits in the spool right after a stretch in which uvicorn was as busy as it can be."""
+    shares = []
+    for number in range(rounds):
+        given = settings(folder / f"backlog-{number}")
+        with serving(SERVERS[0].command, "asgi_alias", given) as running:
+            _saturate(running.port, seconds)
+            with closing(Tracker(**{**given, "writer": "external"})) as tracker:
+                counters: dict[str, Any] = tracker.counters()
+        shares.append(100 * counters["spooled"] / counters["seen"])
+    name = f"in the spool after {seconds:.0f} s of saturation, of all events"
+    yield Figure(name, "%", spread(shares), 5.0)
+
+
+def _rates(
+    running: Mapping[str, Running], rounds: int, seconds: float
+) -> tuple[dict[str, list[float]], dict[str, list[float]]]:
+    """Requests a second, and the servers' processor time for one in microseconds, by contender and round."""
+    names = list(running)
+    rates: dict[str, list[float]] = {name: [] for name in names}
+    cpu_us: dict[str, list[float]] = {name: [] for name in names}
+    for turn in range(-1, rounds):
+        for name in names[turn % len(names) :] + names[: turn % len(names)]:
+            before = _processor_time(running[name].pid)
+            rate = _saturate(running[name].port, seconds)
+            if turn >= 0:
+                rates[name].append(rate)
+                cpu_us[name].append((_processor_time(running[name].pid) - before) / (rate * seconds) * 1e6)
+    return rates, cpu_us
+
+
+def _compared(server: Server, rates: Mapping[str, list[float]]) -> Iterator[Figure]:
+    of_bare = spread(ratio(rates["alias"], rates["bare"]))
+    yield Figure(f"{server.name}: requests a second, of bare", "", of_bare, server.least_of_bare, at_least=True)
+    if "session" in rates:
+        of_session = spread(ratio(rates["alias"], rates["session"]))
+        target = 1.4 if server is SERVERS[0] else None
+        yield Figure(
+            f"{server.name}: requests a second, of SessionMiddleware's", "", of_session, target, at_least=True
+        )
+    for name, each in rates.items():
+        yield Figure(f"  {name}", "a second", spread(each))
+
+
+def _memory(server: Server, running: Mapping[str, Running]) -> Iterator[Figure]:
+    more = (_resident(running["alias"].pid) - _resident(running["bare"].pid)) / 1e6
+    target = 20.0 if server is SERVERS[0] else None
+    yield Figure(f"{server.name}: memory over the bare app", "MB", Spread(more, more, more), target)
+
+
+@contextmanager
+def serving(command: Callable[[int, str], list[str]], app: str, given: Mapping[str, Any]) -> Iterator[Running]:
+    """Start a server on a free port, and end it as its users do."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = int(listener.getsockname()[1])
+    environment = {**os.environ, SETTINGS: json.dumps(given), "PYTHONPATH": str(_ROOT)}
+    with subprocess.Popen(command(port, app), env=environment, cwd=_ROOT) as process:
+        try:
+            _wait(process, port)
+            yield Running(port, process.pid)
+        finally:
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(_PATIENCE)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+
+def settings(folder: Path) -> dict[str, Any]:
+    """The tracker's settings for a site in a folder, which is made."""
+    folder.mkdir(parents=True, exist_ok=True)
+    return {
+        "service": "sonneries",
+        "storage": f"sqlite:///{folder / 'alias.db'}",
+        "trusted_gateways": ["127.0.0.1"],
+    }
+
+
+def _wait(process: subprocess.Popen[bytes], port: int) -> None:
+    end = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            if process.poll() is not None or time.monotonic() > end:
+                raise RuntimeError("the server does not start") from None
+            time.sleep(0.05)
+        else:
+            return
+
+
+def _saturate(port: int, seconds: float) -> float:
+    """Requests a second that the load generator got answered."""
+    arguments = [str(port), str(seconds), str(_VISITORS)]
+    ran = subprocess.run(_python("benchmarks.load", *arguments), cwd=_ROOT, capture_output=True, check=True)
+    answers, spent = ran.stdout.split()
+    return int(answers) / float(spent)
+
+
+def _resident(pid: int) -> int:
+    """The bytes of memory that a process and its children have to themselves and others."""
+    own = sum(
+        int(line.split()[1]) * 1024
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines()
+        if line.startswith("VmRSS:")
+    )
+    return own + sum(map(_resident, _children(pid)))
+
+
+def _processor_time(pid: int) -> float:
+    """Seconds that a process and its children have been running."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    own = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return own + sum(map(_processor_time, _children(pid)))
+
+
+def _children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
