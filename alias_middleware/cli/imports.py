@@ -14,8 +14,8 @@ from alias_middleware.cli.source import Source
 from alias_middleware.cli.tables import Table, write_tables
 from alias_middleware.imports import logs
 from alias_middleware.imports.lines import fingerprint, opened
-from alias_middleware.imports.run import Import, Reader, Report
-from alias_middleware.imports.tables import OrderReader, ProfileReader
+from alias_middleware.imports.run import Import, Reader, Report, write_rejected
+from alias_middleware.imports.tables import AliasReader, OrderReader, ProfileReader
 from alias_middleware.imports.views import ViewReader
 from alias_middleware.tracker import Tracker
 
@@ -97,6 +97,26 @@ def profiles(source: Source, files: tuple[Path, ...], rejected: Path | None) -> 
             return ProfileReader(tracker.settings, key_of=tracker.key_of, time_us=time_us)
 
         _take(tracker, files, reader, rejected)
+
+
+@imports.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@_rejected
+@click.pass_obj
+def suppressions(source: Source, file: Path, rejected: Path | None) -> None:
+    """Import opt-outs from before: CSV with the column alias. Marketing campaigns may run from then on.
+
+    Imported again they count once.
+    """
+    with source.opened() as tracker, opened(file) as lines:
+        reader = AliasReader(tracker.settings)
+        found = [(line, reader.read(number, line)) for number, line in enumerate(lines)]
+        aliases = [alias for _, alias in found if alias]
+        tracker.contact.import_suppressions(aliases)
+    bad = [line for line, alias in found if alias == ""]
+    write_rejected(rejected or file.with_name(file.name + ".rejected"), bad)
+    rows = [("opt-outs", str(len(aliases))), ("rejected", str(len(bad)))]
+    write_tables([Table("Import", ("what", "lines"), rows, numbers=frozenset({1}))], sys.stdout)
 
 
 def _categories(said: tuple[str, ...]) -> dict[str, str]:

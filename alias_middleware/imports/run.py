@@ -119,14 +119,19 @@ class Import:
         return _Gathered(batch.begun + batch.lines, rejects)
 
     def _write_rejected(self, lines: Iterable[bytes]) -> int:
-        text = b"".join(line + b"\n" for line in lines)
-        if text:
-            flags = os.O_CREAT | os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC
-            with os.fdopen(os.open(self._rejected, flags, 0o600), "wb") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-        return len(text)
+        return write_rejected(self._rejected, lines)
+
+
+def write_rejected(path: Path, lines: Iterable[bytes]) -> int:
+    """Append bad lines, durably, to a file that only its owner reads; give their bytes."""
+    text = b"".join(line + b"\n" for line in lines)
+    if text:
+        flags = os.O_CREAT | os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC
+        with os.fdopen(os.open(path, flags, 0o600), "wb") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+    return len(text)
 
 
 class _Gathered:

@@ -54,6 +54,27 @@ class _Table:
         return None
 
 
+class AliasReader:
+    """Reads the aliases of a table's lines: opt-outs from before."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Take the aliases that the service's source could have given."""
+        self._accepts = settings.source.accepts
+        self._table = _Table(["alias"])
+
+    def read(self, number: int, line: bytes) -> str | None:
+        """Give a line's alias; None for the header, "" for a line that names no alias.
+
+        Raises:
+            SettingsError: the header lacks the column.
+        """
+        cells = self._table.cells(line)
+        if cells is None:
+            return None if number == 0 else ""
+        alias = cells["alias"].strip()
+        return alias if self._accepts(alias) else ""
+
+
 class OrderReader:
     """Makes purchases of a table's lines: one order a line, its time with a zone."""
 

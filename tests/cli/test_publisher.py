@@ -78,6 +78,23 @@ def test_a_campaign_from_preview_to_end(shop: Shop, tmp_path: Path) -> None:
     assert "finished" in run(shop, "campaign", "cancel", "noel", code=1)
 
 
+def test_opt_outs_from_before(shop: Shop, tmp_path: Path) -> None:
+    """Once however often they are imported; what is no alias is kept aside; then a campaign may run."""
+    file = tmp_path / "optouts.csv"
+    file.write_text(f"alias,since\n{ALIAS},2024-01-01\n33677236335,2024-01-01\n\n")
+    for _ in range(2):
+        told = run(shop, "import", "suppressions", str(file))
+    assert [line.split()[-1] for line in told.splitlines()[2:]] == ["1", "2"]
+    aside = tmp_path / "optouts.csv.rejected"
+    assert "33677236335" in aside.read_text()
+    assert stat.S_IMODE(aside.stat().st_mode) == 0o600
+    sent = tmp_path / "sent.jsonl"
+    progress = run(shop, "campaign", "run", "noel", *PLAN, "--transport", f"file:{sent}", "--json")
+    assert json.loads(progress)["reasons"] == {"opted_out": 1}
+    file.write_text("phone\n")
+    assert "alias" in run(shop, "import", "suppressions", str(file), code=2)
+
+
 def test_an_audience_by_options(shop: Shop) -> None:
     """Each option narrows it."""
     for options, selected in (
