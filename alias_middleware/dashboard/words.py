@@ -14,6 +14,7 @@ from babel.numbers import format_currency, format_decimal, format_percent
 
 from alias_middleware.dashboard.tables import Column
 from alias_middleware.dashboard.texts import en, fr
+from alias_middleware.interests import Evidence
 
 CATALOGUES: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType({"en": en.TEXTS, "fr": fr.TEXTS})
 """All texts, by language."""
@@ -107,6 +108,23 @@ class Words:
         if isinstance(value, dict):
             return [self.money(amount, currency) for currency, amount in sorted(value.items())] or [_NOTHING]
         return [_NOTHING if value is None else self.count(value)]
+
+    def multiple(self, value: float) -> str:
+        """Write how many times more something is."""
+        return str(format_decimal(value, format="0.0", locale=self._locale))
+
+    def evidence(self, evidence: Evidence) -> str:
+        """Say why a category is called an interest."""
+        if evidence.basis == "population":
+            return self("evidence.population")
+        said = [self("evidence.pages", number=evidence.pages)]
+        if evidence.since is not None:
+            said.append(self("evidence.since", day=self.day(evidence.since.astimezone(self._zone).date())))
+        if evidence.carts:
+            said.append(self("evidence.carts", number=evidence.carts))
+        if evidence.purchases:
+            said.append(self("evidence.purchases", number=evidence.purchases))
+        return ", ".join(said)
 
     def anything(self, value: Any) -> str:
         """Write what a rule found: a moment, a number, a name, or nothing."""

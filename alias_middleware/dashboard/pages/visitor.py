@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from alias_middleware.contact import OFFERS, Kind, Verdict
+from alias_middleware.interests import Interest
 from alias_middleware.local_time import from_micros
 from alias_middleware.money import from_millionths
 from alias_middleware.tracker import Tracker
@@ -16,6 +17,7 @@ PAGE = 100
 KINDS: tuple[Kind, ...] = ("marketing", "transactional")
 
 _LONGEST_SENDER = 20
+_INTERESTS = 5
 _DETAILS = ("path", "title", "name", "category", "short_code", "text", "offer", "order_id")
 
 
@@ -57,6 +59,7 @@ class Dossier(NamedTuple):
     orders: list[Order]
     happenings: list[Happening]
     events: int
+    interests: list[Interest]
 
 
 def gather(tracker: Tracker, alias: str, skip: int) -> Dossier:
@@ -86,6 +89,7 @@ def gather(tracker: Tracker, alias: str, skip: int) -> Dossier:
         orders=list(_orders(history)),
         happenings=[_happening(event) for event in history[skip : skip + PAGE]],
         events=len(history),
+        interests=tracker.visitor(alias).profile.interests(_INTERESTS),
     )
 
 
