@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator
+from functools import cached_property
 from importlib import import_module
 from types import MappingProxyType
 from typing import Any
@@ -147,7 +148,7 @@ def _class(thing: type, name: str) -> str:
     for attribute, said in said_of_attributes(thing).items():
         text += f"\n**`{attribute}`** {said}\n"
     for member, value in _members(thing):
-        if isinstance(value, property):
+        if isinstance(value, property | cached_property):
             text += f"\n**`{member}`** {docstring(value)}\n"
         else:
             text += f"\n**`{member}{signature(value)}`** {docstring(value)}\n"
@@ -162,7 +163,9 @@ def _members(thing: type) -> Iterator[tuple[str, Any]]:
             ours.update(vars(base))
     for member, value in ours.items():
         plain = getattr(value, "__func__", value)
-        if not member.startswith("_") and (isinstance(value, property) or inspect.isfunction(plain)):
+        if not member.startswith("_") and (
+            isinstance(value, property | cached_property) or inspect.isfunction(plain)
+        ):
             yield member, plain
 
 
