@@ -16,6 +16,7 @@ import pytest
 from alias_middleware.audience import Audience
 from alias_middleware.contact import FrequencyCap
 from alias_middleware.errors import ContactError, NotAccepted, SettingsError, StorageUnavailable
+from alias_middleware.local_time import to_micros
 from alias_middleware.transport import Outgoing
 from tests.support.site import ALIAS, OTHER_ALIAS
 from tests.support.sms import PULL, Shop
@@ -395,3 +396,17 @@ def test_two_do_not_run_one_campaign(shop: Shop) -> None:
     shop.campaign().run(shop.gateway)
     assert refused == ["locked"]
     assert shop.gateway.receivers() == [ALIAS]
+
+
+def test_an_erased_visitor_keeps_no_campaign_waiting(shop: Shop) -> None:
+    """What was held for him is cancelled and counted so; the campaign ends with the others' messages."""
+    populate(shop, ALIAS, OTHER_ALIAS)
+    shop.clock.now = EVENING
+    campaign = shop.campaign()
+    assert campaign.run(shop.gateway).states == {"held": 2}
+    shop.tracker.storage.erase("sonneries", ALIAS, to_micros(shop.now))
+    assert campaign.status().states == {"held": 1, "cancelled": 1}
+    shop.clock.now = MORNING
+    progress = campaign.run(shop.gateway)
+    assert (progress.standing, progress.states) == ("finished", {"sent": 1, "cancelled": 1})
+    assert progress.reasons == {"erased": 1}

@@ -257,7 +257,11 @@ class MemoryOutbox(Outbox):
             for named, messages in self._dispatches.items():
                 dispatch = messages.pop((namespace, key), None)
                 if dispatch is not None:
-                    self._erased.setdefault(named, Counter())[dispatch.state, dispatch.reason] += 1
+                    waited = dispatch.state in WAITING
+                    end: tuple[State, str] = (
+                        ("cancelled", "erased") if waited else (dispatch.state, dispatch.reason)
+                    )
+                    self._erased.setdefault(named, Counter())[end] += 1
                     gone += 1
         return gone
 

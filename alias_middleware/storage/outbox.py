@@ -224,7 +224,10 @@ class Outbox(ABC):
 
     @abstractmethod
     def tally(self, campaign: CampaignId) -> dict[tuple[State, str], int]:
-        """Count a campaign's messages by state and reason; those of erased visitors stay counted."""
+        """Count a campaign's messages by state and reason.
+
+        Those of erased visitors stay counted; what waited for them is cancelled, with the reason `erased`.
+        """
 
     @abstractmethod
     def dispatches(self, campaign: CampaignId, state: State, after: str, limit: int) -> list[Dispatch]:

@@ -237,6 +237,14 @@ class OutboxContract(ContractCase):
         assert not outbox.settle("m1", "delivered", _NOON)
         assert outbox.evidence_of(_SPACE, KEY).contacts == ()
 
+    def test_nothing_waits_for_the_erased(self, storage: Storage) -> None:
+        """What waited is counted as cancelled: a campaign that waited for it would never end."""
+        _people(storage, KEY)
+        outbox = storage.outbox()
+        outbox.enqueue(_NOEL, [KEY], _NOON)
+        storage.erase(_SPACE, KEY, _NOON)
+        assert outbox.tally(_NOEL) == {("cancelled", "erased"): 1}
+
     def test_no_message_after_a_stop(self, storage: Storage) -> None:
         """A STOP that was acknowledged before a claim began is seen by it, with many threads at once."""
         keys = [f"{number:012}" for number in range(40)]

@@ -299,7 +299,12 @@ def _profile(preferences: bytes | None, personal: bytes | None, consents: bytes 
 
 
 def erase_dispatches(sql: sqlite3.Connection, namespace: str, key: str) -> int:
-    """Delete an erased visitor's messages, keep them counted, and give their number."""
+    """Delete an erased visitor's messages, keep them counted, and give their number. What waited is cancelled."""
+    sql.execute(
+        "UPDATE dispatches SET state = 'cancelled', reason = 'erased' "
+        f"WHERE namespace = ? AND key = ? AND state IN {WAITING}",
+        (namespace, key),
+    )
     sql.execute(
         "INSERT INTO erased_dispatches SELECT service, campaign, state, reason, count(*) FROM dispatches "
         "WHERE namespace = ? AND key = ? GROUP BY service, campaign, state, reason "
