@@ -149,6 +149,24 @@ class FiguresContract(ContractCase):
         found = totals(storage, "2026-03-02", "2026-03-03")
         assert (found.visitors, found.new_visitors, found.visits, found.clients) == (0, 0, 2, 1)
 
+    @pytest.mark.parametrize(
+        ("gap_hours", "first", "second"),
+        [
+            pytest.param(23.5, "2026-03-28T23:50", "2026-03-30T00:10", id="over a day of 23 hours"),
+            pytest.param(47.5, "2026-03-27T23:50", "2026-03-30T00:10", id="over it and another"),
+            pytest.param(25, "2026-10-24T23:50", "2026-10-26T00:10", id="a day of 25 hours ends it"),
+        ],
+    )
+    def test_a_gap_may_reach_over_days(self, storage: Storage, gap_hours: float, first: str, second: str) -> None:
+        """A visit that goes on after a whole quiet day belongs to the day on which it began, as on any other."""
+        slow = Origin(service="slow", namespace=_SPACE, visit_gap_us=round(gap_hours * 3_600_000_000))
+        tell = Teller(origin=slow)
+        visits = 1 + (instant(second) - instant(first) > slow.visit_gap_us)
+        feed(storage, [tell.view(first)], [tell.view(second)])
+        assert totals(storage, "2026-01-01", "2027-01-01", "slow").visits == visits
+        assert totals(storage, second[:10], f"{second[:8]}31", "slow").visits == visits - 1
+        assert known(storage, _SPACE, KEY).visits == visits
+
     def test_the_gap_of_a_service_may_be_another(self, storage: Storage) -> None:
         """The gap comes with the service, and the one it first came with holds."""
         slow = Origin(service="slow", namespace=_SPACE, visit_gap_us=2 * NEWS.visit_gap_us)

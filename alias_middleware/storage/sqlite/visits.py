@@ -13,6 +13,8 @@ from alias_middleware.history import visit_starts
 from alias_middleware.storage.base import Entry
 
 _DAY_US = 24 * 3600 * 1_000_000
+_CLOCKS_FORWARD_US = 3 * 3600 * 1_000_000
+"""More than clocks are ever put forward: an hour nearly everywhere, two at Troll station."""
 _OF_STREAM = "visitor = :visitor AND service = :service AND channel = :channel AND kind NOT IN ('r', 'u')"
 _DAYS = """
     WITH RECURSIVE days (day) AS (
@@ -38,8 +40,8 @@ class Stream(NamedTuple):
 
 
 def margin_days(gap_us: int) -> int:
-    """Give the number of local days that a visit gap may reach over."""
-    return 1 + gap_us // _DAY_US
+    """Give the number of local days that a visit gap may reach over: one of them may be a short one."""
+    return 1 + (gap_us + _CLOCKS_FORWARD_US) // _DAY_US
 
 
 def begun_after(last_us: int | None, new: list[Entry], gap_us: int) -> int:
