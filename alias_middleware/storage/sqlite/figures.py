@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
+from alias_middleware.errors import StorageUnavailable
 from alias_middleware.rollups.coding import decode_section, encode_section
 from alias_middleware.rollups.model import SECTIONS, Rollup, Section
 from alias_middleware.storage.sqlite.days import CHANNELS, OF_THE_SERVICE
@@ -17,6 +18,9 @@ from alias_middleware.storage.sqlite.schema import FIGURES, migrate
 _KEEP_TIMEOUT_SECONDS = 0.2
 _FORGET_TIMEOUT_SECONDS = 5.0
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+_IN_USE = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+_UNUSABLE = (*DRIVER_ERRORS, StorageUnavailable)
+"""What opening and reading the file may raise; the last where a newer version of this library made it."""
 
 Rolled = dict[str, Rollup]
 """A service's day by channel."""
@@ -43,9 +47,12 @@ class FiguresFile:
                 if error.sqlite_errorcode & 0xFF in _DAMAGED:
                     self._discard()
                 raise
+            except StorageUnavailable:
+                self._discard()
+                raise
 
     def _discard(self) -> None:
-        """Delete a damaged file: it is made anew."""
+        """Delete a file that is no use: it is made anew."""
         for suffix in ("", "-wal", "-shm"):
             with suppress(FileNotFoundError):
                 self._path.with_name(self._path.name + suffix).unlink()
@@ -60,7 +67,7 @@ class FiguresFile:
             with self._opened(_KEEP_TIMEOUT_SECONDS) as sql:
                 sql.execute("BEGIN")
                 return _find(sql, marks, channels, sections)
-        except DRIVER_ERRORS:
+        except _UNUSABLE:
             return {}
 
     def keep(
@@ -82,26 +89,38 @@ class FiguresFile:
                     if now.get(day) == marks[day]:
                         _replace(sql, day, marks[day], channels)
                 sql.execute("COMMIT")
-        except DRIVER_ERRORS:
+        except _UNUSABLE:
             return False
         return True
 
     def forget_changed(self, marks_now: Callable[[], Mapping[ServiceDay, int]]) -> None:
         """Delete what was kept of days that have changed: a person's erasure leaves nothing behind.
 
+        A file that is no use is deleted whole, for it might hold them: whoever made it, it stops no erasure.
+
         Raises:
-            sqlite3.Error: the file is busy; a damaged one is deleted.
+            sqlite3.Error: the file is busy.
+            OSError: it can be neither used nor deleted.
         """
         if not self._path.exists():
             return
-        with self._opened(_FORGET_TIMEOUT_SECONDS) as sql:
-            sql.execute("BEGIN IMMEDIATE")
-            now = marks_now()
-            for service, day, mark in sql.execute("SELECT service, day, mark FROM days").fetchall():
-                if now.get((service, day)) != mark:
-                    _delete(sql, (service, day))
-            sql.execute("COMMIT")
-            sql.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        try:
+            with self._opened(_FORGET_TIMEOUT_SECONDS) as sql:
+                _forget_changed(sql, marks_now)
+        except _UNUSABLE as error:
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF in _IN_USE:
+                raise
+            self._discard()
+
+
+def _forget_changed(sql: sqlite3.Connection, marks_now: Callable[[], Mapping[ServiceDay, int]]) -> None:
+    sql.execute("BEGIN IMMEDIATE")
+    now = marks_now()
+    for service, day, mark in sql.execute("SELECT service, day, mark FROM days").fetchall():
+        if now.get((service, day)) != mark:
+            _delete(sql, (service, day))
+    sql.execute("COMMIT")
+    sql.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def _find(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -160,3 +160,32 @@ def test_questions_of_one_call_see_one_moment(storage: SQLiteStorage) -> None:
     found = storage.rollups([Question(scope, periods, SECTIONS) for scope in (both, sms)])
     visitors = [[len(rolled.presence.visitors) for rolled in answer.rollups] for answer in found]
     assert visitors == [[1, 1, 1], [0, 1, 1]]
+
+
+def test_one_of_a_newer_library_is_made_anew(storage: SQLiteStorage, path: Path) -> None:
+    """After a step back to this version; an erasure leaves nothing of it behind."""
+    tell = Teller()
+    storage.apply(Batch(entries=[tell.view(NOON)]))
+    for question in (lambda: views(storage), lambda: storage.erase(SPACE, KEY, 1)):
+        with closing(sqlite3.connect(path)) as sql:
+            sql.execute("PRAGMA user_version = 99")
+        question()
+    assert views(storage) == 0
+
+
+@pytest.mark.parametrize("unusable", ["of another user", "no database", "a newer library's"])
+def test_an_erasure_deletes_what_it_cannot_open(storage: SQLiteStorage, path: Path, unusable: str) -> None:
+    """Whoever asked for figures as root must not stop the site's erasures, nor the batches that finish them."""
+    storage.apply(Batch(entries=[Teller().view(NOON)]))
+    assert views(storage) == 1
+    if unusable == "of another user":
+        path.unlink()
+        path.symlink_to(path.parent)  # no mode refuses root, who may run the tests
+    elif unusable == "no database":
+        path.write_bytes(b"no database" * 1000)
+    else:
+        with closing(sqlite3.connect(path)) as sql:
+            sql.execute("PRAGMA user_version = 99")
+    assert storage.erase(SPACE, KEY, 1)["events"] == 1
+    assert views(storage) == 0
+    storage.apply(Batch())
