@@ -58,6 +58,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         territory: Where the service's public holidays and, unless given, its time zone come from.
         light_gallery_days: The window of Light Gallery, for which the operator states none.
         frequency_cap: The most marketing messages to one visitor in a period.
+        privacy_signals: What Sec-GPC and DNT mean: "statistics" only, or nothing ("ignore").
+        statistics_only: Whether the site keeps no profiles at all.
+        keep_raw_days: The days after which a purge takes raw events; their figures stay.
+        keep_profiles_days: The days without any activity after which a purge forgets a visitor.
         desalias_quota: The conversions to phone numbers a calendar month.
         desalias_quota_scope: Whether the publisher's services share that quota, or each has its own.
     """

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from alias_middleware import census
 from alias_middleware.continuity import COUNTS_WITH, Continuity
+from alias_middleware.draft import Draft, Restraint
 from alias_middleware.errors import SettingsError, StorageError
 from alias_middleware.exchange import (
     PURPOSE_HEADERS,
@@ -199,16 +200,15 @@ class Tracker:
         visitor = Visitor(recorder, recognition, key, now)
         if by_continuity:
             visitor.by_continuity = True
-        if self._restrains and key is not None:
-            self._restrain(visitor, request)
+        if self._restrains and key is not None and (restraint := self._restraint(request)) is not None:
+            visitor.draft = Draft(recorder, key, restraint=restraint)
         return Exchange(recorder, self._rules, request, visitor, key is not None, cookie_at_us)
 
-    def _restrain(self, visitor: Visitor, request: Request) -> None:
-        """Let a visitor be there for the statistics only where the settings or his browser say so."""
+    def _restraint(self, request: Request) -> Restraint | None:
+        """Tell why a visitor is there for the statistics only, None where he is not."""
         if self.settings.statistics_only:
-            visitor.restrain("mode")
-        elif len(request.noticed) > 1 and asks_for_privacy(request.noticed):
-            visitor.restrain("signal")
+            return "mode"
+        return "signal" if len(request.noticed) > 1 and asks_for_privacy(request.noticed) else None
 
     def recognises_inline(self, request: Request) -> bool:
         """Tell whether `exchange` reads no storage: it does where a continuity cookie has to be checked."""

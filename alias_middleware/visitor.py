@@ -148,10 +148,6 @@ class Visitor(msgspec.Struct, eq=False, dict=True, weakref=True):
         """Read the profile now, from a place where waiting does no harm."""
         self._opened().load()
 
-    def restrain(self, restraint: Restraint) -> None:
-        """Be there for the statistics only: no profile is shown or kept."""
-        self.draft = Draft(self._keeper, self._key, restraint=restraint)
-
     def _opened(self) -> Draft:
         if self.draft is None:
             self.draft = self._new_draft()

@@ -10,6 +10,7 @@ import msgspec
 
 from alias_middleware.cli.contacting import campaign, contact, moment_of
 from alias_middleware.cli.output import json_option, show, silence_log
+from alias_middleware.cli.privacy import privacy
 from alias_middleware.cli.source import Source, require_data, zone_of
 from alias_middleware.cli.tables import Table
 from alias_middleware.common_id import Advice, Candidate, advise
@@ -188,5 +189,5 @@ def _advice_tables(advice: Advice) -> list[Table]:
     ]
 
 
-PUBLISHER: tuple[click.Group, ...] = (contact, campaign, sms, desalias, common_id)
+PUBLISHER: tuple[click.Group, ...] = (contact, campaign, sms, desalias, common_id, privacy)
 """The groups of commands for who publishes the service, and writes to its visitors."""

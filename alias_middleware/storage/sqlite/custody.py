@@ -58,13 +58,14 @@ class SQLiteCustody(Custody):
                 if _erased_here(connection.sql, *place) < time_us
             }
             found = list(self._found(connection.sql, unknown))
-        gone: Counter[str] = Counter({"logged": len(logged), "replayed": len(unknown)})
+        told = {"logged": len(logged), "replayed": len(unknown)}
         if dry_run:
-            return dict(gone)
+            return told
+        gone: Counter[str] = Counter()
         for namespace, key, time_us in found:
             gone.update(self._erase(namespace, key, time_us))
         self._remember(unknown)
-        return dict(gone)
+        return told | gone
 
     def _found(
         self, sql: sqlite3.Connection, unknown: dict[tuple[str, bytes], int]
