@@ -13,13 +13,14 @@ It needs pytest. For assertions with their values, call
 from __future__ import annotations
 
 from alias_middleware.testing._contract_batches import BatchContract
+from alias_middleware.testing._contract_custody import CustodyContract
 from alias_middleware.testing._contract_erasure import ErasureContract
 from alias_middleware.testing._contract_figures import FiguresContract
 from alias_middleware.testing._contract_outbox import OutboxContract, SharedOutboxContract
 from alias_middleware.testing._contract_profiles import ProfileContract
 from alias_middleware.testing._contract_tastes import TasteContract
 
-__all__ = ["OutboxContract", "SharedOutboxContract", "StorageContract"]
+__all__ = ["CustodyContract", "OutboxContract", "SharedOutboxContract", "StorageContract"]
 
 
 class StorageContract(ProfileContract, BatchContract, FiguresContract, TasteContract, ErasureContract):

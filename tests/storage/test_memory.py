@@ -10,10 +10,10 @@ import pytest
 from alias_middleware.errors import SettingsError
 from alias_middleware.storage.base import Storage
 from alias_middleware.storage.memory import MemoryStorage
-from alias_middleware.testing.storage_contract import OutboxContract, StorageContract
+from alias_middleware.testing.storage_contract import CustodyContract, OutboxContract, StorageContract
 
 
-class TestMemoryStorage(StorageContract, OutboxContract):
+class TestMemoryStorage(StorageContract, OutboxContract, CustodyContract):
     """The whole contract."""
 
     def make_storage(self, tmp_path: Path, *, secret_keys: Sequence[bytes] = ()) -> Storage:

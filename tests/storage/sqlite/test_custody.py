@@ -1,4 +1,4 @@
-"""Erasures replayed on a restored backup, the audit, and what is left in the files after erase and purge."""
+"""Erasures replayed on a restored backup, and what is left in the files after erase and purge."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from alias_middleware.profile import StoredProfile
 from alias_middleware.storage.base import Batch
-from alias_middleware.storage.custody import Cut, Disclosure
+from alias_middleware.storage.custody import Cut
 from alias_middleware.storage.sqlite import SQLiteStorage
 from alias_middleware.storage.sqlite.erasure_log import ErasureLog
 from alias_middleware.testing._contract_erasure import populate
@@ -94,21 +94,6 @@ def test_a_torn_line_spoils_no_other(tmp_path: Path) -> None:
     log.append("a", b"2", 2)
     log.append("a", b"1", 3)
     assert log.latest() == {("a", b"1"): 3, ("a", b"2"): 2}
-
-
-def row(number: int) -> Disclosure:
-    return Disclosure(id=number, time_us=number, what="export", requester="Ada", reason="asked by letter")
-
-
-def test_the_audit(sqlite_storage: SQLiteStorage) -> None:
-    """Rows come back oldest first, survive erasure, and are each visitor's own."""
-    custody = sqlite_storage.custody()
-    assert custody.disclosures(SPACE, KEY) == []
-    for number in (2, 1):
-        custody.note(SPACE, KEY, row(number))
-    sqlite_storage.erase(SPACE, KEY, ERASED)
-    assert custody.disclosures(SPACE, KEY) == [row(1), row(2)]
-    assert custody.disclosures(SPACE, OTHER) == custody.disclosures("elsewhere", KEY) == []
 
 
 @pytest.mark.parametrize("rounds", [pytest.param(1, id="few visitors"), pytest.param(120, id="pages that split")])

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import AbstractContextManager
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
+from alias_middleware.errors import StorageUnavailable
 from alias_middleware.profile import StoredProfile
 from alias_middleware.rollups.model import SECTIONS, Days, Rollup
 from alias_middleware.storage.base import Batch, Question, Scope
 from alias_middleware.storage.custody import Cut
 from alias_middleware.storage.sqlite import SQLiteStorage
+from alias_middleware.storage.sqlite.files import Connection
 from alias_middleware.testing._contract_case import counted, known
 from alias_middleware.testing._contract_erasure import populate
 from alias_middleware.testing._contract_profiles import op
@@ -107,6 +111,33 @@ def test_later_days_go_on_as_if_nothing_had_happened(tmp_path: Path, seed: int) 
         )
     for each in storages:
         each.close()
+
+
+@pytest.mark.parametrize("steps", [1, 2, 4, 7, 9])
+def test_a_purge_cut_short(storage: SQLiteStorage, monkeypatch: pytest.MonkeyPatch, steps: int) -> None:
+    """Whatever the step after which it ends, the figures hold, and the next purge does the rest."""
+    history = random_history(3)
+    for batch in shuffled_batches(3, history.phases[0]):
+        storage.apply(batch)
+    days = (history.days.start, history.days.stop)
+    before = day_by_day(storage, days)
+    whole, transaction = Connection.transaction, iter(range(steps))
+
+    def ends(connection: Connection, seconds: float) -> AbstractContextManager[sqlite3.Connection]:
+        if next(transaction, None) is None:
+            raise sqlite3.OperationalError("the process ends here")
+        return whole(connection, seconds)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Connection, "transaction", ends)
+        with pytest.raises(StorageUnavailable):
+            purge(storage, "2026-03-30", "2026-03-28")
+    forget_figures(storage)
+    assert day_by_day(storage, days) == before
+    purge(storage, "2026-03-30", "2026-03-28")
+    forget_figures(storage)
+    assert day_by_day(storage, days) == before
+    assert not any(purge(storage, "2026-03-30", "2026-03-28").values())
 
 
 def test_what_is_too_old_is_counted(storage: SQLiteStorage) -> None:
