@@ -9,6 +9,7 @@ from decimal import Decimal
 import pytest
 
 from alias_middleware import Item, Visitor
+from alias_middleware.errors import SettingsError
 from alias_middleware.habits import Habits, Reach, Strength
 from alias_middleware.history import Knowledge
 from alias_middleware.privacy import export_document
@@ -124,3 +125,53 @@ def test_an_export_is_plain_json() -> None:
     item = {"sku": "rt-42", "name": "Ringtone", "category": "music", "price": "3.00", "quantity": 1}
     assert document["history"][0]["items"] == [item]
     assert document["suppressions"] == [{"scope": "marketing", "reason": "STOP", "channel": "sms", "time_us": 7}]
+
+
+def test_what_is_too_old_goes(site: Site) -> None:
+    """After 25 months raw events go and their figures stay; after 3 years without a visit, the visitor."""
+    if str(site.settings["storage"]).startswith("memory"):
+        with pytest.raises(SettingsError, match="purges nothing"):
+            site.tracker.privacy.purge()
+        return
+    site.handler = everything
+    site.get()
+    before = site.summary()
+    privacy = site.tracker.privacy
+    site.clock.advance(days=760)
+    assert privacy.purge(dry_run=True)["events"] == 0
+    site.clock.advance(days=1)
+    assert privacy.purge(dry_run=True) == privacy.purge()
+    kept = [event["type"] for event in site.stored()["history"]]
+    assert sorted(kept) == ["Purchase", "Refund"]
+    assert site.stored()["preferences"] == {"font": "large"}
+    site.clock.advance(days=1095 - 761)
+    assert privacy.purge()["visitors"] == 0
+    site.clock.advance(days=1)
+    gone = privacy.purge()
+    assert (gone["visitors"], gone["profiles"], gone["orders"]) == (1, 1, 1)
+    assert site.stored()["history"] == []
+    year = BEGINNING.date().replace(month=1, day=1)
+    assert site.tracker.statistics.summary(year, year.replace(year=year.year + 1)) == before
+
+
+@pytest.mark.parametrize(
+    ("raw", "idle"),
+    [
+        pytest.param(timedelta(days=30), timedelta(days=29), id="profiles before raw events"),
+        pytest.param(timedelta(days=-1), timedelta(days=29), id="the future"),
+    ],
+)
+def test_retention_makes_sense(site: Site, raw: timedelta, idle: timedelta) -> None:
+    """A purge that would change live figures is refused."""
+    with pytest.raises(ValueError, match="no shorter"):
+        site.tracker.privacy.purge(raw_older_than=raw, profiles_idle=idle)
+
+
+def test_exports_are_audited(site: Site) -> None:
+    """Each leaves who asked and why; an erasure does not take that away."""
+    privacy = site.tracker.privacy
+    privacy.export(ALIAS, requester="Ada", reason="by letter")
+    privacy.erase(ALIAS)
+    assert [(row.requester, row.reason, row.what) for row in privacy.disclosures(ALIAS)] == [
+        ("Ada", "by letter", "export")
+    ]
