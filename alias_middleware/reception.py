@@ -61,9 +61,9 @@ class Receiver:
         entry = self._settings.short_codes.find(short_code, text)
         offer = None if entry is None else entry.offer
         recorder = self._recorder()
-        identity = message_identity(self._settings.service, alias, short_code, message_id)
         code, written = clean_text(short_code, _CODE_LIMIT), clean_text(text, MESSAGE_LIMIT)
         if not self._settings.source.accepts(alias):
+            identity = message_identity(self._settings.service, alias, short_code, message_id)
             kept = self._storage.outbox().keep_stray(
                 self._settings.service, StrayMessage(identity, time_us, code, written)
             )
@@ -84,9 +84,11 @@ class Receiver:
             said,
             paid,
         )
-        recorder.keep(event, identity)
-        if said in {"stop", "stopall", "unsubscription"} and command is not None:
-            self._forbid(key, said, entry is not None, time_us)
+        try:
+            if said in {"stop", "stopall", "unsubscription"}:
+                self._forbid(key, said, entry is not None, time_us)
+        finally:  # of the two, one may fail without the other: a STOP is in force when the spool is full
+            recorder.keep(event, message_identity(self._settings.service, alias, short_code, message_id))
         return Reception(_MEANINGS.get(said or "", "message"), offer)
 
     def _meaning(self, key: str, command: Command, short_code: str, offer: str | None, time_us: int) -> str:

@@ -14,6 +14,7 @@ import pytest
 from alias_middleware import Tracker
 from alias_middleware.errors import ContactError, SettingsError, SpoolError, StorageUnavailable
 from alias_middleware.events import Message, Unsubscription
+from alias_middleware.spool import Spool
 from tests.support.site import ALIAS, OTHER_ALIAS
 from tests.support.sms import CODES, PULL, SUBSCRIPTION, Shop
 
@@ -232,3 +233,21 @@ def test_a_trackers_codes_are_its_services() -> None:
     given: dict[str, Any] = {"service": "jeux", "trusted_gateways": ["10.12.0.0/16"], "short_codes": CODES}
     with pytest.raises(SettingsError, match="sonneries"):
         Tracker(**given)
+
+
+def test_a_stop_is_in_force_though_the_spool_is_full(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The gateway is told to bring it again; until then nobody is written to who said STOP."""
+    shop.write(ALIAS, "MENU")
+    shop.buy(ALIAS)
+    assert shop.objections(ALIAS) == ("send", [])
+
+    def full(spool: Spool, event: object) -> None:
+        raise SpoolError(reason="full")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Spool, "append", full)
+        with pytest.raises(SpoolError):
+            shop.write(ALIAS, "STOP", message_id="s")
+    assert shop.objections(ALIAS) == ("refuse", ["service_stopped", "opted_out"])
+    shop.write(ALIAS, "STOP", message_id="s")
+    assert len(shop.tracker.visitor(ALIAS).history()) == 3
