@@ -63,7 +63,7 @@ class Receiver:
         recorder = self._recorder()
         code, written = clean_text(short_code, _CODE_LIMIT), clean_text(text, MESSAGE_LIMIT)
         if not self._settings.source.accepts(alias):
-            identity = message_identity(self._settings.service, alias, short_code, message_id)
+            identity = message_identity(self._settings.service, code, message_id, str(time_us), written)
             kept = self._storage.outbox().keep_stray(
                 self._settings.service, StrayMessage(identity, time_us, code, written)
             )
@@ -88,7 +88,7 @@ class Receiver:
             if said in {"stop", "stopall", "unsubscription"}:
                 self._forbid(key, said, entry is not None, time_us)
         finally:  # of the two, one may fail without the other: a STOP is in force when the spool is full
-            recorder.keep(event, message_identity(self._settings.service, alias, short_code, message_id))
+            recorder.keep(event, message_identity(self._settings.service, key, short_code, message_id))
         return Reception(_MEANINGS.get(said or "", "message"), offer)
 
     def _meaning(self, key: str, command: Command, short_code: str, offer: str | None, time_us: int) -> str:
@@ -130,7 +130,7 @@ class Receiver:
         time_us = event_time(at)
         recorder = self._recorder()
         event = Unsubscription(self._key_of(alias), time_us, time_us, recorder.day(time_us), "sms", offer)
-        recorder.keep(event, message_identity(self._settings.service, alias, offer, "unsubscribed"))
+        recorder.keep(event, message_identity(self._settings.service, event.key, offer, "unsubscribed"))
 
 
 _MEANINGS: dict[str, Literal["unsubscription", "opt_out", "contact", "start"]] = {
@@ -143,7 +143,10 @@ _MEANINGS: dict[str, Literal["unsubscription", "opt_out", "contact", "start"]] =
 
 
 def message_identity(*parts: str) -> int:
-    """Give the id by which an event counts once: 63 bits of a hash of what names it."""
+    """Give the id by which an event counts once: 63 bits of a hash of what names it.
+
+    Never of an alias or a number themselves: there are so few that whoever reads the id would find them.
+    """
     digest = hashlib.sha256("\0".join(parts).encode()).digest()
     return int.from_bytes(digest[:8], "big") % 2**63
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import sqlite3
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ import pytest
 from alias_middleware import Tracker
 from alias_middleware.errors import ContactError, SettingsError, SpoolError, StorageUnavailable
 from alias_middleware.events import Message, Unsubscription
+from alias_middleware.reception import message_identity
 from alias_middleware.spool import Spool
 from tests.support.site import ALIAS, OTHER_ALIAS
 from tests.support.sms import CODES, PULL, SUBSCRIPTION, Shop
@@ -251,3 +254,28 @@ def test_a_stop_is_in_force_though_the_spool_is_full(shop: Shop, monkeypatch: py
     assert shop.objections(ALIAS) == ("refuse", ["service_stopped", "opted_out"])
     shop.write(ALIAS, "STOP", message_id="s")
     assert len(shop.tracker.visitor(ALIAS).history()) == 3
+
+
+@pytest.mark.parametrize("storage", ["memory", "sqlite"])
+def test_ids_tell_nobody_who_holds_the_aliases(tmp_path: Path, storage: str) -> None:
+    """With pseudonyms an event's id is no hash of the alias, nor that of a stray message one of its sender.
+
+    There are so few aliases and numbers that all their hashes are made in minutes.
+    """
+    shop = Shop(storage, tmp_path, pseudonym_keys=[b"p" * 32])
+    shop.tracker.unsubscribed(ALIAS, "premium_push", at=shop.now)
+    shop.write(ALIAS, "MENU", message_id="1")
+    shop.write("33677236335", "MENU", message_id="1")
+    known = {
+        message_identity("sonneries", ALIAS, "premium_push", "unsubscribed"),
+        message_identity("sonneries", ALIAS, PULL, "1"),
+        message_identity("sonneries", "33677236335", PULL, "1"),
+    }
+    (stray,) = shop.tracker.storage.outbox().strays("sonneries", 9)
+    found = {stray.id}
+    shop.tracker.close()
+    if storage == "sqlite":
+        with closing(sqlite3.connect(tmp_path / "alias.db")) as sql:
+            found.update(id_ for (id_,) in sql.execute("SELECT id FROM events"))
+        assert len(found) == 3
+    assert not known & found
