@@ -86,6 +86,9 @@ class StoredProfile(NamedTuple):
     personal: bytes = b"{}"
     consents: bytes = b"{}"
 
+    def __repr__(self) -> str:  # reporters of errors show the locals of every frame
+        return f"<StoredProfile of {sum(map(len, self))} bytes>"
+
 
 class ProfileDocument(msgspec.Struct):
     """A stored profile opened for a change.

@@ -15,10 +15,14 @@ import pytest
 
 from alias_middleware import Item, Tracker, Visitor
 from alias_middleware.exchange import Request
-from alias_middleware.profile import Operation, ProfileDocument, apply_change, latest_consents
+from alias_middleware.imports.logs import Hit
+from alias_middleware.profile import Operation, ProfileDocument, StoredProfile, apply_change, latest_consents
+from alias_middleware.statistics.clients import Place
 from alias_middleware.storage.base import Batch
 from alias_middleware.storage.memory import MemoryStorage
+from alias_middleware.storage.outbox import Dispatch, Evidence
 from alias_middleware.storage.sqlite import SQLiteStorage, erasure
+from alias_middleware.storage.sqlite.chronicle import Chronicle, VisitorRow
 from alias_middleware.testing.histories import KEY, NEWS, Teller, change, instant
 from alias_middleware.wsgi import AliasMiddleware
 from tests.support.site import ALIAS, GATEWAY, HTML, SECRET_KEYS, Given, Seen, Site
@@ -207,3 +211,19 @@ def test_no_alias_in_the_repr_of_what_lives_in_frames() -> None:
     tell = Teller(key=ALIAS)
     entries = [tell.view(1), tell.track(1), tell.purchase(1, "A"), tell.refund(1, "A")]
     assert ALIAS not in repr([request, *entries, change(at=1, key=ALIAS)])
+
+
+@pytest.mark.parametrize(
+    "held",
+    [
+        pytest.param(Evidence(ALIAS, b"[]", StoredProfile(), (), ()), id="the evidence of a message"),
+        pytest.param(Evidence("k", b"[]", StoredProfile(b"{}", ALIAS.encode()), (), ()), id="personal data"),
+        pytest.param(Dispatch("noel", ALIAS, "sent", "", 0, 0, "m"), id="a message's state"),
+        pytest.param(VisitorRow(1, SPACE, ALIAS, 0, Chronicle()), id="a visitor's row"),
+        pytest.param(Place(3, ALIAS), id="the last row of a page"),
+        pytest.param(Hit(1, GATEWAY, b"GET", b"/", 200, b"", None, ALIAS.encode()), id="a log's line"),
+    ],
+)
+def test_no_alias_in_the_repr_of_what_judging_and_importing_hold(held: object) -> None:
+    """A frame that reads evidence, folds a batch or imports a line names nobody in an error report."""
+    assert ALIAS not in repr([held])

@@ -63,6 +63,9 @@ class Hit(NamedTuple):
     type: str | None
     alias: bytes
 
+    def __repr__(self) -> str:  # it has the alias
+        return f"<Hit at {self.time_us}>"
+
 
 Parser = Callable[[bytes], Hit | None]
 """Gives what a line says, None for one that is no line of this format. It never raises."""

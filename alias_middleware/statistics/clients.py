@@ -23,6 +23,9 @@ class Place(NamedTuple):
     value: int
     key: str
 
+    def __repr__(self) -> str:  # the key may be the alias
+        return f"<Place at {self.value}>"
+
 
 class Client(msgspec.Struct, frozen=True):
     """One visitor. Times are aware, in UTC; money is exact."""

@@ -88,6 +88,9 @@ class Evidence(NamedTuple):
     suppressions: tuple[Suppression, ...]
     contacts: tuple[int, ...]
 
+    def __repr__(self) -> str:  # reporters of errors show the locals of every frame
+        return f"<Evidence: {len(self.suppressions)} suppressions, {len(self.contacts)} contacts>"
+
 
 class Ruling(NamedTuple):
     """What the caller makes of the evidence: the message's next state, why, and until when it is held.
@@ -123,6 +126,9 @@ class Dispatch(msgspec.Struct, frozen=True):
     until_us: int
     time_us: int
     message_id: str
+
+    def __repr__(self) -> str:  # the key may be the alias
+        return f"<Dispatch {self.state} {self.message_id}>"
 
 
 class Outbox(ABC):

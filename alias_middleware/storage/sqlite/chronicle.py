@@ -46,6 +46,9 @@ class VisitorRow(msgspec.Struct, gc=False):
     chronicle: Chronicle
     habits: bytes = b""
 
+    def __repr__(self) -> str:  # reporters of errors show the locals of every frame
+        return f"<VisitorRow {self.id}>"
+
     @property
     def presence(self) -> dict[int, Presence]:
         """Where his events begin and end, by service id."""
