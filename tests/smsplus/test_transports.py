@@ -42,3 +42,14 @@ def test_the_console_shows_a_message_and_no_alias() -> None:
     transport: Transport = ConsoleTransport(stream)
     transport.send(MESSAGE)
     assert stream.getvalue() == "m1 from 36123, segments: 1\n  Été à 3 € STOP 36123\n"
+
+
+def test_a_file_that_others_may_read_is_closed_to_them(tmp_path: Path) -> None:
+    """As one that an editor or a shell had made; a device or a pipe is left as it is."""
+    path = tmp_path / "sent.jsonl"
+    path.touch(0o644)
+    path.chmod(0o644)
+    FileTransport(path).send(MESSAGE)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    FileTransport("/dev/null").send(MESSAGE)
+    assert stat.S_IMODE(Path("/dev/null").stat().st_mode) == 0o666
