@@ -18,6 +18,9 @@ from alias_middleware.storage.base import Storage
 from alias_middleware.storage.outbox import Evidence, StrayMessage
 
 _ANSWER_WITHIN_US = timedelta(days=31) // timedelta(microseconds=1)
+_CLOCKS_APART_US = timedelta(minutes=10) // timedelta(microseconds=1)
+"""How far the gateway's clock may be behind ours; its stamps have whole seconds besides."""
+
 _CODE_LIMIT = 21
 """Digits that a short code or number has at most, with some to spare (ITU-T E.164 has 15)."""
 
@@ -153,4 +156,5 @@ def message_identity(*parts: str) -> int:
 
 def _was_written_to(evidence: Evidence, time_us: int) -> bool:
     """Tell whether marketing reached the visitor lately, so that a STOP may be the answer to it."""
-    return any(time_us - _ANSWER_WITHIN_US < moment <= time_us for moment in evidence.contacts)
+    since_us, until_us = time_us - _ANSWER_WITHIN_US, time_us + _CLOCKS_APART_US
+    return any(since_us < moment <= until_us for moment in evidence.contacts)

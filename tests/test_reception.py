@@ -279,3 +279,14 @@ def test_ids_tell_nobody_who_holds_the_aliases(tmp_path: Path, storage: str) -> 
             found.update(id_ for (id_,) in sql.execute("SELECT id FROM events"))
         assert len(found) == 3
     assert not known & found
+
+
+@pytest.mark.parametrize("behind", [timedelta(seconds=1), timedelta(minutes=5)])
+def test_a_stop_answers_marketing_whatever_the_gateways_clock_says(shop: Shop, behind: timedelta) -> None:
+    """Its stamp has whole seconds of a clock that is not ours: it may lie before the message it answers."""
+    shop.write(ALIAS, "ABO", SUBSCRIPTION, ago=2 * DAY)
+    shop.write(ALIAS, "MENU")
+    shop.buy(ALIAS)
+    shop.tracker.contact.declare_no_prior_optouts()
+    assert shop.campaign().run(shop.gateway).states == {"sent": 1}
+    assert shop.write(ALIAS, "STOP", SUBSCRIPTION, ago=behind).meaning == "opt_out"
