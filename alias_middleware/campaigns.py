@@ -140,6 +140,8 @@ class Campaign:
             self._send_due(transport)
             if not self._waiting():
                 outbox.turn(self._id, "finished", during=["running"])
+            elif self._standing() == "cancelled":  # meanwhile: what was queued, or came back, ends with it
+                outbox.stop(self._id, "cancelled", "cancelled", self._desk.now())
         return self.status()
 
     def status(self) -> Progress:
@@ -251,8 +253,11 @@ class Campaign:
         return Ruling("held", objection, until)
 
     def _is_running(self) -> bool:
+        return self._standing() == "running"
+
+    def _standing(self) -> Standing | None:
         stored = self._desk.outbox.find(self._id.service, self._id.name)
-        return stored is not None and stored.standing == "running"
+        return None if stored is None else stored.standing
 
     def _waiting(self) -> bool:
         return any(state in {"queued", "held"} for state, _ in self._desk.outbox.tally(self._id))

@@ -410,3 +410,17 @@ def test_an_erased_visitor_keeps_no_campaign_waiting(shop: Shop) -> None:
     progress = campaign.run(shop.gateway)
     assert (progress.standing, progress.states) == ("finished", {"sent": 1, "cancelled": 1})
     assert progress.reasons == {"erased": 1}
+
+
+def test_a_message_that_comes_back_to_a_cancelled_campaign_ends_with_it(shop: Shop) -> None:
+    """The gateway was busy while somebody cancelled: nothing is left waiting for a run that never comes."""
+    populate(shop, ALIAS, OTHER_ALIAS)
+    campaign = shop.campaign()
+
+    def cancel_and_refuse(message: Outgoing) -> None:
+        campaign.cancel()
+        raise NotAccepted(reason="busy", temporary=True)
+
+    shop.gateway.broken = cancel_and_refuse
+    progress = campaign.run(shop.gateway)
+    assert (progress.standing, progress.states) == ("cancelled", {"cancelled": 2})
