@@ -48,6 +48,7 @@ def test_python_runs_as_it_stands(page: Path, tmp_path: Path, monkeypatch: pytes
                 run_python(block, names)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("page", TUTORIALS, ids=name_of)
 def test_tutorial_works_as_written(page: Path, tmp_path: Path) -> None:
     """Who types a tutorial's files and commands gets the answers it shows."""

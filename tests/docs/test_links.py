@@ -9,6 +9,7 @@ import pytest
 
 from tests.support.pages import DOCS, ROOT, name_of, pages, prose
 
+pytestmark = pytest.mark.once
 _LINK = re.compile(r"!?\[[^\]]*\]\((?P<target>[^)\s]+)\)")
 _HEADING = re.compile(r"^#{1,6} +(?P<text>.+?)\s*$", re.MULTILINE)
 

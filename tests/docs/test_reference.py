@@ -12,6 +12,7 @@ from tests.docs import prose
 from tests.docs.reference import NOTE, PAGES
 from tests.support.pages import DOCS, ROOT
 
+pytestmark = pytest.mark.once
 COUNTERS = (DOCS / "reference/counters.md").read_text(encoding="utf-8")
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from tests.support.pages import DOCS, ROOT
 
+pytestmark = pytest.mark.once
 _LOADED = {"link": "href", "script": "src", "img": "src", "iframe": "src", "source": "src"}
 
 
