@@ -64,10 +64,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         keep_profiles_days: The days without any activity after which a purge forgets a visitor.
         desalias_quota: The conversions to phone numbers a calendar month.
         desalias_quota_scope: Whether the publisher's services share that quota, or each has its own.
-        privacy_signals: What Sec-GPC and DNT mean: "statistics", the visitor is counted and has no profile; "ignore".
-        statistics_only: Whether the site keeps no profiles at all: visitors are counted and not known.
-        keep_raw_days: How long raw events are kept, in days; the figures of purged days stay.
-        keep_profiles_days: How long a profile is kept after its visitor's last activity, in days.
     """
 
     service: str

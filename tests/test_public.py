@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from importlib import import_module
 from pathlib import Path
 
@@ -27,6 +28,14 @@ def test_public_names_are_where_they_were(module: str, names: list[str]) -> None
 def test_the_root_exports_what_it_says() -> None:
     """`from alias_middleware import *` gives the public names and nothing else."""
     assert sorted(alias_middleware.__all__) == PUBLIC["alias_middleware"]
+
+
+def test_readme_names_every_extra() -> None:
+    """Whatever pip may install besides is named where a newcomer looks."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = set(project["optional-dependencies"]) - {"bench", "test"}
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert {name for name in extras if f"`{name}`" not in readme} == set()
 
 
 def test_only_service_and_gateways_must_be_said() -> None:

@@ -46,6 +46,8 @@ def entries(section: str) -> dict[str, str]:
         match = _ENTRY.fullmatch(entry)
         if match is None:
             raise ValueError(f"no entry of a section: {entry!r}")
+        if match["name"] in found:
+            raise ValueError(f"{match['name']} is explained twice")
         found[match["name"]] = " ".join(match["text"].split())
     return found
 
