@@ -131,6 +131,8 @@ def _take(
 ) -> None:
     if rejected is not None and len(files) > 1:
         raise click.UsageError("--rejected goes with one file: each has a file of its own")
+    if rejected is not None and rejected.exists() and rejected.samefile(files[0]):
+        raise click.UsageError("--rejected names the file itself: it would be overwritten")
     rows: list[tuple[str, str, str]] = []
     for path in files:
         bad = rejected or path.with_name(path.name + ".rejected")

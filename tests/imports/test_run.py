@@ -323,3 +323,15 @@ def test_a_fingerprint_is_of_the_content(tmp_path: Path) -> None:
         assert isinstance(lines, Lines)
         assert sum(1 for _ in lines) == 20_000
         assert lines.read_bytes > 0
+
+
+def test_the_rejected_lines_never_go_into_the_file_itself(tmp_path: Path) -> None:
+    """It would be cut off and then read its own rejected lines, again and again."""
+    path = tmp_path / "access.log"
+    path.write_text("nonsense\n" * 9)
+    (tmp_path / "link").symlink_to(path)
+    for named in (path, tmp_path / "link"):
+        result = imported(tmp_path, path, "--rejected", str(named))
+        assert result.exit_code != 0
+        assert "--rejected" in result.output
+    assert path.read_text() == "nonsense\n" * 9
