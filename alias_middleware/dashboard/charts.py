@@ -205,7 +205,7 @@ def steps(rows: Sequence[Row], *, order: Sequence[str], language: str) -> str:
                     "field": "step",
                     "type": "nominal",
                     "sort": list(order),
-                    "scale": {"domain": list(order), "range": [0.25, 0.4, 0.6, 0.8, 1]},
+                    "scale": {"type": "ordinal", "domain": list(order), "range": [0.25, 0.4, 0.6, 0.8, 1]},
                 },
             },
         },

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from datetime import date, datetime, tzinfo
 from decimal import Decimal
@@ -21,6 +22,7 @@ CATALOGUES: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType({"en": en.
 
 _NOTHING = "–"
 _LONGEST_LANGUAGE = 200
+_DOUBLE_SIGN = re.compile(r" (?=[:;?!/»])")
 
 
 class Words:
@@ -48,7 +50,7 @@ class Words:
         Raises:
             KeyError: the catalogue has no such text.
         """
-        return self._texts[key].format(**values)
+        return self._typeset(self._texts[key].format(**values))
 
     def has(self, key: str) -> bool:
         """Tell whether there is such a text."""
@@ -61,7 +63,11 @@ class Words:
     def definition(self, key: str) -> str:
         """Give the definition of a figure or column; a column's own goes before the figure's of that name."""
         figure = key.rpartition(".")[2]
-        return self._texts.get(f"definition.{key}") or self._texts.get(f"definition.{figure}", "")
+        return self._typeset(self._texts.get(f"definition.{key}") or self._texts.get(f"definition.{figure}", ""))
+
+    def _typeset(self, text: str) -> str:
+        """Keep French double signs on the line of the word before them."""
+        return _DOUBLE_SIGN.sub("\N{NO-BREAK SPACE}", text) if self.language == "fr" else text
 
     def heading(self, column: Column) -> str:
         """Give the heading of a column."""
