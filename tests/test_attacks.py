@@ -19,10 +19,10 @@ from alias_middleware.imports.logs import Hit
 from alias_middleware.profile import Operation, ProfileDocument, StoredProfile, apply_change, latest_consents
 from alias_middleware.statistics.clients import Place
 from alias_middleware.storage.base import Batch
+from alias_middleware.storage.chronicle import Chronicle, VisitorRow
 from alias_middleware.storage.memory import MemoryStorage
 from alias_middleware.storage.outbox import Dispatch, Evidence
 from alias_middleware.storage.sqlite import SQLiteStorage, erasure
-from alias_middleware.storage.sqlite.chronicle import Chronicle, VisitorRow
 from alias_middleware.testing.histories import KEY, NEWS, Teller, change, instant
 from alias_middleware.wsgi import AliasMiddleware
 from tests.support.site import ALIAS, GATEWAY, HTML, SECRET_KEYS, Given, Seen, Site

@@ -35,6 +35,7 @@ from alias_middleware.cli.source import (
     zone_of,
 )
 from alias_middleware.cli.stats import interval, stats
+from alias_middleware.cli.storages import conformance, migrate
 from alias_middleware.errors import AliasError, SettingsError, StorageError
 from alias_middleware.identity import WapNetworkInfo
 from alias_middleware.tracker import Tracker
@@ -222,9 +223,8 @@ def standalone() -> click.Group:
     group.add_command(with_options(drain, ["storage", "spool"]))
     group.add_command(with_app(imports))
     group.add_command(with_options(simulate, list(OPTIONS)))
-    group.add_command(keys)
-    group.add_command(gateway)
-    group.add_command(standalone_doctor())
+    for command in (keys, gateway, migrate, conformance, standalone_doctor()):
+        group.add_command(command)
     for each in (dashboard, report, *PUBLISHER):
         group.add_command(with_app(each))
     return group

@@ -110,6 +110,15 @@ class TasteContract(ContractCase):
         }
         assert {name: each.whole for name, each in storage.category_sums(_SPACE).items()} == {"sport": 5}
 
+    def test_categories_are_any_text(self, storage: Storage) -> None:
+        """Whatever an app calls a category, it is one."""
+        names = ["", "é\u4e2d\U0001f3b5", 'a"b\\c,{}\t\n', "a\x00b", "NULL", "null"]
+        tell = Teller()
+        _feed(storage, [tell.view(_NOON, category=name) for name in names])
+        assert habits(storage, _SPACE, KEY).categories.keys() == set(names)
+        whole = {name: each.whole for name, each in storage.category_sums(_SPACE).items()}
+        assert whole == dict.fromkeys(names, 1)
+
     def test_a_long_history_adds_up(self, storage: Storage) -> None:
         """However many events, sums and counts are those of one addition."""
         tell = Teller()
@@ -134,3 +143,17 @@ class TasteContract(ContractCase):
         storage.erase(_SPACE, KEY, instant("2026-03-03T00:00"))
         assert habits(storage, _SPACE, KEY) == Habits()
         assert {name: each.whole for name, each in storage.category_sums(_SPACE).items()} == {"music": 1}
+
+    def test_a_service_is_live_from_its_first_page_view(self, storage: Storage) -> None:
+        """From the earliest of the first batch that was not imported; nothing moves it, not even an erasure."""
+        tell, shop = Teller(), Teller(origin=SHOP)
+        assert storage.live_since(NEWS.service) is None
+        imported = [tell.view("2026-01-01T12:00"), shop.view("2026-01-01T12:00")]
+        storage.apply(Batch(entries=imported, imported=True))
+        _feed(storage, [tell.purchase(_NOON, "A")])
+        assert storage.live_since(NEWS.service) is None
+        _feed(storage, [tell.view("2026-03-02T12:05"), tell.view("2026-03-02T12:04")], [tell.view(_NOON)])
+        storage.erase(_SPACE, KEY, instant("2026-03-03T00:00"))
+        _feed(storage, [tell.view("2026-03-04T12:00")])
+        assert storage.live_since(NEWS.service) == instant("2026-03-02T12:04")
+        assert storage.live_since(SHOP.service) is None

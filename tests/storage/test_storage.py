@@ -7,9 +7,10 @@ from importlib import metadata
 
 import pytest
 
+from alias_middleware import storage as storages
 from alias_middleware.errors import SettingsError
-from alias_middleware.storage import open_storage
-from alias_middleware.storage.base import Outcome
+from alias_middleware.storage import open_storage, register
+from alias_middleware.storage.base import Abilities, Outcome, Storage
 from alias_middleware.storage.memory import MemoryStorage
 from alias_middleware.storage.sqlite import SQLiteStorage
 
@@ -94,3 +95,58 @@ def test_an_outcome_as_counters() -> None:
     outcome.dropped["erased"] += 3
     assert outcome.counts() == {"stored": 2, "order_conflicts": 1, "dropped.erased": 3}
     assert Outcome().counts() == {}
+
+
+@pytest.fixture
+def unregistered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a test registers is forgotten after it."""
+    monkeypatch.setattr(storages, "_registered", {})
+
+
+@pytest.mark.usefixtures("unregistered")
+def test_a_storage_of_the_sites_own() -> None:
+    """Registered under a scheme it serves that scheme's URLs; to say it twice does no harm."""
+    for _ in range(2):
+        register("redis", RedisStorage)
+    storage = open_storage("redis://host/2", secret_keys=[b"1"])
+    assert isinstance(storage, RedisStorage)
+    assert storage.made_with == ("redis://host/2", (b"1",))
+
+
+@pytest.mark.usefixtures("unregistered")
+@pytest.mark.parametrize("scheme", ["sqlite", "redis"])
+def test_a_scheme_is_served_by_one(scheme: str) -> None:
+    """Whoever comes second is refused, so that no data go elsewhere unnoticed."""
+    register("redis", RedisStorage)
+    with pytest.raises(SettingsError, match=f"{scheme}:// is served already"):
+        register(scheme, MemoryStorage)
+
+
+class Undeclared(MemoryStorage):
+    """A storage that does not say what it can do."""
+
+    abilities = None  # type: ignore[assignment]
+
+
+class Unfinished(Storage):
+    """A storage that lacks a verb, as one made for an older contract does."""
+
+    abilities = Abilities(reads_block=False, shared=False)
+
+
+@pytest.mark.usefixtures("unregistered")
+@pytest.mark.parametrize(
+    ("made", "message"),
+    [
+        pytest.param(lambda url, secret_keys: Undeclared(), "declares no abilities", id="no abilities"),
+        pytest.param(Unfinished, "lacks apply, .*, span", id="verbs that are missing"),
+    ],
+)
+def test_what_does_not_keep_the_contract_is_refused_at_start_up(made: Callable[..., object], message: str) -> None:
+    """Before the first visitor, with the reason."""
+    register("mine", made)
+    with pytest.raises(SettingsError, match=message):
+        open_storage("mine://")
+    if made is not Unfinished:
+        with pytest.raises(SettingsError, match=message):
+            open_storage(Undeclared())

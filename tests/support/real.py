@@ -26,9 +26,14 @@ def require_program(name: str) -> str:
     """Give the path of a program; without it the test is skipped, or fails where ALIAS_REQUIRE_REAL=1."""
     beside = Path(sys.executable).parent  # an environment's programs, whether it is activated or not
     path = shutil.which(name, path=beside) or shutil.which(name) or shutil.which(name, path=_SYSTEM_PROGRAMS)
-    if path is not None:
-        return path
-    reason = f"{name} is not installed"
+    require(path is not None, f"{name} is not installed")
+    return path or ""
+
+
+def require(there: bool, reason: str) -> None:
+    """Skip the test, or fail where ALIAS_REQUIRE_REAL=1, unless something is there."""
+    if there:
+        return
     if os.environ.get("ALIAS_REQUIRE_REAL") == "1":
         pytest.fail(f"{reason}, and ALIAS_REQUIRE_REAL=1 forbids a skip")
     pytest.skip(reason)

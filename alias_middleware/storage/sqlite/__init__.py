@@ -35,6 +35,7 @@ from alias_middleware.storage.base import (
     Scope,
     Storage,
 )
+from alias_middleware.storage.keyring import Keyring
 from alias_middleware.storage.outbox import Suppression
 from alias_middleware.storage.sqlite import erasure, preferences, questions, suppressions, tastes, verify
 from alias_middleware.storage.sqlite.answers import Answers
@@ -45,7 +46,7 @@ from alias_middleware.storage.sqlite.figures import FiguresFile
 from alias_middleware.storage.sqlite.files import DRIVER_ERRORS, Connection, Files
 from alias_middleware.storage.sqlite.fold import Fold
 from alias_middleware.storage.sqlite.frozen import admitted
-from alias_middleware.storage.sqlite.keyring import Keyring
+from alias_middleware.storage.sqlite.keyring import FileKeyring
 from alias_middleware.storage.sqlite.ledger import advance, check_positions, count
 from alias_middleware.storage.sqlite.marks import all_marks, mark_changed
 from alias_middleware.storage.sqlite.outbox import SQLiteOutbox, erase_dispatches
@@ -76,7 +77,7 @@ class SQLiteStorage(Storage):
         self.path = _path_of(url)
         self._files = Files(self.path)
         self._figures = FiguresFile(self.path.with_name(self.path.name + "-figures"))
-        self._keyring = Keyring(self.path.with_name(self.path.name + "-key"), secret_keys)
+        self._keyring = FileKeyring(self.path.with_name(self.path.name + "-key"), secret_keys)
         self._log = ErasureLog(self.path.with_name(self.path.name + "-erasures"))
         self._changing = threading.Lock()
         self._applying = threading.Lock()

@@ -9,8 +9,8 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
+from alias_middleware.storage.chronicle import Chronicle, decode_chronicle
 from alias_middleware.storage.sqlite import tastes
-from alias_middleware.storage.sqlite.chronicle import Chronicle, decode_chronicle
 from alias_middleware.storage.sqlite.frozen import retire_number, thaw_visitor
 from alias_middleware.storage.sqlite.marks import ServiceDay, mark_changed
 from alias_middleware.storage.sqlite.recollection import draw

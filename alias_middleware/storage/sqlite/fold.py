@@ -16,19 +16,19 @@ from alias_middleware.events import Event, PageView, body_of, kind_of
 from alias_middleware.habits import line_of_view
 from alias_middleware.history import forms_visit, needs_consent
 from alias_middleware.storage.base import Entry, Origin, Outcome
-from alias_middleware.storage.sqlite import visits
-from alias_middleware.storage.sqlite.chronicle import (
+from alias_middleware.storage.chronicle import (
     Chronicle,
     Presence,
     VisitorRow,
     decode_chronicle,
     encode_chronicle,
 )
+from alias_middleware.storage.sqlite import tastes, visits
 from alias_middleware.storage.sqlite.marks import mark_changed
 from alias_middleware.storage.sqlite.orders import OrderBook
 from alias_middleware.storage.sqlite.recollection import Person, Recollection
 from alias_middleware.storage.sqlite.rows import insert_rows, select_by_keys, update_rows
-from alias_middleware.storage.sqlite.tastes import Tastes
+from alias_middleware.storage.tastes import Tastes
 
 _VISITORS = "SELECT key, id, not_before, knowledge, habits FROM visitors WHERE namespace = ? AND key IN"
 _KEEP_VISITORS = """
@@ -62,7 +62,7 @@ class Fold:
         self._tombstone = tombstone
         self._refusals = refusals
         self._touched: set[tuple[int, int]] = set()
-        self._tastes = Tastes(sql)
+        self._tastes = Tastes()
         self._orders = OrderBook(sql, self._touched, self._tastes)
         self._services: dict[Origin, tuple[int, int]] = {}
         self._latest: tuple[Origin | None, tuple[int, int]] = (None, (0, 0))
@@ -319,7 +319,7 @@ class Fold:
         self._arrived.sort()
         insert_rows(self._sql, "arrivals", self._arrived)
         mark_changed(self._sql, self._touched, self._margin)
-        self._tastes.write()
+        tastes.write(self._sql, self._tastes)
         self._recollection.keep(self._new + self._changed)
 
 

@@ -10,7 +10,7 @@ from alias_middleware.rollups.coding import decode_section, encode_section
 from alias_middleware.rollups.model import Rollup
 from alias_middleware.rollups.removal import remove_visitor
 from alias_middleware.storage.base import Entry
-from alias_middleware.storage.sqlite.chronicle import Chronicle
+from alias_middleware.storage.chronicle import Chronicle
 from alias_middleware.storage.sqlite.marks import ServiceDay, mark_changed
 
 _DAY_OF_ORDER = """

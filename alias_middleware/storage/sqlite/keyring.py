@@ -8,32 +8,25 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from alias_middleware.identity import keyed_hash
+from alias_middleware.storage.keyring import Keyring
 
 _KEY_BYTES = 32
 
 
-class Keyring:
-    """Hashes a visitor for a purpose, under the newest key and under those before it."""
+class FileKeyring(Keyring):
+    """The settings' keys, or the one in a file beside the database."""
 
     def __init__(self, path: Path, secret_keys: Sequence[bytes]) -> None:
         """Use `secret_keys` (oldest first), or the key file at `path`, made when first needed (0600).
 
         Keys that come after a key file was in use do not undo it: its key is then the oldest.
         """
+        super().__init__(secret_keys)
         self._path = path
-        self._secret_keys = tuple(secret_keys)
         self._keys: tuple[bytes, ...] = ()
 
-    def newest(self, purpose: str, namespace: str, key: str) -> bytes:
-        """Give the hash to write."""
-        return keyed_hash(self._all()[-1], purpose, namespace, key)
-
-    def every(self, purpose: str, namespace: str, key: str) -> list[bytes]:
-        """Give the hashes to look for, newest first."""
-        return [keyed_hash(secret, purpose, namespace, key) for secret in reversed(self._all())]
-
-    def _all(self) -> tuple[bytes, ...]:
+    def keys(self) -> tuple[bytes, ...]:
+        """Give the keys, oldest first; the file is made or read once."""
         if not self._keys:
             in_file = () if self._secret_keys and not self._path.exists() else (_key_in_file(self._path),)
             self._keys = (*in_file, *self._secret_keys)

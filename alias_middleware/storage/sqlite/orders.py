@@ -9,8 +9,8 @@ from typing import NamedTuple
 from alias_middleware.events import Purchase, Refund, restore
 from alias_middleware.history import Settlement, settle
 from alias_middleware.storage.base import Entry, Origin, Outcome
-from alias_middleware.storage.sqlite.chronicle import VisitorRow
-from alias_middleware.storage.sqlite.tastes import Tastes
+from alias_middleware.storage.chronicle import VisitorRow
+from alias_middleware.storage.tastes import Tastes
 
 Service = Callable[[Origin], tuple[int, int]]
 """Gives a service's id and visit gap."""

@@ -15,8 +15,8 @@ import msgspec
 from alias_middleware.profile import ProfileDocument
 from alias_middleware.rollups.coding import encode_section
 from alias_middleware.rollups.model import SECTIONS
+from alias_middleware.storage.chronicle import decode_chronicle
 from alias_middleware.storage.custody import Cut
-from alias_middleware.storage.sqlite.chronicle import decode_chronicle
 from alias_middleware.storage.sqlite.days import OF_THE_SERVICE, roll_up_day
 from alias_middleware.storage.sqlite.erasure import forget
 from alias_middleware.storage.sqlite.files import Connection

@@ -13,7 +13,7 @@ from alias_middleware.history import Knowledge
 from alias_middleware.profile import decode_knowledge
 from alias_middleware.rollups.model import Days
 from alias_middleware.storage.base import Batch, Clientele, Ledger, Scope
-from alias_middleware.storage.sqlite.chronicle import decode_chronicle
+from alias_middleware.storage.chronicle import decode_chronicle
 from alias_middleware.storage.sqlite.pages import ShownPages
 
 _SERVICES = """

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 
-from alias_middleware.storage.sqlite.chronicle import VisitorRow
+from alias_middleware.storage.chronicle import VisitorRow
 from alias_middleware.storage.sqlite.pages import PageNumbers
 
 _MOST_VISITORS = 16_384

@@ -5,17 +5,16 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 
+from alias_middleware.storage.keyring import SUPPRESSION, Keyring
 from alias_middleware.storage.outbox import Suppression
-from alias_middleware.storage.sqlite.keyring import Keyring
 from alias_middleware.storage.sqlite.rows import select_by_keys
 
-_PURPOSE = "suppression"
 _HELD = "SELECT hash, scope, reason, channel, time_us FROM suppressions WHERE namespace = ? AND hash IN"
 
 
 def keep(sql: sqlite3.Connection, keyring: Keyring, namespace: str, key: str, said: Suppression) -> None:
     """Keep what was said in a scope, unless something newer was."""
-    hashes = keyring.every(_PURPOSE, namespace, key)
+    hashes = keyring.every(SUPPRESSION, namespace, key)
     if any(held.time_us > said.time_us for _, held in _rows(sql, namespace, hashes) if held.scope == said.scope):
         return
     sql.execute(
@@ -38,7 +37,7 @@ def held_by(
     """
     if sql.execute("SELECT 1 FROM suppressions LIMIT 1").fetchone() is None:
         return {}  # a mere question makes no key file
-    owners = {hash_: key for key in keys for hash_ in keyring.every(_PURPOSE, namespace, key)}
+    owners = {hash_: key for key in keys for hash_ in keyring.every(SUPPRESSION, namespace, key)}
     latest: dict[str, dict[str, Suppression]] = {}
     for hash_, said in _rows(sql, namespace, list(owners)):
         scopes = latest.setdefault(owners[hash_], {})

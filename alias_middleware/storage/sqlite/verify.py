@@ -11,7 +11,7 @@ import msgspec
 from alias_middleware.history import settle
 from alias_middleware.rollups.model import SECTIONS
 from alias_middleware.storage.base import Difference
-from alias_middleware.storage.sqlite.chronicle import decode_chronicle
+from alias_middleware.storage.chronicle import decode_chronicle
 from alias_middleware.storage.sqlite.days import CHANNELS, OF_THE_SERVICE, roll_up_day
 from alias_middleware.storage.sqlite.figures import FiguresFile, Rolled
 from alias_middleware.storage.sqlite.marks import marks

@@ -7,10 +7,10 @@ import threading
 from pathlib import Path
 
 from alias_middleware.storage.sqlite import SQLiteStorage
-from alias_middleware.storage.sqlite.keyring import Keyring
+from alias_middleware.storage.sqlite.keyring import FileKeyring
 
 
-def hashes(ring: Keyring) -> list[bytes]:
+def hashes(ring: FileKeyring) -> list[bytes]:
     return ring.every("tombstone", "portal", "314522927347")
 
 
@@ -21,7 +21,7 @@ def test_concurrent_first_use_makes_one_key(tmp_path: Path) -> None:
     found: list[list[bytes]] = []
 
     def use() -> None:
-        ring = Keyring(path, ())
+        ring = FileKeyring(path, ())
         ready.wait()
         found.append(hashes(ring))
 
@@ -40,7 +40,7 @@ def test_concurrent_first_use_makes_one_key(tmp_path: Path) -> None:
 def test_keys_of_the_settings_make_no_file(tmp_path: Path) -> None:
     """The newest writes, all are looked for."""
     path = tmp_path / "alias.db-key"
-    first, both = Keyring(path, (b"1" * 32,)), Keyring(path, (b"1" * 32, b"2" * 32))
+    first, both = FileKeyring(path, (b"1" * 32,)), FileKeyring(path, (b"1" * 32, b"2" * 32))
     assert hashes(both)[1:] == hashes(first)
     assert both.newest("tombstone", "portal", "314522927347") == hashes(both)[0]
     assert list(tmp_path.iterdir()) == []
@@ -49,14 +49,14 @@ def test_keys_of_the_settings_make_no_file(tmp_path: Path) -> None:
 def test_a_key_file_stays_valid_when_keys_are_set(tmp_path: Path) -> None:
     """Who was erased before the publisher set keys is still known."""
     path = tmp_path / "alias.db-key"
-    before = hashes(Keyring(path, ()))
-    after = hashes(Keyring(path, (b"1" * 32,)))
+    before = hashes(FileKeyring(path, ()))
+    after = hashes(FileKeyring(path, (b"1" * 32,)))
     assert after[1:] == before
 
 
 def test_purposes_and_namespaces_do_not_meet(tmp_path: Path) -> None:
     """A tombstone's hash tells nothing about a suppression's, nor about another namespace."""
-    ring = Keyring(tmp_path / "key", (b"1" * 32,))
+    ring = FileKeyring(tmp_path / "key", (b"1" * 32,))
     asked = [("a", "bc", "d"), ("ab", "c", "d"), ("a", "b", "cd"), ("a", "bc", "e")]
     assert len({ring.newest(*each) for each in asked}) == len(asked)
 

@@ -1,4 +1,4 @@
-"""What a visitor's row in the history file keeps: knowledge, and where his events begin and end."""
+"""What a visitor's row keeps: knowledge, and where his events begin and end."""
 
 from __future__ import annotations
 

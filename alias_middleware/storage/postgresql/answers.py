@@ -1,0 +1,113 @@
+"""Answering with roll-ups: those kept whose days have not changed since, and the others made anew.
+
+A question sees the history as of one moment; what it had to make is kept for the next one.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+from alias_middleware.errors import StorageUnavailable
+from alias_middleware.rollups.model import SECTIONS, Rollup, merge_periods
+from alias_middleware.storage.base import Answer, Difference, Question, Scope
+from alias_middleware.storage.folding import ServiceDay
+from alias_middleware.storage.postgresql import figures, questions
+from alias_middleware.storage.postgresql.days import (
+    CHANNELS,
+    OF_THE_SERVICE,
+    Unnumbered,
+    give_numbers,
+    roll_up_day,
+)
+from alias_middleware.storage.postgresql.marks import marks
+from alias_middleware.storage.postgresql.pool import Connection
+
+_ATTEMPTS = 5
+
+
+def answer(connection: Connection, asked: Sequence[Question]) -> list[Answer]:
+    """Answer as of one moment, then keep what was made.
+
+    Where a visitor has no number yet, those of all days that have to be made are given one and it begins again.
+    """
+    for _ in range(_ATTEMPTS):
+        answers = _Answers(connection)
+        try:
+            return answers.answer(asked)
+        except Unnumbered:
+            connection.execute("ROLLBACK")
+            give_numbers(connection, answers.stale(asked))
+    raise StorageUnavailable("visitors come faster than they are counted", reason="locked")
+
+
+def verify(connection: Connection, since: int, until: int) -> list[Difference]:
+    """Compare the kept roll-ups that are said to hold with the raw events; visitors' rows are not looked at."""
+    differences = []
+    connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+    names = dict(connection.execute("SELECT id, service FROM services").fetchall())
+    kept = figures.find(connection, marks(connection, names, since, until), CHANNELS, SECTIONS)
+    for (service, day), channels in sorted(kept.items()):
+        scope = Scope("", names[service])
+        fresh = roll_up_day(connection, service, day, questions.services(connection, scope)[service])
+        for channel, rollup in channels.items():
+            differences += [
+                Difference(section, names[service], day, channel)
+                for section in SECTIONS
+                if (section == "arrivals") == (channel == OF_THE_SERVICE)
+                and getattr(rollup, section) != getattr(fresh[channel], section)
+            ]
+    connection.execute("COMMIT")
+    return differences
+
+
+class _Answers:
+    """Some questions about one moment."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._made: dict[ServiceDay, figures.Rolled] = {}
+        self._marks: dict[ServiceDay, int] = {}
+
+    def stale(self, asked: Sequence[Question]) -> list[ServiceDay]:
+        """Give the days that have to be rolled up, as of now."""
+        days: set[ServiceDay] = set()
+        for question in asked:
+            held = self._held(question, questions.services(self._connection, question.scope))
+            days |= held.keys() - figures.find(self._connection, held, (), ()).keys()
+        return sorted(days)
+
+    def answer(self, asked: Sequence[Question]) -> list[Answer]:
+        """Answer all of them in one snapshot."""
+        self._connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        answers = [self._answer(question) for question in asked]
+        self._connection.execute("COMMIT")
+        if self._made:
+            figures.keep(self._connection, self._made, self._marks)
+        return answers
+
+    def _held(self, question: Question, services: Mapping[int, int]) -> dict[ServiceDay, int]:
+        since = min((first for first, _ in question.periods), default=0)
+        until = max((last for _, last in question.periods), default=0)
+        return marks(self._connection, services, since, until)
+
+    def _answer(self, question: Question) -> Answer:
+        gaps_us = questions.services(self._connection, question.scope)
+        channels = CHANNELS if question.scope.channel is None else (question.scope.channel,)
+        held = self._held(question, gaps_us)
+        found = figures.find(self._connection, held, channels, question.sections)
+        days: dict[int, list[Rollup]] = defaultdict(list)
+        for service, day in held:
+            rolled = found.get((service, day))
+            if rolled is None:
+                rolled = self._make((service, day), held, gaps_us[service])
+            days[day] += [rolled[channel] for channel in (*channels, OF_THE_SERVICE) if channel in rolled]
+        since_us = question.erased_since_us
+        erased = 0 if since_us is None else questions.erased(self._connection, gaps_us, since_us)
+        return Answer(merge_periods(question.periods, days, question.sections), erased)
+
+    def _make(self, day: ServiceDay, held: Mapping[ServiceDay, int], gap_us: int) -> figures.Rolled:
+        if day not in self._made:
+            self._made[day] = roll_up_day(self._connection, *day, gap_us)
+            self._marks[day] = held[day]
+        return self._made[day]

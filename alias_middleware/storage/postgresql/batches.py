@@ -1,0 +1,86 @@
+"""A batch on its way into PostgreSQL: one transaction, one batch at a time however many writers there are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from alias_middleware.errors import StorageUnavailable
+from alias_middleware.storage.base import Batch, Outcome
+from alias_middleware.storage.folding import fold
+from alias_middleware.storage.keyring import TOMBSTONE, Keyring
+from alias_middleware.storage.postgresql import preferences, tastes
+from alias_middleware.storage.postgresql.marks import mark_changed
+from alias_middleware.storage.postgresql.pool import Connection
+from alias_middleware.storage.postgresql.shelf import PostgreSQLShelf
+
+LOCK = "SELECT pg_advisory_xact_lock(hashtextextended(current_schema() || ' history', 0))"
+"""Batches and erasures take turns, also those of several machines: each reads history before it changes it."""
+
+_POSITIONS = "SELECT segment, position FROM positions WHERE segment = ANY(%s)"
+_MOVE = """
+    INSERT INTO positions SELECT * FROM unnest(%s::text[], %s::bigint[])
+    ON CONFLICT (segment) DO UPDATE SET position = excluded.position
+"""
+_FORGET = "DELETE FROM positions WHERE segment = ANY(%s)"
+_COUNT = """
+    INSERT INTO counters SELECT * FROM unnest(%s::text[], %s::bigint[])
+    ON CONFLICT (name) DO UPDATE SET value = counters.value + excluded.value
+"""
+_UNIDENTIFIED = """
+    INSERT INTO unidentified VALUES (%s, %s, %s)
+    ON CONFLICT (service, day) DO UPDATE SET page_views = unidentified.page_views + excluded.page_views
+"""
+
+
+def apply(connection: Connection, batch: Batch, keyring: Keyring) -> Outcome:
+    """Take over a batch; when anything is raised the connection is closed, and nothing of it took effect."""
+    with connection.pipeline():
+        connection.execute("BEGIN")
+        for way in ("seqscan", "hashjoin", "mergejoin"):  # a batch asks for few rows of large tables
+            connection.execute(f"SET LOCAL enable_{way} = off".encode())
+        connection.execute(LOCK)
+        positions = connection.execute(_POSITIONS, (list(batch.spans),))
+    _check_positions(dict(positions.fetchall()), batch)
+    shelf = PostgreSQLShelf(connection, keyring)
+    refused = preferences.change_late(connection, batch.changes_by_time(), hashes_of(keyring))
+    for origin in batch.origins():
+        shelf.service(origin)
+    changes = fold(batch.entries, shelf)
+    changes.outcome.refused = refused
+    shelf.write(changes)
+    with connection.pipeline():
+        mark_changed(connection, {(shelf.service(origin)[0], day) for origin, day in batch.unidentified}, 0)
+        for (origin, day), page_views in batch.unidentified.items():
+            connection.execute(_UNIDENTIFIED, (shelf.service(origin)[0], day, page_views))
+        tastes.note_live(connection, batch)
+        _move(connection, batch)
+        _count(connection, batch.counts, changes.outcome.counts())
+        connection.execute("COMMIT")
+    return changes.outcome
+
+
+def hashes_of(keyring: Keyring) -> preferences.Hashes:
+    """Give the hashes under which a visitor's tombstone may stand."""
+    return lambda namespace, key: keyring.every(TOMBSTONE, namespace, key)
+
+
+def _check_positions(positions: Mapping[str, int], batch: Batch) -> None:
+    """Refuse a batch that was read from elsewhere than where this database stands."""
+    for segment, span in batch.spans.items():
+        if positions.get(segment, 0) != span.start:
+            raise StorageUnavailable("the batch was read from elsewhere", reason="stale_position")
+
+
+def _move(connection: Connection, batch: Batch) -> None:
+    if batch.spans:
+        ends = [span.end for span in batch.spans.values()]
+        connection.execute(_MOVE, (list(batch.spans), ends))
+    if batch.finished:
+        connection.execute(_FORGET, (batch.finished,))
+
+
+def _count(connection: Connection, *added: Mapping[str, int]) -> None:
+    """Add to the counters. No name twice in a statement: it could not change one row two times."""
+    for counts in added:
+        if counts:
+            connection.execute(_COUNT, (list(counts), list(counts.values())))

