@@ -205,6 +205,13 @@ class Rollup(msgspec.Struct):
         for section in sections:
             getattr(self, section).add(getattr(more, section))
 
+    def unite(self) -> None:
+        """Make one set of the several that pages and products have of their visitors."""
+        for page in self.pages.paths.values():
+            page.visitors = [united(page.visitors).serialize()]
+        for product in self.products.skus.values():
+            product.buyers = [united(product.buyers).serialize()]
+
 
 def united(sets: Iterable[bytes]) -> BitMap:
     """Unite sets of visitors."""
@@ -224,9 +231,14 @@ def merge_periods(
     known = sorted(days)
     merged = []
     for since, until in periods:
-        whole = Rollup()
-        for day in known[bisect_left(known, since) : bisect_left(known, until)]:
-            for rollup in days[day]:
-                whole.add(rollup, sections)
-        merged.append(whole)
+        within = known[bisect_left(known, since) : bisect_left(known, until)]
+        merged.append(merge((rollup for day in within for rollup in days[day]), sections))
     return merged
+
+
+def merge(rollups: Iterable[Rollup], sections: Iterable[Section]) -> Rollup:
+    """Merge roll-ups, which stay as they are."""
+    whole = Rollup()
+    for rollup in rollups:
+        whole.add(rollup, sections)
+    return whole

@@ -224,6 +224,7 @@ class SQLiteStorage(Storage):
             services = questions.every_service(sql)
             return [
                 *verify.differing_rollups(sql, self._figures, services, since, until),
+                *verify.differing_blocks(sql, self._figures, services, since, until),
                 *verify.differing_visitors(sql, services),
             ]
 

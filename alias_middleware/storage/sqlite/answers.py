@@ -8,10 +8,12 @@ from __future__ import annotations
 import sqlite3
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
-from alias_middleware.rollups.model import Rollup, merge_periods
+from alias_middleware.events import Channel
+from alias_middleware.rollups.model import SECTIONS, Rollup, Section, merge
 from alias_middleware.storage.base import Answer, Question
-from alias_middleware.storage.sqlite import questions
+from alias_middleware.storage.sqlite import blocks, questions
 from alias_middleware.storage.sqlite.days import CHANNELS, OF_THE_SERVICE, roll_up_day
 from alias_middleware.storage.sqlite.figures import FiguresFile, Rolled
 from alias_middleware.storage.sqlite.files import Connection
@@ -40,27 +42,71 @@ class Answers:
     def _answer(self, sql: sqlite3.Connection, question: Question) -> Answer:
         gaps_us = questions.services(sql, question.scope)
         channels = CHANNELS if question.scope.channel is None else (question.scope.channel,)
+        asked = _Asked(sql, gaps_us, channels, question.sections)
         since = min((first for first, _ in question.periods), default=0)
         until = max((last for _, last in question.periods), default=0)
         held = marks(sql, gaps_us, since, until)
-        found = self._figures.find(held, channels, question.sections)
-        days: dict[int, list[Rollup]] = defaultdict(list)
-        for service, day in held:
-            rolled = found.get((service, day)) or self._make(sql, (service, day), held, gaps_us[service])
-            days[day] += [rolled[channel] for channel in (*channels, OF_THE_SERVICE) if channel in rolled]
+        known = sorted({day for _, day in held})
+        covers = [blocks.cover(period, known) for period in question.periods]
+        numbers = {number for each in covers for number in (*each.blocks, *each.days)}
+        of_blocks = {named: mark for named, mark in blocks.marks_of(held).items() if named[1] in numbers}
+        of_days = {named: mark for named, mark in held.items() if named[1] in numbers}
+        rolled = self._days(asked, of_days) | self._blocks(asked, of_blocks, held)
+        parts: dict[int, list[Rollup]] = defaultdict(list)
+        for (_, number), by_channel in rolled.items():
+            parts[number] += [by_channel[each] for each in (*channels, OF_THE_SERVICE) if each in by_channel]
         erased_since_us = question.erased_since_us
         erased = 0 if erased_since_us is None else questions.erased(sql, gaps_us, erased_since_us)
-        return Answer(merge_periods(question.periods, days, question.sections), erased)
+        merged = [
+            merge((part for number in (*each.blocks, *each.days) for part in parts[number]), question.sections)
+            for each in covers
+        ]
+        return Answer(merged, erased)
 
-    def _make(
-        self, sql: sqlite3.Connection, day: ServiceDay, held: Mapping[ServiceDay, int], gap_us: int
-    ) -> Rolled:
+    def _days(self, asked: _Asked, held: Mapping[ServiceDay, int]) -> dict[ServiceDay, Rolled]:
+        """Give days: those kept whose marks hold, and the others made anew."""
+        found = self._figures.find(held, asked.channels, asked.sections)
+        for day in held:
+            if not found.get(day):
+                found[day] = self._make(asked, day, held)
+        return found
+
+    def _make(self, asked: _Asked, day: ServiceDay, held: Mapping[ServiceDay, int]) -> Rolled:
         if day not in self._made:
-            self._made[day] = roll_up_day(sql, *day, gap_us, self._pages)
+            self._made[day] = roll_up_day(asked.sql, *day, asked.gaps_us[day[0]], self._pages)
             self._marks[day] = held[day]
         return self._made[day]
 
+    def _blocks(
+        self, asked: _Asked, wanted: Mapping[ServiceDay, int], held: Mapping[ServiceDay, int]
+    ) -> dict[ServiceDay, Rolled]:
+        """Give blocks of days; those not kept are made of their days, whole, for every question to come."""
+        found = self._figures.find(wanted, asked.channels, asked.sections)
+        for block, mark in wanted.items():
+            if not found.get(block):
+                if block not in self._made:
+                    self._made[block] = self._merge(asked, block, held)
+                    self._marks[block] = mark
+                found[block] = self._made[block]
+        return found
+
+    def _merge(self, asked: _Asked, block: ServiceDay, held: Mapping[ServiceDay, int]) -> Rolled:
+        service, (since, until) = block[0], blocks.days_of(block[1])
+        theirs = {day: mark for day, mark in held.items() if day[0] == service and since <= day[1] < until}
+        days = self._days(asked._replace(channels=CHANNELS, sections=SECTIONS), theirs).values()
+        return blocks.merge_days(list(days))
+
     def _marks_now(self, sql: sqlite3.Connection) -> dict[ServiceDay, int]:
         services = {service for service, _ in self._made}
-        days = [day for _, day in self._made]
-        return marks(sql, services, min(days), max(days) + 1)
+        spans = [(day, day + 1) if day >= 0 else blocks.days_of(day) for _, day in self._made]
+        held = marks(sql, services, min(since for since, _ in spans), max(until for _, until in spans))
+        return held | blocks.marks_of(held)
+
+
+class _Asked(NamedTuple):
+    """What a question needs of each day: of which services, with the gaps of their visits, and what of it."""
+
+    sql: sqlite3.Connection
+    gaps_us: Mapping[int, int]
+    channels: Sequence[Channel]
+    sections: Sequence[Section]

@@ -10,6 +10,7 @@ from pathlib import Path
 from alias_middleware.errors import StorageUnavailable
 from alias_middleware.rollups.coding import decode_section, encode_section
 from alias_middleware.rollups.model import SECTIONS, Rollup, Section
+from alias_middleware.storage.sqlite import blocks
 from alias_middleware.storage.sqlite.days import CHANNELS, OF_THE_SERVICE
 from alias_middleware.storage.sqlite.files import DRIVER_ERRORS, create_private, log_ahead
 from alias_middleware.storage.sqlite.marks import ServiceDay
@@ -23,7 +24,7 @@ _UNUSABLE = (*DRIVER_ERRORS, StorageUnavailable)
 """What opening and reading the file may raise; the last where a newer version of this library made it."""
 
 Rolled = dict[str, Rollup]
-"""A service's day by channel."""
+"""A service's day, or block of days, by channel."""
 
 
 class FiguresFile:
@@ -116,6 +117,7 @@ class FiguresFile:
 def _forget_changed(sql: sqlite3.Connection, marks_now: Callable[[], Mapping[ServiceDay, int]]) -> None:
     sql.execute("BEGIN IMMEDIATE")
     now = marks_now()
+    now = {**now, **blocks.marks_of(now)}
     for service, day, mark in sql.execute("SELECT service, day, mark FROM days").fetchall():
         if now.get((service, day)) != mark:
             _delete(sql, (service, day))

@@ -177,7 +177,10 @@ FIGURES: Sequence[str] = (
     ) WITHOUT ROWID;
     """,
 )
-"""The file of roll-ups, which may be deleted at any time. A day's arrivals have the channel ''."""
+"""The file of roll-ups, which may be deleted at any time. A day's arrivals have the channel ''.
+
+A number below zero stands for a block of days: see `blocks`.
+"""
 
 
 def migrate(connection: sqlite3.Connection, schema: str, steps: Sequence[str]) -> None:

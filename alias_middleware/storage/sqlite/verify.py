@@ -9,9 +9,10 @@ from collections.abc import Iterator, Mapping
 import msgspec
 
 from alias_middleware.history import settle
-from alias_middleware.rollups.model import SECTIONS
+from alias_middleware.rollups.model import SECTIONS, Money, Pages, Products, Rollup, united
 from alias_middleware.storage.base import Difference
 from alias_middleware.storage.chronicle import decode_chronicle
+from alias_middleware.storage.sqlite import blocks
 from alias_middleware.storage.sqlite.days import CHANNELS, OF_THE_SERVICE, roll_up_day
 from alias_middleware.storage.sqlite.figures import FiguresFile, Rolled
 from alias_middleware.storage.sqlite.marks import marks
@@ -67,6 +68,43 @@ def differing_rollups(
             for section in SECTIONS:
                 if (section == "arrivals") == (channel == OF_THE_SERVICE):
                     yield from _differing_section(kept, anew, Difference(section, name, day, channel))
+
+
+def differing_blocks(
+    sql: sqlite3.Connection, figures: FiguresFile, services: Mapping[int, tuple[str, int]], since: int, until: int
+) -> Iterator[Difference]:
+    """Compare the blocks of days that were kept with new ones; a difference has the first day of its block."""
+    pages = ShownPages(sql)
+    held = marks(sql, services, since, until)
+    for (service, block), kept in figures.find(blocks.marks_of(held), CHANNELS, SECTIONS).items():
+        begin, end = blocks.days_of(block)
+        name, gap_us = services[service]
+        days = [day for of, day in held if of == service and begin <= day < end]
+        anew = blocks.merge_days([roll_up_day(sql, service, day, gap_us, pages) for day in days])
+        for channel, rollup in anew.items():
+            for section in SECTIONS:
+                if _in_order(getattr(rollup, section)) != _in_order(getattr(kept.get(channel, Rollup()), section)):
+                    yield Difference(section, name, begin, channel)
+
+
+def _in_order(section: object) -> object:
+    """Give a section so that equal ones are the same, in whichever order they were merged."""
+    match section:
+        case Money():
+            orders = {
+                name: sorted(zip(each.visitors, each.nets, strict=True)) for name, each in section.orders.items()
+            }
+            return orders, section.cancelled
+        case Pages():
+            return {
+                path: (each.page_views, each.titled, united(each.visitors)) for path, each in section.paths.items()
+            }
+        case Products():
+            return {
+                sku: (each.named, each.quantity, each.orders, each.revenue, united(each.buyers))
+                for sku, each in section.skus.items()
+            }
+    return section
 
 
 def _differing_section(kept: Rolled, anew: Mapping[str, object], named: Difference) -> Iterator[Difference]:
