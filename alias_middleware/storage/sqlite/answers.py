@@ -53,7 +53,7 @@ class Answers:
         of_days = {named: mark for named, mark in held.items() if named[1] in numbers}
         rolled = self._days(asked, of_days) | self._blocks(asked, of_blocks, held)
         parts: dict[int, list[Rollup]] = defaultdict(list)
-        for (_, number), by_channel in rolled.items():
+        for (_, number), by_channel in sorted(rolled.items(), key=_named):
             parts[number] += [by_channel[each] for each in (*channels, OF_THE_SERVICE) if each in by_channel]
         erased_since_us = question.erased_since_us
         erased = 0 if erased_since_us is None else questions.erased(sql, gaps_us, erased_since_us)
@@ -110,3 +110,8 @@ class _Asked(NamedTuple):
     gaps_us: Mapping[int, int]
     channels: Sequence[Channel]
     sections: Sequence[Section]
+
+
+def _named(rolled: tuple[ServiceDay, Rolled]) -> ServiceDay:
+    """The order in which services' parts are merged: the same however they were come by."""
+    return rolled[0]
