@@ -36,6 +36,13 @@ async def reading_a_profile(scope: Scope, receive: Receive, send: Send) -> None:
     await _answer(send)
 
 
+async def reading_everything(scope: Scope, receive: Receive, send: Send) -> None:
+    profile = scope[SCOPE_KEY].profile
+    profile.get("font")
+    _ = profile.page_views
+    await _answer(send)
+
+
 async def choosing_a_font(scope: Scope, receive: Receive, send: Send) -> None:
     scope[SCOPE_KEY].profile["font"] = "large"
     await _answer(send)

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+import shutil
 import sqlite3
+import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
-from benchmarks import people
+from alias_middleware import Tracker
+from benchmarks import asgi_peers, people
 from benchmarks.base import SERVICE, Base
 from benchmarks.figures import Figure
 from benchmarks.life import FIRST_DAY, Size, alias
 from benchmarks.peer_queries import Question, questions
-from benchmarks.rounds import Spread, ratio, spread
+from benchmarks.rounds import Contender, Spread, measure, ratio, spread
 
 _UNHURRIED_MS = 100.0
 """No figure needs to come sooner than this, however fast its peer is."""
@@ -28,6 +32,7 @@ def large_figures(folder: Path, size: Size, *, rounds: int = 5) -> Iterator[Figu
     base.build()
     yield from _against_duckdb(base, rounds)
     yield from _profiles(base, rounds)
+    yield from _requests(base, rounds)
     yield from _files(base)
     yield from _writer(base)
 
@@ -90,6 +95,39 @@ def _profiles(base: Base, rounds: int) -> Iterator[Figure]:
 
 def _row_reader(base: Base) -> sqlite3.Connection:
     return sqlite3.connect(f"file:{base.folder / 'alias.db'}?mode=ro", uri=True, isolation_level=None)
+
+
+def _requests(base: Base, rounds: int) -> Iterator[Figure]:
+    """A request that reads a profile, on a copy of the base and on a database of its own."""
+    everybody = [alias(visitor) for visitor in range(base.size.visitors)]
+    pages = {"": asgi_peers.reading_a_profile, " knowing": asgi_peers.reading_everything}
+
+    def who(number: int) -> list[str]:
+        return people.pick(everybody, number)
+
+    with (
+        tempfile.TemporaryDirectory(prefix="alias-bench-") as folder,
+        ExitStack() as started,
+        asyncio.Runner() as runner,
+    ):
+        shutil.copyfile(base.folder / "alias.db", Path(folder) / "full.db")
+        contenders: dict[str, Contender] = {}
+        for name in ("full", "empty"):
+            tracker = started.enter_context(closing(_live(Path(folder) / f"{name}.db")))
+            for what, page in pages.items():
+                contenders[name + what] = asgi_peers.contender(runner, asgi_peers.behind_alias(page, tracker), who)
+        us = measure(contenders, rounds=4 * rounds, requests=500)
+    name = "request with all of it stored, of one on an empty database"
+    yield Figure(name, "", spread(ratio(us["full"], us["empty"])), 1.15)
+    yield Figure("  with all of it stored", "us", spread(us["full"]))
+    knowing = spread(ratio(us["full knowing"], us["empty knowing"]))
+    yield Figure("  where the page looks at knowledge as well, which strangers have none of", "", knowing)
+
+
+def _live(database: Path) -> Tracker:
+    return Tracker(
+        service=SERVICE, storage=f"sqlite:///{database}", trusted_gateways=["10.12.0.0/16"], raise_errors=True
+    )
 
 
 def _files(base: Base) -> Iterator[Figure]:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from benchmarks.codec import codec_figures
 from benchmarks.contact import contact_figures
 from benchmarks.figures import Bench, Figure, Scale
+from benchmarks.importing import import_figures
 from benchmarks.interests import interest_figures
 from benchmarks.planning import planning_figures
 from benchmarks.startup import processes_figures, startup_figures
@@ -57,6 +58,10 @@ def _interests(folder: Path, scale: Scale) -> Iterator[Figure]:
     return interest_figures()
 
 
+def _importing(folder: Path, scale: Scale) -> Iterator[Figure]:
+    return import_figures(folder)
+
+
 def _large(folder: Path, scale: Scale) -> Iterator[Figure]:
     from benchmarks.large import large_figures  # here, as the others need no DuckDB
     from benchmarks.life import Size
@@ -76,6 +81,7 @@ PARTS: dict[str, Part] = {
     "planning": Part("Planning a campaign", _planning),
     "codec": Part("UCP frames", _codec),
     "interests": Part("Interests", _interests),
+    "import": Part("Importing logs", _importing),
     "large": Part("Ten million page views", _large, quick=False),
 }
 """In the order in which they are measured."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,6 +18,7 @@ from benchmarks import contact, page
 from benchmarks.base import Base
 from benchmarks.codec import codec_figures
 from benchmarks.figures import Bench, Figure, Scale
+from benchmarks.importing import import_figures
 from benchmarks.large import check, large_figures
 from benchmarks.life import Size
 from benchmarks.parts import Part
@@ -173,6 +175,7 @@ def test_figures_of_the_large_base_equal_duckdbs(tmp_path: Path) -> None:
     figures = list(large_figures(tmp_path, size, rounds=1))
     assert [figure.target for figure in figures if figure.target is not None] == [1.0] * 11 + [
         3.0,
+        1.15,
         1.6,
         10,
         1.5,
@@ -218,3 +221,18 @@ def test_starting_and_processes_are_measured(tmp_path: Path) -> None:
     together = list(processes_figures(tmp_path, rounds=1, seconds=0.1))
     assert [figure.target for figure in (*imports, *together)] == [60, None, None, 1.5, None, None]
     assert all(figure.measured.median > 0 for figure in together)
+
+
+def test_an_import_is_measured_and_takes_every_line(tmp_path: Path) -> None:
+    """Against parsing and plain insertion of the same lines, each in a process of its own."""
+    figures = list(import_figures(tmp_path, lines=300, rounds=1))
+    assert [figure.target for figure in figures] == [4, None, 300]
+    with (
+        closing(sqlite3.connect(tmp_path / "whole0.db")) as ours,
+        closing(sqlite3.connect(tmp_path / "plain0.raw")) as raw,
+    ):
+        taken = (
+            ours.execute("SELECT count(*) FROM events").fetchone(),
+            raw.execute("SELECT count(*) FROM raw").fetchone(),
+        )
+    assert taken == ((300,), (300,))
