@@ -80,8 +80,8 @@ def _profiles(base: Base, rounds: int) -> Iterator[Figure]:
         }
         us: dict[str, list[float]] = {name: [] for name in contenders}
         for turn in range(-1, 4 * rounds):
-            keys = people.pick(everybody, min(_PROFILES, len(everybody)))
             for name, work in contenders.items():
+                keys = people.pick(everybody, min(_PROFILES, len(everybody)))  # not those that were just read
                 begun = time.perf_counter()
                 for key in keys:
                     work(key)
