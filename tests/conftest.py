@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextvars import copy_context
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,20 @@ settings.register_profile("suite", deadline=None, derandomize=True, suppress_hea
 settings.load_profile("suite")
 
 
-_ONCE = ("browser", "docs", "doctor", "faults", "gateways", "soak")
+_ONCE = (
+    "browser",
+    "contact",
+    "dashboard",
+    "docs",
+    "doctor",
+    "faults",
+    "fuzz",
+    "gateways",
+    "postgresql",
+    "servers",
+    "smsplus",
+    "soak",
+)
 """Folders of tests that need no other Python: what they prove is a real program's part, or a page's."""
 
 
@@ -24,8 +38,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what runs on one Python only."""
     root = Path(__file__).parent
     for item in items:
-        if item.path.relative_to(root).parts[0] in _ONCE:
+        if not set(_ONCE).isdisjoint(item.path.relative_to(root).parts):
             item.add_marker(pytest.mark.once)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool:
+    """Run each test in a context of its own: an answer that one leaves open leaves no visitor to the next."""
+    names = pyfuncitem._fixtureinfo.argnames
+    copy_context().run(pyfuncitem.obj, **{name: pyfuncitem.funcargs[name] for name in names})
+    return True
 
 
 @pytest.fixture(params=["wsgi-memory", "wsgi-sqlite", "asgi-memory", "asgi-sqlite"])

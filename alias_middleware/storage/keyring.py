@@ -10,6 +10,8 @@ TOMBSTONE = "tombstone"
 SUPPRESSION = "suppression"
 """The purposes under which visitors are hashed."""
 
+_MARK = "mark"
+
 
 class Keyring:
     """Hashes a visitor for a purpose, under the newest key and under those before it."""
@@ -25,6 +27,10 @@ class Keyring:
     def every(self, purpose: str, namespace: str, key: str) -> list[bytes]:
         """Give the hashes to look for, newest first."""
         return [keyed_hash(secret, purpose, namespace, key) for secret in reversed(self.keys())]
+
+    def marks(self) -> list[bytes]:
+        """Give what tells each key without giving it away, oldest first: a hash of nobody."""
+        return [keyed_hash(secret, _MARK, "", "") for secret in self.keys()]
 
     def keys(self) -> tuple[bytes, ...]:
         """Give the keys, oldest first."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 CONTACT = """
+    CREATE TABLE suppression_keys (mark BLOB PRIMARY KEY) WITHOUT ROWID;
     CREATE TABLE campaigns (
         service TEXT NOT NULL,
         namespace TEXT NOT NULL,

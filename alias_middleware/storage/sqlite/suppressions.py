@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 
+from alias_middleware.errors import StorageCorrupt
 from alias_middleware.storage.keyring import SUPPRESSION, Keyring
 from alias_middleware.storage.outbox import Suppression
 from alias_middleware.storage.sqlite.rows import select_by_keys
@@ -14,6 +15,7 @@ _HELD = "SELECT hash, scope, reason, channel, time_us FROM suppressions WHERE na
 
 def keep(sql: sqlite3.Connection, keyring: Keyring, namespace: str, key: str, said: Suppression) -> None:
     """Keep what was said in a scope, unless something newer was."""
+    _check_keys(sql, keyring)
     hashes = keyring.every(SUPPRESSION, namespace, key)
     if any(held.time_us > said.time_us for _, held in _rows(sql, namespace, hashes) if held.scope == said.scope):
         return
@@ -21,6 +23,7 @@ def keep(sql: sqlite3.Connection, keyring: Keyring, namespace: str, key: str, sa
         "INSERT OR REPLACE INTO suppressions VALUES (?, ?, ?, ?, ?, ?)",
         (namespace, hashes[0], said.scope, said.reason, said.channel, said.time_us),
     )
+    sql.execute("INSERT OR IGNORE INTO suppression_keys VALUES (?)", (keyring.marks()[-1],))
 
 
 def held(sql: sqlite3.Connection, keyring: Keyring, namespace: str, key: str) -> list[Suppression]:
@@ -37,6 +40,7 @@ def held_by(
     """
     if sql.execute("SELECT 1 FROM suppressions LIMIT 1").fetchone() is None:
         return {}  # a mere question makes no key file
+    _check_keys(sql, keyring)
     owners = {hash_: key for key in keys for hash_ in keyring.every(SUPPRESSION, namespace, key)}
     latest: dict[str, dict[str, Suppression]] = {}
     for hash_, said in _rows(sql, namespace, list(owners)):
@@ -44,6 +48,16 @@ def held_by(
         if said.scope not in scopes or scopes[said.scope].time_us < said.time_us:
             scopes[said.scope] = said
     return {key: [scopes[scope] for scope in sorted(scopes)] for key, scopes in latest.items()}
+
+
+def _check_keys(sql: sqlite3.Connection, keyring: Keyring) -> None:
+    """Refuse to answer without a key that opt-outs were kept under: they would be forgotten in silence."""
+    known = set(keyring.marks())
+    if any(mark not in known for (mark,) in sql.execute("SELECT mark FROM suppression_keys")):
+        raise StorageCorrupt(
+            "a key under which opt-outs are kept is missing: restore the key file from the database's backup, or "
+            "give the secret_keys of before, and start again"
+        )
 
 
 def _rows(sql: sqlite3.Connection, namespace: str, hashes: Sequence[bytes]) -> Iterator[tuple[bytes, Suppression]]:

@@ -6,6 +6,10 @@ import stat
 import threading
 from pathlib import Path
 
+import pytest
+
+from alias_middleware.errors import StorageCorrupt
+from alias_middleware.storage.outbox import Suppression
 from alias_middleware.storage.sqlite import SQLiteStorage
 from alias_middleware.storage.sqlite.keyring import FileKeyring
 
@@ -68,3 +72,28 @@ def test_a_question_makes_no_key_file(tmp_path: Path) -> None:
     assert storage.erased_at("sonneries", "314522927347") is None
     storage.close()
     assert not list(tmp_path.glob("*-key"))
+
+
+def test_opt_outs_are_not_forgotten_with_their_key(tmp_path: Path) -> None:
+    """Without the key nobody may be judged, nor anything be kept beside it; with it all is as it was."""
+    said = Suppression("marketing", "stop", "sms", 1)
+    storage = SQLiteStorage(f"sqlite:///{tmp_path}/alias.db")
+    storage.suppress("portal", "314522927347", said)
+    storage.close()
+    path = tmp_path / "alias.db-key"
+    kept = path.read_bytes()
+    for lost in (b"", b"another key of thirty-two bytes."):
+        path.write_bytes(lost) if lost else path.unlink()
+        storage = SQLiteStorage(f"sqlite:///{tmp_path}/alias.db")
+        with pytest.raises(StorageCorrupt, match="restore the key file"):
+            storage.suppressions("portal", "314522927347")
+        with pytest.raises(StorageCorrupt, match="restore the key file"):
+            storage.suppress("portal", "271828182845", said)
+        with pytest.raises(StorageCorrupt, match="restore the key file"):
+            storage.outbox().evidence_of("portal", "314522927347")
+        storage.close()
+    path.write_bytes(kept)
+    storage = SQLiteStorage(f"sqlite:///{tmp_path}/alias.db")
+    assert storage.suppressions("portal", "314522927347") == [said]
+    assert storage.suppressions("portal", "271828182845") == []
+    storage.close()
