@@ -20,8 +20,11 @@ from tests.servers.load import ALIAS, FIELD, NAMED, Asked, acts, check, under_lo
 from tests.support.real import stop, wait_until
 
 _MANY = 60
-_A_FEW = 8
-"""How many threads and files a process may gain while it serves many requests: some pools fill late."""
+_A_FEW = 20
+"""How many threads and files a process may gain while it serves many requests: some pools fill late.
+
+A worker that becomes the writer starts a thread and opens connections of its own, each of six files.
+"""
 
 
 @pytest.fixture
