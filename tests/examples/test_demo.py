@@ -52,7 +52,10 @@ def test_serving_goes_on_until_told_to_stop() -> None:
             footers = ["pages seen" in page(url) for url in urls]
         finally:
             demo.send_signal(signal.SIGINT)
-        _, errors = demo.communicate(timeout=30)
+        try:
+            _, errors = demo.communicate(timeout=30)
+        finally:
+            demo.kill()  # where SIGINT is ignored, as in a background job, it would never end
     assert footers == [True, True, False]
     assert (demo.returncode, errors) == (0, "")
     with pytest.raises(ConnectionRefusedError):
