@@ -11,7 +11,7 @@ from alias_middleware.rollups.days import Before, Order, Sighting, roll_up
 from alias_middleware.rollups.model import Rollup
 from alias_middleware.storage.sqlite.frozen import frozen_day
 from alias_middleware.storage.sqlite.pages import ShownPages
-from alias_middleware.storage.sqlite.visits import margin_days
+from alias_middleware.storage.visits import margin_days
 
 CHANNELS: tuple[Channel, ...] = ("web", "sms")
 OF_THE_SERVICE = ""

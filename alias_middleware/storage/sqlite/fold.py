@@ -15,6 +15,7 @@ import msgspec
 from alias_middleware.events import Event, PageView, body_of, kind_of
 from alias_middleware.habits import line_of_view
 from alias_middleware.history import forms_visit, needs_consent
+from alias_middleware.storage import visits
 from alias_middleware.storage.base import Entry, Origin, Outcome
 from alias_middleware.storage.chronicle import (
     Chronicle,
@@ -23,11 +24,12 @@ from alias_middleware.storage.chronicle import (
     decode_chronicle,
     encode_chronicle,
 )
-from alias_middleware.storage.sqlite import tastes, visits
+from alias_middleware.storage.sqlite import tastes
 from alias_middleware.storage.sqlite.marks import mark_changed
 from alias_middleware.storage.sqlite.orders import OrderBook
 from alias_middleware.storage.sqlite.recollection import Person, Recollection
 from alias_middleware.storage.sqlite.rows import insert_rows, select_by_keys, update_rows
+from alias_middleware.storage.sqlite.streams import Stream, begun_around, last_without
 from alias_middleware.storage.tastes import Tastes
 
 _VISITORS = "SELECT key, id, not_before, knowledge, habits FROM visitors WHERE namespace = ? AND key IN"
@@ -187,11 +189,11 @@ class Fold:
             visitor.chronicle.note(entry.origin.service, entry.event)
         added, removed = self._orders.settle(visitor, fresh, self.service, self.outcome)
         self._tastes.note(visitor, added)
-        streams: dict[visits.Stream, tuple[list[Entry], list[Entry]]] = {}
+        streams: dict[Stream, tuple[list[Entry], list[Entry]]] = {}
         for side, those in enumerate((added, removed)):
             for entry in those:
                 service, gap_us = self.service(entry.origin)
-                stream = visits.Stream(visitor.id, service, entry.event.channel, gap_us)
+                stream = Stream(visitor.id, service, entry.event.channel, gap_us)
                 streams.setdefault(stream, ([], []))[side].append(entry)
         for stream, (new, gone) in streams.items():
             self._stream(visitor, stream, new, gone)
@@ -231,7 +233,7 @@ class Fold:
         mark = (event.day, visitor.id, event.time_us, entry.id)
         return self._sql.execute(_IS_STORED, mark).fetchone() is not None
 
-    def _stream(self, visitor: VisitorRow, stream: visits.Stream, new: list[Entry], gone: list[Entry]) -> None:
+    def _stream(self, visitor: VisitorRow, stream: Stream, new: list[Entry], gone: list[Entry]) -> None:
         """Fold one (service, channel) of a visitor: visits, days, presence, raw events."""
         service, channel = stream.service, stream.channel
         presence = visitor.presence.get(service)
@@ -245,7 +247,7 @@ class Fold:
         if shown or gone:
             last_us = presence.last_us.get(channel) if presence else None
             if gone or (last_us is not None and shown[0].event.time_us < last_us):
-                begun = visits.begun_around(self._sql, stream, shown, gone)
+                begun = begun_around(self._sql, stream, shown, gone)
             else:
                 begun = visits.begun_after(last_us, shown, stream.gap_us)
             visitor.chronicle.visits += begun
@@ -261,7 +263,7 @@ class Fold:
     def _body(self, event: Event, visitor: int) -> int | bytes:
         return self._pages.body(event, visitor) if isinstance(event, PageView) else body_of(event)
 
-    def _remember(self, visitor: VisitorRow, stream: visits.Stream, shown: list[Entry], gone: list[Entry]) -> None:
+    def _remember(self, visitor: VisitorRow, stream: Stream, shown: list[Entry], gone: list[Entry]) -> None:
         """Keep where the visitor's stream begins and ends, and the day on which he arrived."""
         service, channel = stream.service, stream.channel
         presence = visitor.presence.get(service)
@@ -278,7 +280,7 @@ class Fold:
             visitor.chronicle.see(first.time_us)
             visitor.chronicle.see(last_us)
         if gone and presence is not None:
-            staying_us = visits.last_without(self._sql, stream, visitor.chronicle.days, shown, gone)
+            staying_us = last_without(self._sql, stream, visitor.chronicle.days, shown, gone)
             if staying_us is None:
                 del presence.last_us[channel]
             else:

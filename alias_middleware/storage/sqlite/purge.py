@@ -23,7 +23,7 @@ from alias_middleware.storage.sqlite.files import Connection
 from alias_middleware.storage.sqlite.frozen import days_to_freeze
 from alias_middleware.storage.sqlite.outbox import erase_dispatches
 from alias_middleware.storage.sqlite.pages import ShownPages
-from alias_middleware.storage.sqlite.visits import margin_days
+from alias_middleware.storage.visits import margin_days
 
 _TIMEOUT_SECONDS = 10.0
 _AT_ONCE = 200
