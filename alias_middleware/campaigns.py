@@ -97,20 +97,21 @@ class Campaign:
         reasons: Counter[str] = Counter()
         until: datetime | None = None
         for _, judged in self.judgements(at):
-            decisions[judged.decision] += 1
-            if judged.objections:
-                reasons[judged.objections[0].name] += 1
-            if judged.until is not None:
+            ruling = self._ruling(judged, to_micros(at))
+            decisions[ruling.state] += 1
+            if ruling.state != "sending":
+                reasons[ruling.reason] += 1
+            if ruling.state == "held" and judged.until is not None:
                 until = judged.until if until is None else min(until, judged.until)
-        wanted = decisions["send"] + decisions["hold"]
+        wanted = decisions["sending"] + decisions["held"]
         zone = self._desk.policy.zone
         warned = () if until is None else untimely(self.plan.text, at=at, until=until, zone=zone)
         return Preview(
             at=at,
             selected=decisions.total(),
-            send=decisions["send"],
-            hold=decisions["hold"],
-            refuse=decisions["refuse"],
+            send=decisions["sending"],
+            hold=decisions["held"],
+            refuse=decisions.total() - wanted,
             reasons=dict(reasons.most_common()),
             until=until,
             text=self.plan.text,
@@ -238,16 +239,19 @@ class Campaign:
     def _rule(self, evidence: Evidence) -> Ruling:
         """Turn the verdict of this moment into the message's next state."""
         now = self._desk.now()
-        expires = self.plan.expires_us
-        if expires is not None and now >= expires:
-            return Ruling("expired", "expired")
         judged = self._judged(evidence, decode_knowledge(evidence.knowledge), from_micros(now))
-        objection = judged.objections[0].name if judged.objections else ""
+        return self._ruling(judged, now)
+
+    def _ruling(self, judged: Verdict, now_us: int) -> Ruling:
+        """Turn a verdict of a moment into a message's state; what would arrive too late has expired."""
+        expires = self.plan.expires_us
+        if expires is not None and now_us >= expires:
+            return Ruling("expired", "expired")
         if judged.decision == "refuse":
             return Ruling("refused", next(each.name for each in judged.objections if each.decision == "refuse"))
         if judged.until is None:
             return Ruling("sending", counts=self.plan.kind == "marketing")
-        until = to_micros(judged.until)
+        objection, until = judged.objections[0].name, to_micros(judged.until)
         if expires is not None and until >= expires:
             return Ruling("expired", f"{objection}, then expired")
         return Ruling("held", objection, until)

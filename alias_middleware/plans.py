@@ -43,7 +43,8 @@ class Judgement(NamedTuple):
 class Preview(msgspec.Struct, frozen=True):
     """A campaign as it would go if it were sent at `at`: nothing was sent, nothing was stored.
 
-    `selected` = `send` + `hold` + `refuse`. `reasons` counts the first objection of each held or refused message;
+    `selected` = `send` + `hold` + `refuse`, those among the refused that would come after the campaign expires.
+    `reasons` counts why each held or refused message is, as a run would say it;
     `until` is the first moment at which a held one goes. `segments` is what all that would be sent would cost.
     `warnings`: phrases that will be wrong when a held message arrives.
     """

@@ -114,7 +114,11 @@ def test_what_would_come_too_late_is_dropped(shop: Shop, expires: datetime, stat
     """A held message that would arrive after the campaign expires is not kept for the morning."""
     populate(shop, ALIAS)
     shop.clock.now = EVENING
-    assert shop.campaign(expires=expires).run(shop.gateway).states == states
+    campaign = shop.campaign(expires=expires)
+    preview = campaign.preview()
+    assert (preview.send, preview.hold, preview.refuse) == (0, states.get("held", 0), states.get("expired", 0))
+    assert campaign.run(shop.gateway).states == states
+    assert campaign.status().reasons == preview.reasons
 
 
 def test_an_audience(shop: Shop) -> None:
