@@ -161,10 +161,17 @@ class Contact:
         number = 0
         said = Forbidden(scope="marketing", reason="import", channel="import", time_us=self._now())
         for alias in aliases:
-            self._storage.suppress(self._settings.namespace, self._key_of(alias), suppression(said))
+            key = self._key_of(alias)
+            if not self._was_imported(key):
+                self._storage.suppress(self._settings.namespace, key, suppression(said))
             number += 1
         self._storage.outbox().declare_optouts(self._settings.service, self._now(), f"imported {number}")
         return number
+
+    def _was_imported(self, key: str) -> bool:
+        """Tell whether a visitor's opt-out was taken over before: a second time would undo consent given since."""
+        held = self._storage.suppressions(self._settings.namespace, key)
+        return any(each.reason == "import" for each in held)
 
     def declare_no_prior_optouts(self) -> None:
         """State that nobody opted out before this library was there: marketing campaigns may run."""

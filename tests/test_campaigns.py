@@ -287,6 +287,17 @@ def test_earlier_opt_outs_come_first(tmp_path: Path) -> None:
     shop.tracker.close()
 
 
+def test_an_import_again_does_not_undo_consent(shop: Shop) -> None:
+    """Who consented after his old opt-out was taken over is not opted out by taking it over once more."""
+    populate(shop, ALIAS)
+    shop.tracker.contact.import_suppressions([ALIAS])
+    shop.clock.advance(hours=1)
+    shop.tracker.visitor(ALIAS).consent("contact", True, source="settings page")
+    shop.clock.advance(hours=1)
+    assert shop.tracker.contact.import_suppressions([ALIAS]) == 1
+    assert shop.objections(ALIAS) == ("send", [])
+
+
 def test_a_name_stands_for_one_plan(shop: Shop) -> None:
     """The same plan is the same campaign; another one needs another name."""
     populate(shop, ALIAS)
