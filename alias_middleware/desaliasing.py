@@ -94,9 +94,13 @@ class Desaliasing:
         `seed` is 64 hexadecimal digits, random unless given.
 
         Raises:
-            ValueError, QuotaSpent, StorageError: as in `convert`; or nobody takes part.
+            ValueError, QuotaSpent, StorageError: as in `convert`; or nobody takes part, or one is no alias.
         """
-        drawn = draw_winner(participants, seed or self._entropy(SEED_BYTES).hex())
+        people = list(participants)
+        for place, alias in enumerate(people, start=1):
+            if not self._settings.source.accepts(alias):
+                raise ValueError(f"participant {place} is no alias (its value is not shown)")
+        drawn = draw_winner(people, seed or self._entropy(SEED_BYTES).hex())
         detail = f"draw among {drawn.participants}, digest {drawn.digest}, seed {drawn.seed}"
         return drawn, self.convert(drawn.winner, look_up, reason=reason, requester=requester, detail=detail)
 

@@ -121,6 +121,15 @@ def test_a_winner_is_drawn_and_found(tmp_path: Path) -> None:
     storage.close()
 
 
+def test_a_list_is_checked_before_anybody_is_drawn() -> None:
+    """A line that is no alias costs neither a conversion nor another seed; it is named by its place."""
+    desaliasing = make(MemoryStorage())
+    with pytest.raises(ValueError, match="participant 2 is no alias") as refused:
+        desaliasing.draw([ALIAS, "33677236335", ALIAS], number_of, **WHY)
+    assert "33677236335" not in str(refused.value)
+    assert desaliasing.audit() == []
+
+
 def test_two_hundred_at_once_get_exactly_a_hundred(tmp_path: Path) -> None:
     """The quota is neither overspent nor wasted."""
     storage = SQLiteStorage(f"sqlite:///{tmp_path}/alias.db")
