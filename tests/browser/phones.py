@@ -77,7 +77,7 @@ def looking(
     watch = Watch(context, urlsplit(site).netloc)
     try:
         yield context.new_page()
-        assert watch.problems == []
+        assert watch.problems == [], watch.problems
     finally:
         context.close()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -37,13 +38,20 @@ def port(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[int]:
             yield at
 
 
+def submit(page: Page, which: Literal["first", "last"]) -> None:
+    """Send one of the page's forms, and wait for the answer: leaving before would give up the request."""
+    buttons = page.locator("form button, form input[type=submit]")
+    with page.expect_navigation():
+        getattr(buttons, which).click()
+
+
 def choose(page: Page) -> None:
     """Fill in the settings, as Zoé likes the site."""
     page.goto("/settings")
     page.locator('[name="name"]').fill("Zoé")
     page.locator('[name="font"]').select_option("large")
     page.locator('[name="favourites"][value="cinema"]').check()
-    page.locator("form button, form input[type=submit]").last.click()
+    submit(page, "last")
 
 
 def test_a_site_is_another_for_each_subscriber(
@@ -55,7 +63,7 @@ def test_a_site_is_another_for_each_subscriber(
         choose(page)
         expect(page.locator("body")).to_contain_text("Zoé")
         page.goto("/shop")
-        page.locator("form button, form input[type=submit]").first.click()
+        submit(page, "first")
         page.goto("/news/music")
         page.goto("/")
         expect(page.locator("body")).to_contain_text("Zoé")
