@@ -113,6 +113,32 @@ def percentile(values: list[float], part: float) -> float:
     return sorted(values)[int(part * (len(values) - 1))]
 
 
+class Pulse:
+    """Sleeps over and over in a thread of its own: how much longer than it asked for is the machine's doing."""
+
+    BEAT = 0.005
+
+    def __init__(self) -> None:
+        self.late = 0.0
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._beat)
+
+    def _beat(self) -> None:
+        before = time.monotonic()
+        while not self._over.wait(self.BEAT):
+            now = time.monotonic()
+            self.late = max(self.late, now - before - self.BEAT)
+            before = now
+
+    def __enter__(self) -> Pulse:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+
 def ours() -> int:
     return sum(thread.name == "alias-middleware-storage" for thread in threading.enumerate())
 
@@ -125,11 +151,11 @@ def test_the_site_answers_within_the_budget(
     """
     before = len(browse(served, VISITORS, 20))
     storage.open.clear()
-    with caplog.at_level(logging.WARNING):
+    with caplog.at_level(logging.WARNING), Pulse() as pulse:
         took = browse_together(served, 3)
     waited = [one for one in took if one > BUDGET / 2]
     assert percentile(took, 0.99) <= BUDGET + OVER
-    assert percentile(waited, 0.99) <= BUDGET + 5 * OVER  # so few that each counts: this machine's hiccups too
+    assert percentile(waited, 0.99) <= BUDGET + OVER + 2 * pulse.late  # so few that the machine's hiccups count
     assert len(waited) <= 8 * CLIENTS
     assert ours() <= 8
     assert tracker.counters()["storage_unavailable"] == 1
@@ -149,8 +175,9 @@ def test_the_site_answers_within_the_budget(
 def test_a_request_waits_once_whatever_it_asks(served: int, storage: BlackHole) -> None:
     """Profile, knowledge and the change of a page are not waited for one after the other."""
     storage.open.clear()
-    (took,) = browse(served, [ALIAS], 20)
-    assert took <= BUDGET + 5 * OVER
+    with Pulse() as pulse:
+        (took,) = browse(served, [ALIAS], 20)
+    assert took <= BUDGET + OVER + 2 * pulse.late
 
 
 def test_a_slow_storage_makes_no_queue(tracker: Tracker, storage: BlackHole) -> None:
