@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
+from alias_middleware.errors import StorageCorrupt
 from alias_middleware.identity import keyed_hash
 
 TOMBSTONE = "tombstone"
@@ -30,8 +31,36 @@ class Keyring:
 
     def marks(self) -> list[bytes]:
         """Give what tells each key without giving it away, oldest first: a hash of nobody."""
-        return [keyed_hash(secret, _MARK, "", "") for secret in self.keys()]
+        return _marks_of(self.keys())
+
+    def check(self, marks: Iterable[bytes]) -> None:
+        """Refuse to answer without a key that opt-outs or erasures were kept under: they would be forgotten.
+
+        Raises:
+            StorageCorrupt: a mark is that of none of our keys.
+        """
+        kept = set(marks)
+        if kept <= set(_marks_of(self.present())):
+            return
+        self.look_again()
+        if not kept <= set(_marks_of(self.present())):
+            raise StorageCorrupt(
+                "a key under which opt-outs or erasures are kept is missing: restore the key file from the "
+                "database's backup, or give the secret_keys of before (a command has them from "
+                "ALIAS_SECRET_KEYS), and start again"
+            )
+
+    def present(self) -> tuple[bytes, ...]:
+        """Give the keys there are, oldest first; none is made."""
+        return self.keys()
+
+    def look_again(self) -> None:
+        """Forget which keys there were: another process may have made one."""
 
     def keys(self) -> tuple[bytes, ...]:
         """Give the keys, oldest first."""
         return self._secret_keys
+
+
+def _marks_of(keys: Iterable[bytes]) -> list[bytes]:
+    return [keyed_hash(secret, _MARK, "", "") for secret in keys]

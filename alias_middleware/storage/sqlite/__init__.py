@@ -52,6 +52,7 @@ from alias_middleware.storage.sqlite.marks import all_marks, mark_changed
 from alias_middleware.storage.sqlite.outbox import SQLiteOutbox, erase_dispatches
 from alias_middleware.storage.sqlite.recollection import Recollection
 from alias_middleware.storage.sqlite.shelf import Identity
+from alias_middleware.storage.sqlite.tombstones import Tombstones
 from alias_middleware.storage.sqlite.transactions import writing
 
 _BATCH_TIMEOUT_SECONDS = 5.0
@@ -78,6 +79,7 @@ class SQLiteStorage(Storage):
         self._files = Files(self.path)
         self._figures = FiguresFile(self.path.with_name(self.path.name + "-figures"))
         self._keyring = FileKeyring(self.path.with_name(self.path.name + "-key"), secret_keys)
+        self._tombstones = Tombstones(self._keyring)
         self._log = ErasureLog(self.path.with_name(self.path.name + "-erasures"))
         self._changing = threading.Lock()
         self._applying = threading.Lock()
@@ -127,7 +129,7 @@ class SQLiteStorage(Storage):
         try:
             left = max(0.0, deadline - time.monotonic())
             with self._files.wrapped() as connection, connection.profile_changes(left) as (sql, renew):
-                tombstone = self._preferences_tombstone(sql)
+                tombstone = self._tombstones.lookup(sql, "preferences")
                 return preferences.change(sql, namespace, change, tombstone, renew, late=False)
         finally:
             self._changing.release()
@@ -144,7 +146,7 @@ class SQLiteStorage(Storage):
             if batch.changes:
                 with connection.profile_changes(_BATCH_TIMEOUT_SECONDS) as (sql, renew):
                     check_positions(sql, batch)
-                    tombstone = self._preferences_tombstone(sql)
+                    tombstone = self._tombstones.lookup(sql, "preferences")
                     refused = preferences.change_late(sql, batch.changes_by_time(), tombstone, renew)
             connection.remember_much()
             with self._applying:
@@ -169,7 +171,7 @@ class SQLiteStorage(Storage):
 
         if not batch.imported:
             questions.note_live(sql, batch)
-        fold = Fold(sql, self._recollection, self._history_tombstone(sql), refusals)
+        fold = Fold(sql, self._recollection, self._tombstones.lookup(sql, "main"), refusals)
         for origin in batch.origins():
             fold.service(origin)
         entries = admitted(sql, batch.entries)
@@ -235,14 +237,16 @@ class SQLiteStorage(Storage):
 
     def erase(self, namespace: str, key: str, time_us: int) -> dict[str, int]:
         """Erase a visitor from both files; an erasure cut short is finished by the next batch."""
-        with self._files.wrapped():
-            self._log.append(namespace, self._keyring.newest(erasure.TOMBSTONE, namespace, key), time_us)
+        with self._files.wrapped() as connection:
+            for schema in ("main", "preferences"):
+                self._tombstones.check(connection.sql, schema)
+            self._log.append(namespace, *self._tombstones.newest(namespace, key), time_us)
         return self._erase(namespace, key, time_us)
 
     def _erase(self, namespace: str, key: str, time_us: int) -> dict[str, int]:
         with self._files.wrapped() as connection:
-            hashes = self._keyring.every(erasure.TOMBSTONE, namespace, key)
             with connection.profile_changes(_BATCH_TIMEOUT_SECONDS) as (sql, renew):
+                hashes = self._tombstones.hashes(sql, "preferences", namespace, key)
                 time_us = max(time_us, erasure.erased_at(sql, "preferences", namespace, hashes) or 0)
                 gone = erasure.erase_preferences(sql, namespace, key, hashes, time_us, renew)
             return gone | self._erase_history(connection, namespace, key, time_us)
@@ -253,8 +257,8 @@ class SQLiteStorage(Storage):
             self._erase_history(connection, namespace, key, time_us)
 
     def _erase_history(self, connection: Connection, namespace: str, key: str, time_us: int) -> dict[str, int]:
-        hashes = self._keyring.every(erasure.TOMBSTONE, namespace, key)
         with connection.transaction(_BATCH_TIMEOUT_SECONDS) as sql:
+            hashes = self._tombstones.hashes(sql, "main", namespace, key)
             gone = erasure.erase_history(sql, namespace, key, hashes, time_us)
             gone["dispatches"] = erase_dispatches(sql, namespace, key)
         self._figures.forget_changed(lambda: all_marks(connection.sql))
@@ -266,22 +270,7 @@ class SQLiteStorage(Storage):
     def erased_at(self, namespace: str, key: str) -> int | None:
         """Give the time of a visitor's latest erasure."""
         with self._files.wrapped() as connection:
-            return self._preferences_tombstone(connection.sql)(namespace, key)
-
-    def _preferences_tombstone(self, sql: sqlite3.Connection) -> preferences.Tombstone:
-        return self._tombstone(sql, "preferences")
-
-    def _history_tombstone(self, sql: sqlite3.Connection) -> preferences.Tombstone:
-        return self._tombstone(sql, "main")
-
-    def _tombstone(self, sql: sqlite3.Connection, schema: str) -> preferences.Tombstone:
-        def erased_at(namespace: str, key: str) -> int | None:
-            if sql.execute(f"SELECT 1 FROM {schema}.tombstones LIMIT 1").fetchone() is None:
-                return None
-            hashes = self._keyring.every(erasure.TOMBSTONE, namespace, key)
-            return erasure.erased_at(sql, schema, namespace, hashes)
-
-        return erased_at
+            return self._tombstones.lookup(connection.sql, "preferences")(namespace, key)
 
     def suppress(self, namespace: str, key: str, suppression: Suppression) -> None:
         """Keep a suppression under the visitor's keyed hash."""

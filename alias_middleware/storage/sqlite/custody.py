@@ -51,6 +51,7 @@ class SQLiteCustody(Custody):
     def replay_erasures(self, *, dry_run: bool) -> dict[str, int]:
         """Erase again, and remember those of whom nothing is here."""
         with self._files.wrapped() as connection:
+            self._keyring.check(self._log.marks())
             logged = self._log.latest()
             unknown = {
                 place: time_us

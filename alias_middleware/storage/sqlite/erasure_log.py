@@ -6,17 +6,23 @@ It is appended to before anything is erased. Keep it, and the keys, out of what 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 
 
 class Erased(msgspec.Struct, frozen=True, array_like=True):
-    """One erasure: the namespace, the visitor's keyed hash in hexadecimal digits, microseconds since the epoch."""
+    """One erasure: the namespace, the visitor's keyed hash in hexadecimal digits, microseconds since the epoch.
+
+    `mark` tells the hash's key without giving it away, in hexadecimal digits, too.
+    """
 
     namespace: str
     hash: str
     time_us: int
+    mark: str = ""
 
 
 _decoder = msgspec.json.Decoder(Erased)
@@ -29,13 +35,13 @@ class ErasureLog:
         """Keep the log in `path` (0600), made at the first erasure."""
         self._path = path
 
-    def append(self, namespace: str, hash_: bytes, time_us: int) -> None:
-        """Keep an erasure durably.
+    def append(self, namespace: str, hash_: bytes, mark: bytes, time_us: int) -> None:
+        """Keep an erasure durably, with the mark of the key that its hash was made with.
 
         Raises:
             OSError: it is not kept.
         """
-        line = msgspec.json.encode(Erased(namespace, hash_.hex(), time_us)) + b"\n"
+        line = msgspec.json.encode(Erased(namespace, hash_.hex(), time_us, mark.hex())) + b"\n"
         descriptor = os.open(self._path, os.O_CREAT | os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
             # A line that a full disk cut short stays by itself: the next begins on a line of its own.
@@ -57,13 +63,24 @@ class ErasureLog:
             OSError: it is there and cannot be read.
         """
         found: dict[tuple[str, bytes], int] = {}
-        if not self._path.exists():
-            return found
-        for line in self._path.read_bytes().splitlines():
-            try:
-                one = _decoder.decode(line)
-                place = one.namespace, bytes.fromhex(one.hash)
-            except (msgspec.DecodeError, ValueError):
-                continue
+        for one in self._lines():
+            place = one.namespace, bytes.fromhex(one.hash)
             found[place] = max(one.time_us, found.get(place, 0))
         return found
+
+    def marks(self) -> set[bytes]:
+        """Give the marks of the keys that the log's hashes were made with.
+
+        Raises:
+            OSError: it is there and cannot be read.
+        """
+        return {bytes.fromhex(one.mark) for one in self._lines() if one.mark}
+
+    def _lines(self) -> Iterator[Erased]:
+        if not self._path.exists():
+            return
+        for line in self._path.read_bytes().splitlines():
+            with suppress(msgspec.DecodeError, ValueError):
+                one = _decoder.decode(line)
+                bytes.fromhex(one.hash + one.mark)
+                yield one

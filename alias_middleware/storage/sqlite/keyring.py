@@ -32,6 +32,14 @@ class FileKeyring(Keyring):
             self._keys = (*in_file, *self._secret_keys)
         return self._keys
 
+    def present(self) -> tuple[bytes, ...]:
+        """Give the keys there are, without making the file."""
+        return self.keys() if self._keys or self._path.exists() else self._secret_keys
+
+    def look_again(self) -> None:
+        """Read the file anew."""
+        self._keys = ()
+
 
 def _key_in_file(path: Path) -> bytes:
     """Read the key, making the file whole or not at all when it is missing, whoever else does the same."""

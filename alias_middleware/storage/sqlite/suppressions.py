@@ -5,7 +5,6 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 
-from alias_middleware.errors import StorageCorrupt
 from alias_middleware.storage.keyring import SUPPRESSION, Keyring
 from alias_middleware.storage.outbox import Suppression
 from alias_middleware.storage.sqlite.rows import select_by_keys
@@ -51,13 +50,8 @@ def held_by(
 
 
 def _check_keys(sql: sqlite3.Connection, keyring: Keyring) -> None:
-    """Refuse to answer without a key that opt-outs were kept under: they would be forgotten in silence."""
-    known = set(keyring.marks())
-    if any(mark not in known for (mark,) in sql.execute("SELECT mark FROM suppression_keys")):
-        raise StorageCorrupt(
-            "a key under which opt-outs are kept is missing: restore the key file from the database's backup, or "
-            "give the secret_keys of before, and start again"
-        )
+    """Refuse to answer without a key that opt-outs were kept under."""
+    keyring.check(mark for (mark,) in sql.execute("SELECT mark FROM suppression_keys"))
 
 
 def _rows(sql: sqlite3.Connection, namespace: str, hashes: Sequence[bytes]) -> Iterator[tuple[bytes, Suppression]]:

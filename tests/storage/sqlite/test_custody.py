@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from alias_middleware.errors import StorageCorrupt
 from alias_middleware.profile import StoredProfile
 from alias_middleware.storage.base import Batch
 from alias_middleware.storage.custody import Cut
@@ -88,12 +89,30 @@ def test_a_torn_line_spoils_no_other(tmp_path: Path) -> None:
     """Of a line that a full disk cut short nothing is read; the next stands by itself."""
     log = ErasureLog(tmp_path / "log")
     assert log.latest() == {}
-    log.append("a", b"1", 1)
+    log.append("a", b"1", b"k", 1)
     with (tmp_path / "log").open("ab") as file:
         file.write(b'["a","3')
-    log.append("a", b"2", 2)
-    log.append("a", b"1", 3)
+    log.append("a", b"2", b"l", 2)
+    log.append("a", b"1", b"k", 3)
     assert log.latest() == {("a", b"1"): 3, ("a", b"2"): 2}
+    assert log.marks() == {b"k", b"l"}
+
+
+def test_a_replay_needs_the_keys_of_the_day(tmp_path: Path) -> None:
+    """Without them nobody would be recognised, and never again be looked for."""
+    site, backup = tmp_path / "site", tmp_path / "backup"
+    site.mkdir()
+    with opened(site, b"f" * 32) as storage:
+        populate(storage, Teller())
+    back_up(site, backup)
+    with opened(site, b"f" * 32) as storage:
+        storage.erase(SPACE, KEY, ERASED)
+    restore(backup, site)
+    for keys in ((), (b"another key of the same length..",)):
+        with opened(site, *keys) as storage, pytest.raises(StorageCorrupt, match="ALIAS_SECRET_KEYS"):
+            storage.custody().replay_erasures(dry_run=False)
+    with opened(site, b"f" * 32) as storage:
+        assert storage.custody().replay_erasures(dry_run=False)["visitors"] == 1
 
 
 @pytest.mark.parametrize("rounds", [pytest.param(1, id="few visitors"), pytest.param(120, id="pages that split")])

@@ -9,9 +9,12 @@ from pathlib import Path
 import pytest
 
 from alias_middleware.errors import StorageCorrupt
+from alias_middleware.profile import Operation
+from alias_middleware.storage.base import Batch
 from alias_middleware.storage.outbox import Suppression
 from alias_middleware.storage.sqlite import SQLiteStorage
 from alias_middleware.storage.sqlite.keyring import FileKeyring
+from alias_middleware.testing.histories import KEY, Teller, change, instant
 
 
 def hashes(ring: FileKeyring) -> list[bytes]:
@@ -97,3 +100,41 @@ def test_opt_outs_are_not_forgotten_with_their_key(tmp_path: Path) -> None:
     assert storage.suppressions("portal", "314522927347") == [said]
     assert storage.suppressions("portal", "271828182845") == []
     storage.close()
+
+
+def test_the_erased_are_not_forgotten_with_their_key(tmp_path: Path) -> None:
+    """Who lacks the key brings nobody back and erases nobody in vain; no key is made in its stead."""
+    url, tell = f"sqlite:///{tmp_path}/alias.db", Teller()
+    site = SQLiteStorage(url, secret_keys=(b"1" * 32,))
+    site.apply(Batch(entries=[tell.view("2026-03-02T12:00")]))
+    site.erase("portal", KEY, instant("2026-03-03T12:00"))
+    late = Batch(entries=[tell.view("2026-03-02T12:01")])
+    said = change(Operation("set", "preferences", "font", "large"), at="2026-03-02T12:00", key=KEY)
+    for keys in ((), (b"2" * 32,)):
+        stranger = SQLiteStorage(url, secret_keys=keys)
+        with pytest.raises(StorageCorrupt, match="ALIAS_SECRET_KEYS"):
+            stranger.apply(late)
+        with pytest.raises(StorageCorrupt, match="ALIAS_SECRET_KEYS"):
+            stranger.change_profile("portal", said, timeout=5)
+        with pytest.raises(StorageCorrupt, match="ALIAS_SECRET_KEYS"):
+            stranger.erased_at("portal", KEY)
+        with pytest.raises(StorageCorrupt, match="ALIAS_SECRET_KEYS"):
+            stranger.erase("portal", "271828182845", 1)
+        stranger.close()
+    assert not list(tmp_path.glob("*-key"))
+    assert site.apply(late).dropped == {"erased": 1}
+    site.close()
+
+
+def test_a_key_that_came_since_is_taken_up(tmp_path: Path) -> None:
+    """The first erasure was by a command without the site's keys: the site goes on, and knows of it."""
+    url, tell = f"sqlite:///{tmp_path}/alias.db", Teller()
+    site = SQLiteStorage(url, secret_keys=(b"1" * 32,))
+    site.suppress("portal", "271828182845", Suppression("marketing", "stop", "sms", 1))
+    site.apply(Batch(entries=[tell.view("2026-03-02T12:00")]))
+    late = Batch(entries=[tell.view("2026-03-02T12:01")])
+    command = SQLiteStorage(url)
+    command.erase("portal", KEY, instant("2026-03-03T12:00"))
+    command.close()
+    assert site.apply(late).dropped == {"erased": 1}
+    site.close()
