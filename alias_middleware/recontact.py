@@ -156,6 +156,7 @@ class Contact:
 
         Raises:
             ValueError: one is no alias; those before it are taken over.
+            ContactError: there is none: that nobody opted out is said by `declare_no_prior_optouts`.
             StorageError: the storage does not answer.
         """
         number = 0
@@ -165,6 +166,11 @@ class Contact:
             if not self._was_imported(key):
                 self._storage.suppress(self._settings.namespace, key, suppression(said))
             number += 1
+        if not number:
+            raise ContactError(
+                "nobody is named; if nobody ever opted out, say so: --no-prior-optouts, declare_no_prior_optouts()",
+                field="optouts",
+            )
         self._storage.outbox().declare_optouts(self._settings.service, self._now(), f"imported {number}")
         return number
 

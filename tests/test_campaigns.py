@@ -281,6 +281,10 @@ def test_earlier_opt_outs_come_first(tmp_path: Path) -> None:
     assert shop.gateway.sent == []
     with pytest.raises(ValueError, match="no alias"):
         shop.tracker.contact.import_suppressions([ALIAS, "33677236335"])
+    with pytest.raises(ContactError, match="nobody is named"):
+        shop.tracker.contact.import_suppressions([])
+    with pytest.raises(ContactError, match="opt-outs"):
+        campaign.run(shop.gateway)
     assert shop.tracker.contact.import_suppressions([ALIAS, ALIAS]) == 2
     assert campaign.run(shop.gateway).reasons == {"opted_out": 1}
     assert shop.gateway.receivers() == [OTHER_ALIAS]

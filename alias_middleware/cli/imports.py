@@ -112,9 +112,14 @@ def suppressions(source: Source, file: Path, rejected: Path | None) -> None:
         reader = AliasReader(tracker.settings)
         found = [(line, reader.read(number, line)) for number, line in enumerate(lines)]
         aliases = [alias for _, alias in found if alias]
+        aside = rejected or file.with_name(file.name + ".rejected")
+        bad = [line for line, alias in found if alias == ""]
+        write_rejected(aside, bad)
         tracker.contact.import_suppressions(aliases)
-    bad = [line for line, alias in found if alias == ""]
-    write_rejected(rejected or file.with_name(file.name + ".rejected"), bad)
+    if bad:
+        click.echo(
+            f"Lines that name no alias, so that nobody is opted out by them: {len(bad)}, in {aside}", err=True
+        )
     rows = [("opt-outs", str(len(aliases))), ("rejected", str(len(bad)))]
     write_tables([Table("Import", ("what", "lines"), rows, numbers=frozenset({1}))], sys.stdout)
 

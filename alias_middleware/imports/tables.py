@@ -63,14 +63,14 @@ class AliasReader:
         self._table = _Table(["alias"])
 
     def read(self, number: int, line: bytes) -> str | None:
-        """Give a line's alias; None for the header, "" for a line that names no alias.
+        """Give a line's alias; None for the header and an empty line, "" for a line that names no alias.
 
         Raises:
             SettingsError: the header lacks the column.
         """
         cells = self._table.cells(line)
         if cells is None:
-            return None if number == 0 else ""
+            return None if number == 0 or not line.strip() else ""
         alias = cells["alias"].strip()
         return alias if self._accepts(alias) else ""
 

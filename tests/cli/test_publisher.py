@@ -81,10 +81,17 @@ def test_a_campaign_from_preview_to_end(shop: Shop, tmp_path: Path) -> None:
 def test_opt_outs_from_before(shop: Shop, tmp_path: Path) -> None:
     """Once however often they are imported; what is no alias is kept aside; then a campaign may run."""
     file = tmp_path / "optouts.csv"
+    file.write_text("alias,since\n33677236335,2024-01-01\n")
+    assert "nobody is named" in run(shop, "import", "suppressions", str(file), code=1)
+    transport = ("--transport", f"file:{tmp_path / 'none'}")
+    assert "opt-outs" in run(shop, "campaign", "run", "noel", *PLAN, *transport, code=1)
     file.write_text(f"alias,since\n{ALIAS},2024-01-01\n33677236335,2024-01-01\n\n")
     for _ in range(2):
         told = run(shop, "import", "suppressions", str(file))
-    assert [line.split()[-1] for line in told.splitlines()[2:]] == ["1", "2"]
+    rows = dict(line.split()[-2:] for line in told.splitlines() if line.split()[-1].isdecimal())
+    assert rows == {"opt-outs": "1", "rejected": "1"}
+    again = CliRunner().invoke(for_app(shop.tracker), ["import", "suppressions", str(file)])
+    assert "that name no alias, so that nobody is opted out by them: 1," in again.stderr
     aside = tmp_path / "optouts.csv.rejected"
     assert "33677236335" in aside.read_text()
     assert stat.S_IMODE(aside.stat().st_mode) == 0o600
