@@ -168,7 +168,8 @@ class Contact:
             number += 1
         if not number:
             raise ContactError(
-                "nobody is named; if nobody ever opted out, say so: --no-prior-optouts, declare_no_prior_optouts()",
+                "nobody is named; where nobody ever opted out, say so by --no-prior-optouts or "
+                "declare_no_prior_optouts()",
                 field="optouts",
             )
         self._storage.outbox().declare_optouts(self._settings.service, self._now(), f"imported {number}")

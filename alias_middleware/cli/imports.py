@@ -153,6 +153,8 @@ def _told(report: Report) -> Iterator[tuple[str, int]]:
     yield "taken over before", report.resumed_at
     yield "stored", report.stored
     yield "known already", report.deduplicated
+    if report.conflicts:
+        yield "of these with another content, left out", report.conflicts
     if report.changes:
         yield "profiles", report.changes
     yield from (("dropped: " + reason, number) for reason, number in sorted(report.dropped.items()))

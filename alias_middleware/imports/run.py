@@ -30,12 +30,16 @@ class Reader(Protocol):
 
 
 class Report(msgspec.Struct):
-    """What became of a file's lines. `read` of them this time, `resumed_at` passed over as taken over before."""
+    """What became of a file's lines. `read` of them this time, `resumed_at` passed over as taken over before.
+
+    `conflicts`: those within `deduplicated` whose order is known with another content, which counts instead.
+    """
 
     resumed_at: int = 0
     read: int = 0
     stored: int = 0
     deduplicated: int = 0
+    conflicts: int = 0
     changes: int = 0
     dropped: dict[str, int] = {}
     left_out: dict[str, int] = {}
@@ -113,6 +117,7 @@ class Import:
         report.read += batch.lines
         report.stored += outcome.stored
         report.deduplicated += outcome.deduplicated
+        report.conflicts += outcome.conflicts
         report.changes += len(batch.changes)
         self._dropped.update(outcome.dropped)
         self._left_out.update(batch.left_out)
