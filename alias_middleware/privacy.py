@@ -1,6 +1,6 @@
 """The rights of the person: everything known of a visitor, its erasure, and how long anything is kept.
 
-`docs/export.md` has the schema of an export.
+`docs/reference/export.md` has the schema of an export.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from alias_middleware.cli.dashboard import dashboard
 from alias_middleware.cli.doctor import app_doctor, standalone_doctor
 from alias_middleware.cli.habits import habit_tables, habits_document
 from alias_middleware.cli.imports import imports
-from alias_middleware.cli.output import json_of, json_option, show, silence_log
+from alias_middleware.cli.output import json_of, json_option, show, silence_log, user_name
 from alias_middleware.cli.publisher import PUBLISHER
 from alias_middleware.cli.report import report
 from alias_middleware.cli.signals import StopSignals
@@ -113,10 +113,14 @@ def visitor(source: Source, alias: str, limit: int, as_json: bool) -> None:
         require_data(tracker)
         zone = zone_of(tracker)
         try:
-            document = tracker.privacy.export(alias) | habits_document(tracker, alias)
+            found = tracker.privacy.export(alias, requester=user_name(), reason="alias-middleware visitor")
+            document = found | habits_document(tracker, alias)
         except ValueError as error:
             raise click.UsageError(str(error)) from error
     document["history"] = document["history"][:limit]
+    if not views.is_known(document):
+        click.echo("Nothing is stored of this visitor.", err=True)
+        document["interests"] = {}
     show(as_json, document, lambda: [*habit_tables(document), *views.visitor_tables(document, zone)])
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import pwd
 import sys
 from collections.abc import Callable
 
@@ -32,3 +34,11 @@ def json_of(document: object) -> str:
 def silence_log() -> None:
     """Keep the log off stderr, to the process's end, where a command says itself what went wrong."""
     logging.getLogger("alias_middleware").addHandler(_SILENCE)
+
+
+def user_name() -> str:
+    """Give the name of who runs the command, for the audit: that of the system, whatever the environment says."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return f"user {os.getuid()}"

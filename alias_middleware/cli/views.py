@@ -16,7 +16,24 @@ from alias_middleware.statistics import Summary
 from alias_middleware.statistics.definitions import SUMMARY
 from alias_middleware.storage.base import Difference
 
-_EVENT_DETAILS = ("path", "title", "name", "category", "order_id", "currency")
+_EVENT_DETAILS = (
+    "path",
+    "title",
+    "name",
+    "category",
+    "order_id",
+    "currency",
+    "short_code",
+    "text",
+    "offer",
+    "command",
+)
+_KEPT = {
+    "suppressions": ("Opt-outs", ("scope", "reason", "channel")),
+    "dispatches": ("Messages of campaigns", ("service", "campaign", "state", "reason")),
+    "disclosures": ("Shown to", ("what", "requester", "reason")),
+}
+"""The lists of an export that have times: the table's title, and the members shown beside the time."""
 
 
 def summary_table(summary: Summary) -> Table:
@@ -49,8 +66,43 @@ def visitor_tables(document: Mapping[str, Any], zone: ZoneInfo) -> list[Table]:
             if (fields := document[area])
         ),
         *_consent_tables(document["consents"], zone),
+        *_habit_tables(document.get("habits", {})),
+        *_kept_tables(document, zone),
         *_history_tables(document["history"], zone),
     ]
+
+
+def is_known(document: Mapping[str, Any]) -> bool:
+    """Tell whether anything is stored of the visitor of an export; that he was asked about is nothing."""
+    said = ("preferences", "personal", "consents", "history", "suppressions", "dispatches")
+    return document["knowledge"]["first_seen"] is not None or any(document[name] for name in said)
+
+
+def _habit_tables(habits: Mapping[str, Mapping[str, Any]]) -> list[Table]:
+    """Lay out what his pages and orders add up to."""
+    categories = [
+        (name, str(each["pages"]), str(each["carts"]), str(each["purchases"]))
+        for name, each in habits.get("categories", {}).items()
+    ]
+    pages = [(path, each["title"] or "-") for path, each in habits.get("pages", {}).items()]
+    columns = ("category", "pages", "carts", "purchases")
+    return [
+        *([Table("Habits", columns, categories, numbers=frozenset({1, 2, 3}))] if categories else []),
+        *([Table("Pages he goes to", ("path", "title"), pages)] if pages else []),
+    ]
+
+
+def _kept_tables(document: Mapping[str, Any], zone: ZoneInfo) -> list[Table]:
+    """Lay out what forbids contacting him, what was sent to him, and who was shown all this."""
+    tables = []
+    for name, (title, members) in _KEPT.items():
+        rows = [
+            (_moment(each["time_us"], zone), *(str(each[member]) or "-" for member in members))
+            for each in document.get(name, ())
+        ]
+        if rows:
+            tables.append(Table(title, ("time", *members), rows))
+    return tables
 
 
 def _consent_tables(consents: Mapping[str, list[list[Any]]], zone: ZoneInfo) -> list[Table]:

@@ -1,6 +1,7 @@
 """The audience at a glance: a Starlette app to serve by itself or to mount in a site, and a report in one file.
 
-Reads a tracker, changes nothing. Comes with the extra `dashboard`.
+Reads a tracker; all that it leaves is a row of the audit for each look at a visitor. Comes with the extra
+`dashboard`.
 """
 
 from __future__ import annotations

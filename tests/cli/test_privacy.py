@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
+from io import StringIO
 from pathlib import Path
 
 import pytest
 
+from alias_middleware import Tracker
+from alias_middleware.cli.output import user_name
+from alias_middleware.contact import ShortCode
+from alias_middleware.smsplus.transports import ConsoleTransport
 from tests.cli.conftest import ALIAS, Run, error_line
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -21,6 +27,48 @@ def test_an_export_stands_in_the_audit(run: Run) -> None:
     document = json.loads(result.stdout)
     assert document["preferences"] == {"font": "large"}
     assert [(row["requester"], row["reason"]) for row in document["disclosures"]] == [("Ada", "by letter")]
+
+
+def test_an_export_to_read_is_complete(database: str, run: Run) -> None:
+    """As tables, too: what he wrote, what forbids writing to him, what was sent to him, who was shown it."""
+    codes = {"36123": ShortCode(service="ringtones", offer="light_pull")}
+    tracker = Tracker(service="ringtones", storage=database, trusted_gateways=[], short_codes=codes)
+    now = datetime.now(UTC)
+    tracker.receive_sms(ALIAS, "36123", "MENU bleu", at=now, message_id="1")
+    tracker.receive_sms(ALIAS, "36123", "STOP", at=now, message_id="2")
+    campaign = tracker.contact.campaign(
+        "noel", offer="light_pull", kind="marketing", sender="36123", text="Bonjour"
+    )
+    tracker.contact.declare_no_prior_optouts()
+    tracker.flush()
+    campaign.run(ConsoleTransport(StringIO()))
+    tracker.close()
+    told = " ".join(run("privacy", "export", ALIAS, *ASKED, *SITE).stdout.split())
+    for words in (
+        "36123 MENU bleu light_pull",
+        "marketing stop sms",
+        "noel refused service_stopped",
+        "Ada by letter",
+        "Pages he goes to path title /welcome",
+    ):
+        assert words in told
+
+
+def test_a_look_at_a_visitor_names_who_looked(run: Run) -> None:
+    """The audit has the system's name of who ran the command."""
+    document = json.loads(run("visitor", ALIAS, "--json", *SITE).stdout)
+    assert [(row["requester"], row["reason"]) for row in document["disclosures"]] == [
+        (user_name(), "alias-middleware visitor")
+    ]
+
+
+def test_nobody_is_told_to_be_nobody(run: Run) -> None:
+    """Everybody's favourites are not shown as those of a visitor that nothing is stored of."""
+    result = run("visitor", "999999999999", *SITE)
+    assert result.exit_code == 0
+    assert "Nothing is stored of this visitor." in result.stderr
+    assert "Interests" not in result.stdout
+    assert "Nothing" not in run("visitor", ALIAS, *SITE).stderr
 
 
 def test_an_export_names_who_asks(run: Run) -> None:

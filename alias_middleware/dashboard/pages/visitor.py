@@ -69,7 +69,7 @@ def gather(tracker: Tracker, alias: str, skip: int) -> Dossier:
         ValueError: no alias.
         StorageError: the storage does not answer.
     """
-    document = tracker.privacy.export(alias)
+    document = tracker.privacy.export(alias, requester="dashboard", reason="looked at")
     knowledge, history = document["knowledge"], document["history"]
     return Dossier(
         known={name: _moment(knowledge[name]) for name in ("first_seen", "last_seen")}
