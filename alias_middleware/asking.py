@@ -11,13 +11,16 @@ from typing import TypeVar
 from alias_middleware.breaker import Breaker
 from alias_middleware.budget import Budgeted
 from alias_middleware.counters import Counters
-from alias_middleware.errors import BlockingCallError, StorageError, describe
+from alias_middleware.errors import BlockingCallError, StorageError, StorageUnavailable, describe
 from alias_middleware.events import Event
 from alias_middleware.profile import ProfileChange, StoredProfile
 from alias_middleware.settings import Settings
 from alias_middleware.storage.base import Storage
 
 logger = logging.getLogger("alias_middleware")
+
+_TOO_LONG = ("timeout", "locked")
+"""Why a storage did not answer within `storage_timeout`: it is silent, or others hold its lock."""
 
 Answer = TypeVar("Answer")
 
@@ -126,8 +129,15 @@ class Asking:
     def failed(self, breaker: Breaker, error: StorageError) -> None:
         """Note that the storage failed a request; one line in the log when it is given up for a while."""
         self.counters.add("storage_failures")
+        if isinstance(error, StorageUnavailable) and error.reason in _TOO_LONG:
+            self.counters.add("storage_timeouts")
         if breaker.failed(self.now()):
+            self.counters.add("breaker_opened")
             logger.error("the storage fails; requests go on without it: %s", describe(error))
+
+    def open_breakers(self) -> int:
+        """Count the breakers that are open in this process: of reading profiles, and of changing them."""
+        return self.reads.is_open + self.changes.is_open
 
     def _answered(self, breaker: Breaker) -> None:
         if breaker.succeeded():

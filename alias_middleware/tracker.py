@@ -288,10 +288,11 @@ class Tracker:
         """Give the counters of all processes that share this storage and spool.
 
         Always `seen == stored + deduplicated + spooled + sum(dropped.values())`. When the storage does not
-        answer, `storage_unavailable` is 1 and what it has counted is missing.
+        answer, `storage_unavailable` is 1 and what it has counted is missing. `breaker_open` is of this process.
         """
         recorder = self._here()
-        return census.count(recorder.spool.folder, recorder.requests, recorder.counters.peek())
+        own = recorder.counters.peek() | {"breaker_open": recorder.open_breakers()}
+        return census.count(recorder.spool.folder, recorder.requests, own)
 
     def flush(self, timeout: float = 5.0) -> bool:
         """Wait until what was recorded so far is in the storage; False when `timeout` seconds were too few."""

@@ -70,6 +70,13 @@ def test_the_breaker_leaves_a_failing_storage_alone(site: Site, storage: Failing
     for _ in range(10):
         site.get()
     assert storage.asked == 4
+    counters = site.counters()
+    assert (counters["breaker_opened"], counters["breaker_open"], counters["storage_failures"]) == (1, 1, 4)
+    storage.failure = None
+    site.clock.advance(seconds=1)
+    site.get()
+    assert "breaker_open" not in site.counters()
+    assert site.counters()["breaker_opened"] == 1
 
 
 def test_the_storage_is_busy(site: Site, storage: FailingStorage) -> None:
@@ -87,6 +94,7 @@ def test_the_storage_is_busy(site: Site, storage: FailingStorage) -> None:
     site.get()
     storage.change_profile = original  # type: ignore[method-assign]
     assert asked == [0.01]
+    assert site.counters()["storage_timeouts"] == 1
     assert site.counters()["preferences_deferred"] == 1
     assert site.stored()["preferences"] == {"n": 1}
 

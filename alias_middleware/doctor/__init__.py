@@ -50,7 +50,8 @@ def examine(
     if not _failed(stored):
         try:
             before = tracker.counters()
-            findings += [*running.counters(before), *running.clock(tracker, folder, clock())]
+            findings += [*running.counters(before), *running.budget(before, settings.storage_timeout)]
+            findings += [*running.clock(tracker, folder, clock())]
             findings += running.drainer(tracker, folder, patience, awake=reply is not None)
             if probe is not None and reply is not None:
                 findings += probing.caching(settings.source.header, reply)

@@ -29,6 +29,7 @@ _LOSSES = (
     "error",
 )
 _TROUBLES = ("preferences_lost", "torn", "errors", "sync_failed", "storage_failures", "profile_unavailable")
+_WITHOUT = ("storage_timeouts", "breaker_opened", "breaker_open", "profile_unavailable", "preferences_deferred")
 _KEPT = ("seen", "stored", "deduplicated", "spooled")
 _SKEW_SECONDS = 5
 _POLL_SECONDS = 0.05
@@ -78,6 +79,20 @@ def counters(counts: Counts) -> list[Finding]:
     if odd:
         found.append(ok("counters", f"forgeries seen, a doctor's included: {_listed(odd)}"))
     return found or [ok("counters", _listed(kept) or "nothing was counted yet")]
+
+
+def budget(counts: Counts, seconds: float) -> list[Finding]:
+    """Tell how often requests went on without the storage. `seconds`: how long one waits for it."""
+    told = {name: number for name in _WITHOUT if (number := _plain(counts, name))}
+    if not told:
+        return [ok("budget", f"no request went on without the storage, nor waited {seconds * 1000:.0f} ms for it")]
+    return [
+        warn(
+            "budget",
+            f"requests that went on without the storage after {seconds * 1000:.0f} ms, so far: {_listed(told)}",
+            "see what the storage is busy with; storage_timeout is how long a request waits",
+        )
+    ]
 
 
 def growing(before: Counts, after: Counts) -> list[Finding]:

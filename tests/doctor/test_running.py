@@ -63,6 +63,17 @@ def test_storage_that_cannot_be_read_fails(tracker: Tracker, folder: Path) -> No
     assert level(running.storage(tracker, folder)) is Level.FAIL
 
 
+def test_requests_without_the_storage_are_told() -> None:
+    """How often the budget was spent, and whether the breaker is open now."""
+    (well,) = running.budget({"seen": 3, "dropped": {}}, 0.25)
+    assert (well.level, well.check) == (Level.OK, "budget")
+    assert "250 ms" in well.measured
+    (odd,) = running.budget({"storage_timeouts": 7, "breaker_opened": 2, "breaker_open": 1}, 0.25)
+    assert odd.level is Level.WARN
+    assert "storage_timeouts 7, breaker_opened 2, breaker_open 1" in odd.measured
+    assert "storage_timeout" in odd.remedy
+
+
 def test_spool_that_nobody_drains_fails(tracker: Tracker, folder: Path) -> None:
     """Events wait, and nobody is the writer: told with the number of events, and what to do."""
     tracker.visitor(ALIAS).track("download")
