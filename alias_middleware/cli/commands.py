@@ -222,9 +222,9 @@ def standalone() -> click.Group:
     )
     click.version_option(package_name="alias-middleware")(group)
     group.add_command(with_app(stats))
-    group.add_command(with_options(visitor, list(OPTIONS)))
-    group.add_command(with_options(verify, list(OPTIONS)))
-    group.add_command(with_options(drain, ["storage", "spool"]))
+    group.add_command(with_app(visitor))
+    group.add_command(with_app(verify))
+    group.add_command(with_app(drain, ["storage", "spool"]))
     group.add_command(with_app(imports))
     group.add_command(with_options(simulate, list(OPTIONS)))
     for command in (keys, gateway, migrate, conformance, standalone_doctor()):

@@ -73,15 +73,15 @@ def with_options(command: click.Command, names: Sequence[str]) -> click.Command:
     return command
 
 
-def with_app(command: click.Command) -> click.Command:
+def with_app(command: click.Command, names: Sequence[str] = tuple(OPTIONS)) -> click.Command:
     """Give a copy of a command, or of a group's, whose settings are options or those of an app."""
     if isinstance(command, click.Group):
         group = copy(command)
-        group.commands = {name: with_app(each) for name, each in command.commands.items()}
+        group.commands = {name: with_app(each, names) for name, each in command.commands.items()}
         if not group.invoke_without_command:
             return group
         command = group
-    command = with_options(command, list(OPTIONS))
+    command = with_options(command, names)
     command.params.append(app_option())
     return command
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import sys
 from pathlib import Path
@@ -61,3 +62,26 @@ def test_settings_are_those_of_the_app(
     assert told["trust"] == "10.12.0.1, with a secret"
     assert "gateway_secret" in json.dumps(told["keys"]) or "gateway_secret" in result.stdout
     assert sys.path == path
+
+
+def test_a_site_with_a_source_and_keys_of_its_own(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whom another operator's header names is drained, found and verified by the app's own settings."""
+    alias = "0123456789abcdef"
+    made = (
+        f"Tracker(service='ringtones', storage='sqlite:///{tmp_path}/alias.db', trusted_gateways=[], "
+        "source=HeaderAlias('x-acr', '[0-9a-f]{16}'), secret_keys=['k' * 40], writer='external')"
+    )
+    imported = "from alias_middleware import HeaderAlias, Tracker\n"
+    (tmp_path / "another_site_of_the_test.py").write_text(f"{imported}tracker = {made}")
+    monkeypatch.chdir(tmp_path)
+    app = "--app=another_site_of_the_test:tracker"
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "another_site_of_the_test", raising=False)
+    site = importlib.import_module("another_site_of_the_test")
+    site.tracker.visitor(alias).track("download")
+    assert json.loads(run("drain", "--once", "--json", app).stdout)["stored"] == 1
+    assert json.loads(run("visitor", alias, "--json", app).stdout)["knowledge"]["visits"] == 1
+    assert run("verify", app).exit_code == 0
+    site.tracker.close()
