@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from alias_middleware.storage.sqlite import SQLiteStorage
+from tests.support.postgresql import PostgreSQLServer, debian_programs, packaged_programs, postgresql_server
 from tests.support.site import Site
 
 settings.register_profile("suite", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
@@ -73,6 +74,20 @@ def make_site(tmp_path: Path) -> Iterator[Any]:
     yield make
     for one in made:
         one.close()
+
+
+@pytest.fixture(scope="session")
+def debian_postgresql() -> Iterator[PostgreSQLServer]:
+    """Debian's PostgreSQL (15 in Debian 12)."""
+    with postgresql_server(debian_programs()) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def packaged_postgresql() -> Iterator[PostgreSQLServer]:
+    """PyPI's PostgreSQL (18)."""
+    with postgresql_server(packaged_programs()) as server:
+        yield server
 
 
 @pytest.fixture

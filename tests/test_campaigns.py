@@ -18,6 +18,7 @@ from alias_middleware.contact import FrequencyCap
 from alias_middleware.errors import ContactError, NotAccepted, SettingsError, StorageUnavailable
 from alias_middleware.local_time import to_micros
 from alias_middleware.transport import Outgoing
+from tests.support.postgresql import EVERY_STORAGE, url_of
 from tests.support.site import ALIAS, OTHER_ALIAS
 from tests.support.sms import PULL, Shop
 
@@ -27,9 +28,15 @@ EVENING = datetime(2026, 3, 2, 21, 30, tzinfo=UTC)  # 22:30 in Paris, a Monday
 MORNING = datetime(2026, 3, 3, 7, 0, tzinfo=UTC)
 
 
-@pytest.fixture(params=["memory", "sqlite"])
-def shop(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Shop]:
-    made = Shop(request.param, tmp_path)
+@pytest.fixture(params=EVERY_STORAGE)
+def storage(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A new storage of each kind."""
+    return url_of(request.param, tmp_path, request)
+
+
+@pytest.fixture
+def shop(storage: str, tmp_path: Path) -> Iterator[Shop]:
+    made = Shop(storage, tmp_path)
     made.tracker.contact.declare_no_prior_optouts()
     yield made
     made.tracker.close()
@@ -271,9 +278,9 @@ def test_a_rate(tmp_path: Path) -> None:
     shop.tracker.close()
 
 
-def test_earlier_opt_outs_come_first(tmp_path: Path) -> None:
+def test_earlier_opt_outs_come_first(storage: str, tmp_path: Path) -> None:
     """Nobody is written to before it is known who said no to whoever wrote before."""
-    shop = Shop("sqlite", tmp_path)
+    shop = Shop(storage, tmp_path)
     populate(shop, ALIAS, OTHER_ALIAS)
     campaign = shop.campaign()
     with pytest.raises(ContactError, match="opt-outs"):
@@ -369,8 +376,8 @@ def test_a_stop_while_a_campaign_runs(shop: Shop) -> None:
     assert sum(progress.states.values()) == len(PEOPLE)
 
 
-def _run(folder: Path, log: Path, killed_at: int) -> None:
-    shop = Shop("sqlite", folder)
+def _run(storage: str, folder: Path, log: Path, killed_at: int) -> None:
+    shop = Shop(storage, folder)
 
     def note(message: Outgoing) -> None:
         with log.open("a") as file:
@@ -383,15 +390,17 @@ def _run(folder: Path, log: Path, killed_at: int) -> None:
     shop.campaign().run(shop.gateway)
 
 
-def test_killed_in_the_middle(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", EVERY_STORAGE[1:])
+def test_killed_in_the_middle(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     """kill -9 while a message is with the gateway, again and again: nobody gets two, nobody is lost silently."""
-    shop = Shop("sqlite", tmp_path)
+    storage = url_of(kind, tmp_path, request)
+    shop = Shop(storage, tmp_path)
     shop.tracker.contact.declare_no_prior_optouts()
     populate(shop, *PEOPLE[:12])
     shop.tracker.close()
     log = tmp_path / "gateway.log"
     for killed_at in (1, 4, 5, 9, 0):
-        run = multiprocessing.get_context("fork").Process(target=_run, args=(tmp_path, log, killed_at))
+        run = multiprocessing.get_context("fork").Process(target=_run, args=(storage, tmp_path, log, killed_at))
         run.start()
         run.join(60)
         assert run.exitcode == (-signal.SIGKILL if killed_at else 0)

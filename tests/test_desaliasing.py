@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,11 @@ from alias_middleware.desaliasing import Desaliasing
 from alias_middleware.draw import draw_winner
 from alias_middleware.errors import QuotaSpent
 from alias_middleware.settings import make_settings
+from alias_middleware.storage import open_storage
 from alias_middleware.storage.base import Storage
 from alias_middleware.storage.memory import MemoryStorage
-from alias_middleware.storage.sqlite import SQLiteStorage
 from alias_middleware.testing.histories import instant
+from tests.support.postgresql import EVERY_STORAGE, KEY, url_of
 from tests.support.spools import entropy
 
 ALIAS = "314522927347"
@@ -99,10 +101,17 @@ def test_whose_quota_it_is(scope: str, spent: int) -> None:
     assert make(storage, service="a", desalias_quota_scope=scope).standing().spent == spent
 
 
-def test_a_winner_is_drawn_and_found(tmp_path: Path) -> None:
+@pytest.fixture(params=EVERY_STORAGE[1:])
+def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Storage]:
+    """A new storage of each kind that lasts."""
+    storage = open_storage(url_of(request.param, tmp_path, request), secret_keys=[KEY])
+    yield storage
+    storage.close()
+
+
+def test_a_winner_is_drawn_and_found(storage: Storage) -> None:
     """The audit keeps what verifies the draw, and not the winner."""
     people = [f"{number:012}" for number in range(20)]
-    storage = SQLiteStorage(f"sqlite:///{tmp_path}/alias.db")
     desaliasing = make(storage)
     asked: list[str] = []
 
@@ -118,7 +127,6 @@ def test_a_winner_is_drawn_and_found(tmp_path: Path) -> None:
     assert drawn.seed in row.detail
     assert drawn.digest in row.detail
     assert drawn.winner not in row.detail
-    storage.close()
 
 
 def test_a_list_is_checked_before_anybody_is_drawn() -> None:
@@ -130,9 +138,8 @@ def test_a_list_is_checked_before_anybody_is_drawn() -> None:
     assert desaliasing.audit() == []
 
 
-def test_two_hundred_at_once_get_exactly_a_hundred(tmp_path: Path) -> None:
+def test_two_hundred_at_once_get_exactly_a_hundred(storage: Storage) -> None:
     """The quota is neither overspent nor wasted."""
-    storage = SQLiteStorage(f"sqlite:///{tmp_path}/alias.db")
     got: list[str] = []
 
     def convert(number: int) -> None:
@@ -148,4 +155,3 @@ def test_two_hundred_at_once_get_exactly_a_hundred(tmp_path: Path) -> None:
         thread.join()
     assert sorted(got).count(NUMBER) == 100
     assert len(got) == 200
-    storage.close()

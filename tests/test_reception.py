@@ -18,15 +18,16 @@ from alias_middleware.errors import ContactError, SettingsError, SpoolError, Sto
 from alias_middleware.events import Message, Unsubscription
 from alias_middleware.reception import message_identity
 from alias_middleware.spool import Spool
+from tests.support.postgresql import EVERY_STORAGE, url_of
 from tests.support.site import ALIAS, OTHER_ALIAS
 from tests.support.sms import CODES, PULL, SUBSCRIPTION, Shop
 
 DAY = timedelta(days=1)
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=EVERY_STORAGE)
 def shop(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Shop]:
-    made = Shop(request.param, tmp_path)
+    made = Shop(url_of(request.param, tmp_path, request), tmp_path)
     yield made
     made.tracker.close()
 

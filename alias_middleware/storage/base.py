@@ -312,7 +312,7 @@ class Storage(ABC):
         Raises:
             SettingsError: this storage keeps none.
         """
-        raise SettingsError("this storage keeps no campaigns; SQLite's does", setting="storage")
+        raise SettingsError("this storage keeps no campaigns; SQLite's and PostgreSQL's do", setting="storage")
 
     def conversions(self) -> Conversions:
         """Give the ledger of conversions from aliases to numbers.
@@ -320,7 +320,9 @@ class Storage(ABC):
         Raises:
             SettingsError: this storage keeps none.
         """
-        raise SettingsError("this storage keeps no ledger of conversions; SQLite's does", setting="storage")
+        raise SettingsError(
+            "this storage keeps no ledger of conversions; SQLite's and PostgreSQL's do", setting="storage"
+        )
 
     def custody(self) -> Custody:
         """Give what carries out retention, replays erasures and keeps the audit.
@@ -328,7 +330,9 @@ class Storage(ABC):
         Raises:
             SettingsError: this storage does none of it.
         """
-        raise SettingsError("this storage purges nothing and keeps no audit; SQLite's does", setting="storage")
+        raise SettingsError(
+            "this storage purges nothing and keeps no audit; SQLite's and PostgreSQL's do", setting="storage"
+        )
 
     @abstractmethod
     def close(self) -> None:

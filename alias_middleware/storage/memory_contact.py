@@ -24,6 +24,7 @@ from alias_middleware.storage.outbox import (
     State,
     StoredCampaign,
     StrayMessage,
+    end_of_erased,
     followed_by,
 )
 
@@ -257,10 +258,7 @@ class MemoryOutbox(Outbox):
             for named, messages in self._dispatches.items():
                 dispatch = messages.pop((namespace, key), None)
                 if dispatch is not None:
-                    waited = dispatch.state in WAITING
-                    end: tuple[State, str] = (
-                        ("cancelled", "erased") if waited else (dispatch.state, dispatch.reason)
-                    )
+                    end = end_of_erased(dispatch.state, dispatch.reason)
                     self._erased.setdefault(named, Counter())[end] += 1
                     gone += 1
         return gone

@@ -8,7 +8,7 @@ the transaction that marks his message: nothing he says meanwhile is missed.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from typing import Literal, NamedTuple
 
@@ -46,6 +46,11 @@ def followed_by(state: State) -> tuple[State, ...]:
     return _FOLLOWS.get(state, ())
 
 
+def end_of_erased(state: State, reason: str) -> tuple[State, str]:
+    """Give what the message of an erased visitor is counted as: what waited for him is cancelled."""
+    return ("cancelled", "erased") if state in WAITING else (state, reason)
+
+
 class Suppression(msgspec.Struct, frozen=True):
     """What forbids a contact: kept under a keyed hash, so it survives the visitor's erasure.
 
@@ -56,6 +61,15 @@ class Suppression(msgspec.Struct, frozen=True):
     reason: str
     channel: str
     time_us: int
+
+
+def latest_by_scope(said: Iterable[Suppression]) -> list[Suppression]:
+    """Give, of what one visitor said, the latest of each scope, by scope."""
+    latest: dict[str, Suppression] = {}
+    for each in said:
+        if each.scope not in latest or latest[each.scope].time_us < each.time_us:
+            latest[each.scope] = each
+    return [latest[scope] for scope in sorted(latest)]
 
 
 class CampaignId(NamedTuple):

@@ -9,12 +9,14 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import psycopg
+import pytest
 
 from tests.support.real import free_port, require, require_program, wait_until
 
@@ -27,6 +29,27 @@ _OPTIONS = {
 }
 _DEBIAN = Path("/usr/lib/postgresql")
 _USERS = ("postgres", "nobody")
+
+KEY = b"the first key that this site had, of many bytes"
+"""A secret key: a server storage wants one."""
+
+EVERY_STORAGE = ("memory", "sqlite", pytest.param("postgresql", marks=pytest.mark.once))
+"""Parameters for tests that run on each storage; `url_of` says where each has its data."""
+
+
+def schema_of(folder: Path) -> str:
+    """Give a name for the tables of one test."""
+    return f"t{zlib.crc32(str(folder).encode()):08x}"
+
+
+def url_of(storage: str, folder: Path, request: pytest.FixtureRequest) -> str:
+    """Give the URL of a storage whose data are one test's own."""
+    if storage == "memory":
+        return "memory://"
+    if storage == "sqlite":
+        return f"sqlite:///{folder}/alias.db"
+    server: PostgreSQLServer = request.getfixturevalue("debian_postgresql")
+    return server.url(schema=schema_of(folder))
 
 
 def debian_programs() -> Path:

@@ -11,6 +11,7 @@ from typing import Any
 from alias_middleware import Item, Tracker
 from alias_middleware.contact import Kind, ShortCode
 from alias_middleware.transport import Outgoing
+from tests.support.postgresql import KEY
 from tests.support.site import Clock
 
 SUBSCRIPTION = "36123"
@@ -41,12 +42,16 @@ class Shop:
     """A service that sells and writes to its visitors."""
 
     def __init__(self, storage: str, folder: Path, **settings: Any) -> None:
+        """Sell with the storage of a URL, or with `memory` or `sqlite` of the folder's own."""
+        if storage.startswith("postgresql:"):
+            settings.setdefault("secret_keys", [KEY])
+        own = {"memory": "memory://", "sqlite": f"sqlite:///{folder}/alias.db"}
         self.clock = Clock()
         self.gateway = Gateway()
         self.tracker = Tracker(
             clock=self.clock,
             service="sonneries",
-            storage="memory://" if storage == "memory" else f"sqlite:///{folder}/alias.db",
+            storage=own.get(storage, storage),
             spool=folder / "spool",
             trusted_gateways=["10.12.0.0/16"],
             writer="external",

@@ -6,9 +6,6 @@ Every call has a deadline of this side, so that a server that is silent holds up
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import starmap
-
-import msgspec
 
 from alias_middleware.errors import MissingExtra, SettingsError
 from alias_middleware.events import Event
@@ -28,7 +25,7 @@ from alias_middleware.storage.base import (
     Scope,
     Storage,
 )
-from alias_middleware.storage.keyring import SUPPRESSION, TOMBSTONE, Keyring
+from alias_middleware.storage.keyring import TOMBSTONE, Keyring
 from alias_middleware.storage.outbox import Suppression
 
 try:
@@ -39,29 +36,24 @@ try:
         preferences,
         questions,
         schema,
+        suppressions,
         tastes,
     )
     from alias_middleware.storage.postgresql.address import parse
+    from alias_middleware.storage.postgresql.conversions import PostgreSQLConversions
+    from alias_middleware.storage.postgresql.outbox import PostgreSQLOutbox
     from alias_middleware.storage.postgresql.pool import Connection, Pool
 except ImportError as error:  # pragma: no cover - the bare install is another environment
     raise MissingExtra(extra="postgresql", setting="storage") from error
 
 _READ_SECONDS = 1.0
+_CHANGE_SECONDS = 10.0
 _QUESTION_SECONDS = 60.0
 _BATCH_SECONDS = 60.0
 _VERIFY_SECONDS = 24 * 3600.0
 
 _READ = "SELECT preferences, personal, consents FROM profiles WHERE namespace = %s AND key = %s"
 _KNOW = "SELECT knowledge, habits FROM visitors WHERE namespace = %s AND key = %s"
-_SUPPRESS = """
-    INSERT INTO suppressions VALUES (%s, %s, %s, %s, %s, %s)
-    ON CONFLICT (namespace, hash, scope) DO UPDATE SET reason = excluded.reason, channel = excluded.channel,
-        time_us = excluded.time_us
-    WHERE suppressions.time_us <= excluded.time_us
-"""
-_SUPPRESSIONS = """
-    SELECT scope, reason, channel, time_us FROM suppressions WHERE namespace = %s AND hash = ANY(%s)
-"""
 _STRANGER = StoredProfile()
 
 
@@ -187,22 +179,22 @@ class PostgreSQLStorage(Storage):
 
     def suppress(self, namespace: str, key: str, suppression: Suppression) -> None:
         """Keep a suppression under the visitor's keyed hash."""
-        hash_ = self._keyring.newest(SUPPRESSION, namespace, key)
-        with self._pool.connection(_READ_SECONDS) as connection:
-            connection.execute(_SUPPRESS, (namespace, hash_, *msgspec.structs.astuple(suppression)))
+        with self._pool.connection(_CHANGE_SECONDS) as connection:
+            suppressions.keep(connection, self._keyring, namespace, key, suppression)
 
     def suppressions(self, namespace: str, key: str) -> list[Suppression]:
         """Give a visitor's suppressions by scope, the latest of each, under whichever key it was written."""
-        hashes = self._keyring.every(SUPPRESSION, namespace, key)
         with self._pool.connection(_READ_SECONDS) as connection:
-            rows = connection.execute(_SUPPRESSIONS, (namespace, hashes)).fetchall()
-        latest = {said.scope: said for said in sorted(starmap(Suppression, rows), key=_time)}
-        return [latest[scope] for scope in sorted(latest)]
+            return suppressions.ask(connection, self._keyring, namespace, [key]).answer().get(key, [])
+
+    def outbox(self) -> PostgreSQLOutbox:
+        """Give the campaigns and their messages."""
+        return PostgreSQLOutbox(self._pool, self._keyring)
+
+    def conversions(self) -> PostgreSQLConversions:
+        """Give the ledger of conversions to numbers."""
+        return PostgreSQLConversions(self._pool)
 
     def close(self) -> None:
         """Close the connections that are not in use."""
         self._pool.close()
-
-
-def _time(said: Suppression) -> int:
-    return said.time_us

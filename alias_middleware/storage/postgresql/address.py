@@ -71,5 +71,6 @@ def parse(url: str) -> Address:
 def _with_options(parameters: dict[str, Any], schema: str) -> dict[str, Any]:
     """Have the server end by itself what we would not wait for any more."""
     limits = "-c statement_timeout=120s -c lock_timeout=5s -c idle_in_transaction_session_timeout=30s"
-    ours = f"-c search_path={schema} {limits}"
+    gone = "-c tcp_keepalives_idle=30 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3"  # with its locks
+    ours = f"-c search_path={schema} {limits} {gone}"
     return parameters | {"options": f"{ours} {parameters.get('options') or ''}".strip()}

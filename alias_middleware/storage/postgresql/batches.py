@@ -8,13 +8,10 @@ from alias_middleware.errors import StorageUnavailable
 from alias_middleware.storage.base import Batch, Outcome
 from alias_middleware.storage.folding import fold
 from alias_middleware.storage.keyring import TOMBSTONE, Keyring
-from alias_middleware.storage.postgresql import preferences, tastes
+from alias_middleware.storage.postgresql import locks, preferences, tastes
 from alias_middleware.storage.postgresql.marks import mark_changed
 from alias_middleware.storage.postgresql.pool import Connection
 from alias_middleware.storage.postgresql.shelf import PostgreSQLShelf
-
-LOCK = "SELECT pg_advisory_xact_lock(hashtextextended(current_schema() || ' history', 0))"
-"""Batches and erasures take turns, also those of several machines: each reads history before it changes it."""
 
 _POSITIONS = "SELECT segment, position FROM positions WHERE segment = ANY(%s)"
 _MOVE = """
@@ -38,7 +35,7 @@ def apply(connection: Connection, batch: Batch, keyring: Keyring) -> Outcome:
         connection.execute("BEGIN")
         for way in ("seqscan", "hashjoin", "mergejoin"):  # a batch asks for few rows of large tables
             connection.execute(f"SET LOCAL enable_{way} = off".encode())
-        connection.execute(LOCK)
+        connection.execute(locks.HISTORY.encode())
         positions = connection.execute(_POSITIONS, (list(batch.spans),))
     _check_positions(dict(positions.fetchall()), batch)
     shelf = PostgreSQLShelf(connection, keyring)

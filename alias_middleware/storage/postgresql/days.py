@@ -15,6 +15,7 @@ from alias_middleware.history import Settlement
 from alias_middleware.rollups.days import Before, Order, Shown, Sighting, roll_up
 from alias_middleware.rollups.model import Rollup
 from alias_middleware.storage.folding import ServiceDay
+from alias_middleware.storage.postgresql import locks
 from alias_middleware.storage.postgresql.arrays import columns_of
 from alias_middleware.storage.postgresql.pool import Connection
 from alias_middleware.storage.visits import margin_days
@@ -23,7 +24,6 @@ CHANNELS = ("web", "sms")
 OF_THE_SERVICE = ""
 """The channel of what belongs to the service as a whole: its arrivals."""
 
-_LOCK_NUMBERS = "SELECT pg_advisory_xact_lock(hashtextextended(current_schema() || ' numbers', 0))"
 _GIVE_NUMBERS = """
     INSERT INTO numbers (namespace, key, number)
     SELECT namespace, key, (SELECT coalesce(max(number), -1) FROM numbers n WHERE n.namespace = fresh.namespace)
@@ -78,7 +78,7 @@ class Unnumbered(Exception):  # noqa: N818 - it says what is wrong
 def give_numbers(connection: Connection, days: Collection[ServiceDay]) -> None:
     """Give every visitor of some days a number, unless he has one."""
     connection.execute("BEGIN")
-    connection.execute(_LOCK_NUMBERS)
+    connection.execute(locks.NUMBERS.encode())
     connection.execute(_GIVE_NUMBERS, columns_of(days))
     connection.execute("COMMIT")
 

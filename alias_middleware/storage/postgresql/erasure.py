@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from alias_middleware.storage.chronicle import Chronicle, decode_chronicle
 from alias_middleware.storage.folding import ServiceDay
-from alias_middleware.storage.postgresql import preferences, tastes
+from alias_middleware.storage.outbox import end_of_erased
+from alias_middleware.storage.postgresql import locks, preferences, tastes
 from alias_middleware.storage.postgresql.arrays import columns_of
-from alias_middleware.storage.postgresql.batches import LOCK
 from alias_middleware.storage.postgresql.marks import mark_changed
 from alias_middleware.storage.postgresql.pool import Connection
 from alias_middleware.storage.postgresql.shelf import DEPART
@@ -25,6 +25,13 @@ _FORGET = """
     WHERE {}.service = touched.service AND {}.day = touched.day
 """
 _TOMBSTONE = "INSERT INTO tombstones VALUES (%s, %s, %s)"
+_DISPATCHES = """
+    DELETE FROM dispatches WHERE namespace = %s AND key = %s RETURNING service, campaign, state, reason
+"""
+_COUNT_DISPATCHES = """
+    INSERT INTO erased_dispatches VALUES (%s, %s, %s, %s, 1)
+    ON CONFLICT (service, campaign, state, reason) DO UPDATE SET number = erased_dispatches.number + 1
+"""
 
 
 def erase(
@@ -34,7 +41,7 @@ def erase(
     person = namespace, key
     with connection.pipeline():
         connection.execute("BEGIN")
-        connection.execute(LOCK)
+        connection.execute(locks.HISTORY.encode())
         made = connection.execute(preferences.MAKE, person)  # meets whoever is just making the profile
         services = connection.execute(_SERVICES, (namespace,))
         known = connection.execute(_KNOWN, person, binary=True)
@@ -47,6 +54,7 @@ def erase(
     days = list(range(chronicle.days[0], chronicle.days[1] + 1))
     arrivals = [(service, presence.first_day, key) for service, presence in chronicle.presence.items()]
     rows = connection.execute(_EVENTS, {**asked, "days": days}).fetchall() if days else []
+    dispatches = erase_dispatches(connection, namespace, key)
     with connection.pipeline():
         connection.execute("DELETE FROM tombstones WHERE namespace = %s AND hash = ANY(%s)", (namespace, hashes))
         connection.execute(_TOMBSTONE, (namespace, hashes[0], erased_us))
@@ -68,6 +76,7 @@ def erase(
     return {
         "events": len(rows),
         "arrivals": len(arrivals),
+        "dispatches": dispatches,
         **numbers,
         "profiles": numbers["profiles"] - made.rowcount,
     }
@@ -75,6 +84,15 @@ def erase(
 
 def _known(row: tuple[bytes, bytes] | None) -> tuple[Chronicle, bytes]:
     return (Chronicle(), b"") if row is None else (decode_chronicle(row[0]), row[1])
+
+
+def erase_dispatches(connection: Connection, namespace: str, key: str) -> int:
+    """Delete a visitor's messages, keep them counted, and give their number; in an open transaction."""
+    gone = connection.execute(_DISPATCHES, (namespace, key)).fetchall()
+    ends = [(service, campaign, *end_of_erased(state, reason)) for service, campaign, state, reason in gone]
+    if ends:
+        connection.cursor().executemany(_COUNT_DISPATCHES, sorted(ends))
+    return len(ends)
 
 
 def _forget_rollups(connection: Connection, touched: set[ServiceDay]) -> None:

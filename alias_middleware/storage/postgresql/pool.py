@@ -115,7 +115,7 @@ class Pool:
         try:
             held = self._idle.pop()
         except IndexError:
-            held = self._connect(deadline)
+            held = self._connected(deadline)
         held.deadline = deadline
         return held
 
@@ -133,10 +133,31 @@ class Pool:
             if held is not None:
                 held.give_up()
 
-    def _connect(self, deadline: float) -> Connection:
+    @contextmanager
+    def locked(self, query: str, values: tuple[str, ...], seconds: float) -> Iterator[bool]:
+        """Keep a connection of its own for the length of a block: what the query, a lock, gave is told.
+
+        The lock goes with the connection. What the block raises is the block's own.
+        """
         held = None
         try:
-            held = Connection.connect(**self._address.parameters, autocommit=True, prepare_threshold=0)
+            held = self._connect(time.monotonic() + seconds)
+            row = held.execute(query.encode(), values).fetchone()
+        except (*DRIVER_ERRORS, OutOfTime) as error:
+            if held is not None:
+                held.give_up()
+            raise wrapped(error) from error
+        try:
+            yield bool(row and row[0])
+        finally:
+            held.deadline = time.monotonic() + seconds
+            with suppress(*DRIVER_ERRORS, OutOfTime):
+                held.execute("SELECT pg_advisory_unlock_all()")  # the next may come before the server sees our end
+            held.give_up()
+
+    def _connect(self, deadline: float) -> Connection:
+        held = Connection.connect(**self._address.parameters, autocommit=True, prepare_threshold=0)
+        try:
             held.deadline = max(deadline, time.monotonic() + 0.05)
             if not self._prepared:
                 with self._preparing:
@@ -144,11 +165,16 @@ class Pool:
                         self._prepare(held)
                         self._prepared = True
         except BaseException:
-            if held is not None:
-                held.give_up()
-            self._free.put(None)
+            held.give_up()
             raise
         return held
+
+    def _connected(self, deadline: float) -> Connection:
+        try:
+            return self._connect(deadline)
+        except BaseException:
+            self._free.put(None)
+            raise
 
     def give(self, held: Connection) -> None:
         """Take a connection back; one that is not at rest is closed."""

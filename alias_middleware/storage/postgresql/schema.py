@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from psycopg import sql
 
 from alias_middleware.errors import StorageUnavailable
+from alias_middleware.storage.postgresql.contact_tables import CONTACT
 from alias_middleware.storage.postgresql.pool import Connection
 
 _FIRST = (
@@ -142,7 +143,7 @@ _FIRST = (
 )""",
 )
 
-MIGRATIONS: Sequence[Sequence[str]] = (_FIRST,)
+MIGRATIONS: Sequence[Sequence[str]] = (_FIRST, CONTACT)
 """Each step's statements.
 
 `profiles.done` has digests of the latest changes, see `preferences`. `order_id` and `category` are UTF-8: `text`
@@ -155,7 +156,9 @@ _KEEP_TRACK = "CREATE TABLE IF NOT EXISTS migrations (version integer PRIMARY KE
 
 DISTRIBUTED: Mapping[str, tuple[str, str]] = {
     "profiles": ("key", "none"),
-    **dict.fromkeys(("visitors", "events", "arrivals", "orders", "refunds", "numbers"), ("key", "profiles")),
+    **dict.fromkeys(
+        ("visitors", "events", "arrivals", "orders", "refunds", "numbers", "dispatches"), ("key", "profiles")
+    ),
     "tombstones": ("hash", "none"),
     "suppressions": ("hash", "tombstones"),
 }
@@ -164,6 +167,7 @@ DISTRIBUTED: Mapping[str, tuple[str, str]] = {
 REFERENCE = (
     "services", "changes", "unidentified", "category_sums", "live", "counters", "positions", "migrations",
     "rolled_days", "rollups",
+    "campaigns", "contact_notes", "conversions", "erased_dispatches", "stray_messages", "suppression_keys",
 )  # fmt: skip
 """Small tables that every machine of a cluster holds whole."""
 

@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 
 from alias_middleware.storage.keyring import SUPPRESSION, Keyring
-from alias_middleware.storage.outbox import Suppression
+from alias_middleware.storage.outbox import Suppression, latest_by_scope
 from alias_middleware.storage.sqlite.rows import select_by_keys
 
 _HELD = "SELECT hash, scope, reason, channel, time_us FROM suppressions WHERE namespace = ? AND hash IN"
@@ -41,12 +41,10 @@ def held_by(
         return {}  # a mere question makes no key file
     _check_keys(sql, keyring)
     owners = {hash_: key for key in keys for hash_ in keyring.every(SUPPRESSION, namespace, key)}
-    latest: dict[str, dict[str, Suppression]] = {}
+    found: dict[str, list[Suppression]] = {}
     for hash_, said in _rows(sql, namespace, list(owners)):
-        scopes = latest.setdefault(owners[hash_], {})
-        if said.scope not in scopes or scopes[said.scope].time_us < said.time_us:
-            scopes[said.scope] = said
-    return {key: [scopes[scope] for scope in sorted(scopes)] for key, scopes in latest.items()}
+        found.setdefault(owners[hash_], []).append(said)
+    return {key: latest_by_scope(said) for key, said in found.items()}
 
 
 def _check_keys(sql: sqlite3.Connection, keyring: Keyring) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,18 +10,11 @@ import pytest
 
 from alias_middleware.storage.base import Storage
 from alias_middleware.storage.postgresql import PostgreSQLStorage
-from alias_middleware.testing.storage_contract import StorageContract
-from tests.support.postgresql import PostgreSQLServer
-
-KEY = b"the first key that this site had"
+from alias_middleware.testing.storage_contract import SharedOutboxContract, StorageContract
+from tests.support.postgresql import KEY, PostgreSQLServer, schema_of
 
 
-def schema_of(folder: Path) -> str:
-    """Give a name for the tables of one test."""
-    return f"t{zlib.crc32(str(folder).encode()):08x}"
-
-
-class PostgreSQLContract(StorageContract):
+class PostgreSQLContract(StorageContract, SharedOutboxContract):
     """The whole contract, each test in a schema of its own."""
 
     server: PostgreSQLServer
@@ -55,7 +47,7 @@ class TestPackagedPostgreSQL(PostgreSQLContract):
 
 if "ALIAS_TEST_CITUS_URL" in os.environ:
 
-    class TestCitus(StorageContract):
+    class TestCitus(StorageContract, SharedOutboxContract):
         """On a Citus cluster, its tables spread over the machines."""
 
         def make_storage(self, tmp_path: Path, *, secret_keys: Sequence[bytes] = ()) -> Storage:

@@ -10,8 +10,7 @@ import pytest
 from alias_middleware.errors import StorageUnavailable
 from alias_middleware.profile import StoredProfile
 from alias_middleware.storage.postgresql import PostgreSQLStorage, schema
-from tests.storage.postgresql.test_contract import KEY, schema_of
-from tests.support.postgresql import PostgreSQLServer
+from tests.support.postgresql import KEY, PostgreSQLServer, schema_of
 
 _UNIQUE = """
     SELECT c.relname, array_agg(a.attname::text)
