@@ -25,6 +25,7 @@ from alias_middleware.storage.base import (
     Scope,
     Storage,
 )
+from alias_middleware.storage.erasure_log import ErasureLog
 from alias_middleware.storage.keyring import TOMBSTONE, Keyring
 from alias_middleware.storage.outbox import Suppression
 
@@ -41,6 +42,7 @@ try:
     )
     from alias_middleware.storage.postgresql.address import parse
     from alias_middleware.storage.postgresql.conversions import PostgreSQLConversions
+    from alias_middleware.storage.postgresql.custody import PostgreSQLCustody, note
     from alias_middleware.storage.postgresql.outbox import PostgreSQLOutbox
     from alias_middleware.storage.postgresql.pool import Connection, Pool
 except ImportError as error:  # pragma: no cover - the bare install is another environment
@@ -65,8 +67,9 @@ class PostgreSQLStorage(Storage):
     def __init__(self, url: str, *, secret_keys: Sequence[bytes] = (), create_schema: bool | None = None) -> None:
         """Use the database of `url`. Nothing is connected yet.
 
-        Besides libpq's own parameters the URL takes `schema` (alias_middleware), `create_schema` (true) and
-        `max_connections` (8, of each process). With `create_schema=False` the tables are made by
+        Besides libpq's own parameters the URL takes `schema` (alias_middleware), `create_schema` (true),
+        `max_connections` (8, of each process) and `erasure_log` (none), a file in which erasures are noted for
+        the day on which the server is restored from a backup. With `create_schema=False` the tables are made by
         `alias-middleware migrate`, or by migrations of your own.
 
         Raises:
@@ -82,6 +85,7 @@ class PostgreSQLStorage(Storage):
         self._create_schema = address.create_schema if create_schema is None else create_schema
         self._keyring = Keyring(secret_keys)
         self._hashes = batches.hashes_of(self._keyring)
+        self._log = ErasureLog(address.erasure_log) if address.erasure_log else None
         self._pool = Pool(address, self._prepare)
 
     def _prepare(self, connection: Connection) -> None:
@@ -168,7 +172,13 @@ class PostgreSQLStorage(Storage):
             return questions.clientele(connection, page)
 
     def erase(self, namespace: str, key: str, time_us: int) -> dict[str, int]:
-        """Erase a visitor in one transaction."""
+        """Erase a visitor in one transaction, noted in the log of erasures before."""
+        hashes = self._hashes(namespace, key)
+        if self._log is not None:
+            note(self._log, namespace, hashes[0], time_us)
+        return self._erase(namespace, key, time_us)
+
+    def _erase(self, namespace: str, key: str, time_us: int) -> dict[str, int]:
         with self._pool.connection(_BATCH_SECONDS) as connection:
             return erasure.erase(connection, namespace, key, self._hashes(namespace, key), time_us)
 
@@ -190,6 +200,10 @@ class PostgreSQLStorage(Storage):
     def outbox(self) -> PostgreSQLOutbox:
         """Give the campaigns and their messages."""
         return PostgreSQLOutbox(self._pool, self._keyring)
+
+    def custody(self) -> PostgreSQLCustody:
+        """Give retention, the replay of erasures and the audit."""
+        return PostgreSQLCustody(self._pool, self._keyring, self._log, self._erase)
 
     def conversions(self) -> PostgreSQLConversions:
         """Give the ledger of conversions to numbers."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
@@ -15,6 +16,7 @@ SCHEMA = "alias_middleware"
 """The schema (as PostgreSQL calls a room of tables) unless the URL names another."""
 
 _CONNECTIONS = 8
+_OURS = ("schema", "create_schema", "max_connections", "erasure_log")
 _NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 _TRUTH = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
@@ -30,16 +32,17 @@ _DEFAULTS: dict[str, str | int] = {
 
 
 class Address(NamedTuple):
-    """Where and how to connect. `parameters` are libpq's own."""
+    """Where and how to connect. `parameters` are libpq's own; `erasure_log` is a file of this machine."""
 
     parameters: dict[str, Any]
     schema: str
     create_schema: bool
     max_connections: int
+    erasure_log: Path | None = None
 
 
 def parse(url: str) -> Address:
-    """Read a URL: `schema`, `create_schema` and `max_connections` are ours, the rest is libpq's.
+    """Read a URL: `schema`, `create_schema`, `max_connections` and `erasure_log` are ours, the rest is libpq's.
 
     Raises:
         SettingsError: no URL that libpq understands, or one of our words has no use. The URL is not shown: it
@@ -47,7 +50,7 @@ def parse(url: str) -> Address:
     """
     parts = urlsplit(url)
     said = parse_qsl(parts.query, keep_blank_values=True)
-    ours = {name: value for name, value in said if name in ("schema", "create_schema", "max_connections")}
+    ours = {name: value for name, value in said if name in _OURS}
     rest = urlencode([pair for pair in said if pair[0] not in ours])
     try:
         given = conninfo_to_dict(urlunsplit(parts._replace(query=rest)))
@@ -65,7 +68,8 @@ def parse(url: str) -> Address:
     most = ours.get("max_connections", str(_CONNECTIONS))
     if not most.isdecimal() or not 2 <= int(most) <= 1000:
         raise SettingsError("max_connections= is a number from 2 to 1000", setting="storage")
-    return Address(_with_options(_DEFAULTS | given, schema), schema, create, int(most))
+    log = Path(ours["erasure_log"]) if ours.get("erasure_log") else None
+    return Address(_with_options(_DEFAULTS | given, schema), schema, create, int(most), log)
 
 
 def _with_options(parameters: dict[str, Any], schema: str) -> dict[str, Any]:

@@ -13,15 +13,10 @@ from alias_middleware.rollups.model import SECTIONS, Rollup, merge_periods
 from alias_middleware.storage.base import Answer, Difference, Question, Scope
 from alias_middleware.storage.folding import ServiceDay
 from alias_middleware.storage.postgresql import figures, questions
-from alias_middleware.storage.postgresql.days import (
-    CHANNELS,
-    OF_THE_SERVICE,
-    Unnumbered,
-    give_numbers,
-    roll_up_day,
-)
+from alias_middleware.storage.postgresql.days import Unnumbered, give_numbers, roll_up_day
 from alias_middleware.storage.postgresql.marks import marks
 from alias_middleware.storage.postgresql.pool import Connection
+from alias_middleware.storage.postgresql.sections import CHANNELS, OF_THE_SERVICE, Rolled, sections_of
 
 _ATTEMPTS = 5
 
@@ -53,9 +48,8 @@ def verify(connection: Connection, since: int, until: int) -> list[Difference]:
         for channel, rollup in channels.items():
             differences += [
                 Difference(section, names[service], day, channel)
-                for section in SECTIONS
-                if (section == "arrivals") == (channel == OF_THE_SERVICE)
-                and getattr(rollup, section) != getattr(fresh[channel], section)
+                for section in sections_of(channel)
+                if getattr(rollup, section) != getattr(fresh[channel], section)
             ]
     connection.execute("COMMIT")
     return differences
@@ -66,7 +60,7 @@ class _Answers:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._made: dict[ServiceDay, figures.Rolled] = {}
+        self._made: dict[ServiceDay, Rolled] = {}
         self._marks: dict[ServiceDay, int] = {}
 
     def stale(self, asked: Sequence[Question]) -> list[ServiceDay]:
@@ -106,7 +100,7 @@ class _Answers:
         erased = 0 if since_us is None else questions.erased(self._connection, gaps_us, since_us)
         return Answer(merge_periods(question.periods, days, question.sections), erased)
 
-    def _make(self, day: ServiceDay, held: Mapping[ServiceDay, int], gap_us: int) -> figures.Rolled:
+    def _make(self, day: ServiceDay, held: Mapping[ServiceDay, int], gap_us: int) -> Rolled:
         if day not in self._made:
             self._made[day] = roll_up_day(self._connection, *day, gap_us)
             self._marks[day] = held[day]

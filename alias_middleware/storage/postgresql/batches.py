@@ -9,6 +9,7 @@ from alias_middleware.storage.base import Batch, Outcome
 from alias_middleware.storage.folding import fold
 from alias_middleware.storage.keyring import TOMBSTONE, Keyring
 from alias_middleware.storage.postgresql import locks, preferences, tastes
+from alias_middleware.storage.postgresql.frozen import admitted
 from alias_middleware.storage.postgresql.marks import mark_changed
 from alias_middleware.storage.postgresql.pool import Connection
 from alias_middleware.storage.postgresql.shelf import PostgreSQLShelf
@@ -42,8 +43,11 @@ def apply(connection: Connection, batch: Batch, keyring: Keyring) -> Outcome:
     refused = preferences.change_late(connection, batch.changes_by_time(), hashes_of(keyring))
     for origin in batch.origins():
         shelf.service(origin)
-    changes = fold(batch.entries, shelf)
+    entries = admitted(connection, batch.entries)
+    changes = fold(entries, shelf)
     changes.outcome.refused = refused
+    if too_old := len(batch.entries) - len(entries):
+        changes.outcome.dropped["too_old"] += too_old
     shelf.write(changes)
     with connection.pipeline():
         mark_changed(connection, {(shelf.service(origin)[0], day) for origin, day in batch.unidentified}, 0)

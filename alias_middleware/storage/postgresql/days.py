@@ -17,17 +17,17 @@ from alias_middleware.rollups.model import Rollup
 from alias_middleware.storage.folding import ServiceDay
 from alias_middleware.storage.postgresql import locks
 from alias_middleware.storage.postgresql.arrays import columns_of
+from alias_middleware.storage.postgresql.frozen import frozen_day
 from alias_middleware.storage.postgresql.pool import Connection
+from alias_middleware.storage.postgresql.sections import CHANNELS, OF_THE_SERVICE, Rolled
 from alias_middleware.storage.visits import margin_days
-
-CHANNELS = ("web", "sms")
-OF_THE_SERVICE = ""
-"""The channel of what belongs to the service as a whole: its arrivals."""
 
 _GIVE_NUMBERS = """
     INSERT INTO numbers (namespace, key, number)
-    SELECT namespace, key, (SELECT coalesce(max(number), -1) FROM numbers n WHERE n.namespace = fresh.namespace)
-        + row_number() OVER (PARTITION BY namespace ORDER BY key)
+    SELECT namespace, key, greatest(
+            (SELECT coalesce(max(number), -1) FROM numbers n WHERE n.namespace = fresh.namespace),
+            (SELECT coalesce(max(highest), -1) FROM retired_numbers r WHERE r.namespace = fresh.namespace)
+        ) + row_number() OVER (PARTITION BY namespace ORDER BY key)
     FROM (SELECT DISTINCT s.namespace, e.key
           FROM unnest(%s::integer[], %s::integer[]) AS asked (service, day)
           JOIN services s ON s.id = asked.service
@@ -83,14 +83,16 @@ def give_numbers(connection: Connection, days: Collection[ServiceDay]) -> None:
     connection.execute("COMMIT")
 
 
-def roll_up_day(connection: Connection, service: int, day: int, gap_us: int) -> dict[str, Rollup]:
+def roll_up_day(connection: Connection, service: int, day: int, gap_us: int) -> Rolled:
     """Roll up a service's day by channel, its arrivals under `OF_THE_SERVICE`.
 
     Raises:
         Unnumbered: a visitor has no number yet.
     """
+    if (kept := frozen_day(connection, service, day)) is not None:
+        return kept
     asked: dict[str, Any] = {"service": service, "day": day}
-    rolled: dict[str, Rollup] = {}
+    rolled: Rolled = {}
     for channel in CHANNELS:
         of_channel = asked | {"channel": channel}
         before = _before(connection, of_channel, gap_us)

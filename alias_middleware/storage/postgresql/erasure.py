@@ -9,6 +9,7 @@ from alias_middleware.storage.folding import ServiceDay
 from alias_middleware.storage.outbox import end_of_erased
 from alias_middleware.storage.postgresql import locks, preferences, tastes
 from alias_middleware.storage.postgresql.arrays import columns_of
+from alias_middleware.storage.postgresql.frozen import thaw_visitor
 from alias_middleware.storage.postgresql.marks import mark_changed
 from alias_middleware.storage.postgresql.pool import Connection
 from alias_middleware.storage.postgresql.shelf import DEPART
@@ -24,6 +25,16 @@ _FORGET = """
     DELETE FROM {} USING unnest(%s::integer[], %s::integer[]) AS touched (service, day)
     WHERE {}.service = touched.service AND {}.day = touched.day
 """
+_NUMBER = "SELECT number FROM numbers WHERE namespace = %s AND key = %s"
+_RETIRE = """
+    INSERT INTO retired_numbers VALUES (%s, %s)
+    ON CONFLICT (namespace) DO UPDATE SET highest = greatest(retired_numbers.highest, excluded.highest)
+"""
+_ORDERS = "DELETE FROM orders WHERE key = %(key)s AND service = ANY(%(services)s)"
+_REFUNDS = "DELETE FROM refunds WHERE key = %(key)s AND service = ANY(%(services)s)"
+_VISITOR = "DELETE FROM visitors WHERE namespace = %s AND key = %s"
+_FORGET_NUMBER = "DELETE FROM numbers WHERE namespace = %s AND key = %s"
+_PROFILE = "DELETE FROM profiles WHERE namespace = %s AND key = %s"
 _TOMBSTONE = "INSERT INTO tombstones VALUES (%s, %s, %s)"
 _DISPATCHES = """
     DELETE FROM dispatches WHERE namespace = %s AND key = %s RETURNING service, campaign, state, reason
@@ -43,42 +54,58 @@ def erase(
         connection.execute("BEGIN")
         connection.execute(locks.HISTORY.encode())
         made = connection.execute(preferences.MAKE, person)  # meets whoever is just making the profile
-        services = connection.execute(_SERVICES, (namespace,))
-        known = connection.execute(_KNOWN, person, binary=True)
         before = connection.execute(preferences.ERASED, (namespace, hashes))
     erased_us = max(time_us, before.fetchone()[0] or 0)  # type: ignore[index]
-    asked = {"key": key, "services": [id_ for (id_,) in services.fetchall()]}
-    chronicle, habits = _known(known.fetchone())
-    leaving = Tastes()
-    leaving.forget(namespace, habits)
-    days = list(range(chronicle.days[0], chronicle.days[1] + 1))
-    arrivals = [(service, presence.first_day, key) for service, presence in chronicle.presence.items()]
-    rows = connection.execute(_EVENTS, {**asked, "days": days}).fetchall() if days else []
-    dispatches = erase_dispatches(connection, namespace, key)
+    gone = forget(connection, namespace, key, from_frozen=True)
     with connection.pipeline():
         connection.execute("DELETE FROM tombstones WHERE namespace = %s AND hash = ANY(%s)", (namespace, hashes))
         connection.execute(_TOMBSTONE, (namespace, hashes[0], erased_us))
-        _forget_rollups(connection, {(service, day) for service, day in rows})
+        profiles = connection.execute(_PROFILE, person)
+        connection.execute("COMMIT")
+    return gone | {"profiles": profiles.rowcount - made.rowcount}
+
+
+def forget(connection: Connection, namespace: str, key: str, *, from_frozen: bool) -> dict[str, int]:
+    """Delete everything recorded of the visitor, and `from_frozen` days take him out; give the rows gone by table.
+
+    Where he stays in frozen days nothing leads to his number any more, and nobody else gets it. It needs an open
+    transaction that keeps batches out.
+    """
+    person = namespace, key
+    with connection.pipeline():
+        found = connection.execute(_SERVICES, (namespace,))
+        known = connection.execute(_KNOWN, person, binary=True)
+        numbered = connection.execute(_NUMBER, person)
+    services = [id_ for (id_,) in found.fetchall()]
+    chronicle, habits = _known(known.fetchone())
+    (number,) = numbered.fetchone() or (None,)
+    leaving = Tastes()
+    leaving.forget(namespace, habits)
+    days = list(range(chronicle.days[0], chronicle.days[1] + 1))
+    asked = {"key": key, "services": services, "days": days}
+    events = connection.execute(_EVENTS, asked).fetchall() if days else []
+    touched = {(service, day) for service, day in events}
+    if from_frozen:
+        touched |= thaw_visitor(connection, number, chronicle)
+    dispatches = erase_dispatches(connection, namespace, key)
+    arrivals = [(service, presence.first_day, key) for service, presence in chronicle.presence.items()]
+    with connection.pipeline():
+        if number is not None and not from_frozen:
+            connection.execute(_RETIRE, (namespace, number))
+        _forget_rollups(connection, touched)
         tastes.write(connection, leaving)
         if arrivals:
             connection.cursor().executemany(DEPART, arrivals)
-        gone = {
-            table: connection.execute(
-                f"DELETE FROM {table} WHERE key = %(key)s AND service = ANY(%(services)s)".encode(), asked
-            )
-            for table in ("orders", "refunds")
-        } | {
-            table: connection.execute(f"DELETE FROM {table} WHERE namespace = %s AND key = %s".encode(), person)
-            for table in ("numbers", "visitors", "profiles")
-        }
-        connection.execute("COMMIT")
-    numbers = {table: cursor.rowcount for table, cursor in gone.items() if table != "numbers"}
+        orders, refunds = connection.execute(_ORDERS, asked), connection.execute(_REFUNDS, asked)
+        visitors = connection.execute(_VISITOR, person)
+        connection.execute(_FORGET_NUMBER, person)
     return {
-        "events": len(rows),
+        "events": len(events),
+        "orders": orders.rowcount,
+        "refunds": refunds.rowcount,
         "arrivals": len(arrivals),
+        "visitors": visitors.rowcount,
         "dispatches": dispatches,
-        **numbers,
-        "profiles": numbers["profiles"] - made.rowcount,
     }
 
 

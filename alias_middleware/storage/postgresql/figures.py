@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from alias_middleware.rollups.coding import decode_section, encode_section
-from alias_middleware.rollups.model import SECTIONS, Rollup, Section
+from alias_middleware.rollups.coding import decode_section
+from alias_middleware.rollups.model import Rollup, Section
 from alias_middleware.storage.folding import ServiceDay
-from alias_middleware.storage.postgresql.days import OF_THE_SERVICE
 from alias_middleware.storage.postgresql.pool import Connection
-
-Rolled = dict[str, Rollup]
-"""A service's day by channel."""
+from alias_middleware.storage.postgresql.sections import OF_THE_SERVICE, Rolled, encoded
 
 _KEPT = """
     SELECT r.service, r.day, r.channel, r.section, r.body FROM rollups r
@@ -67,7 +64,12 @@ def keep(connection: Connection, rolled: Mapping[ServiceDay, Rolled], marks: Map
         cursor = connection.cursor()
         cursor.executemany(_KEEP_DAY, [(*day, marks[day]) for day in days])
         cursor.executemany(_DROP, days)
-        cursor.executemany(_KEEP, [row for day in days for row in _rows(day, rolled[day])])
+        rows = [
+            (service, section, channel, day, body)
+            for service, day in days
+            for channel, section, body in encoded(rolled[service, day])
+        ]
+        cursor.executemany(_KEEP, rows)
     connection.execute("COMMIT")
 
 
@@ -75,13 +77,3 @@ def _bounds(days: Iterable[ServiceDay]) -> tuple[list[int], int, int]:
     known = list(days)
     ordinals = [day for _, day in known]
     return sorted({service for service, _ in known}), min(ordinals), max(ordinals)
-
-
-def _rows(day: ServiceDay, channels: Rolled) -> list[tuple[object, ...]]:
-    service, ordinal = day
-    return [
-        (service, section, channel, ordinal, encode_section(rollup, section))
-        for channel, rollup in sorted(channels.items())
-        for section in SECTIONS
-        if (section == "arrivals") == (channel == OF_THE_SERVICE)
-    ]

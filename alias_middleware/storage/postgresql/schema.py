@@ -14,6 +14,7 @@ from psycopg import sql
 from alias_middleware.errors import StorageUnavailable
 from alias_middleware.storage.postgresql.contact_tables import CONTACT
 from alias_middleware.storage.postgresql.pool import Connection
+from alias_middleware.storage.postgresql.rights_tables import RIGHTS
 
 _FIRST = (
     """CREATE TABLE services (
@@ -143,13 +144,13 @@ _FIRST = (
 )""",
 )
 
-MIGRATIONS: Sequence[Sequence[str]] = (_FIRST, CONTACT)
+MIGRATIONS: Sequence[Sequence[str]] = (_FIRST, CONTACT, RIGHTS)
 """Each step's statements.
 
 `profiles.done` has digests of the latest changes, see `preferences`. `order_id` and `category` are UTF-8: `text`
 does not hold every character. `arrivals` has the day of each visitor's first event at a service; `changes`
 counts the changes of what a day's roll-up is made of. The last three tables are derived and may be emptied at
-any time, together.
+any time, together, as long as no day is frozen: see `rights_tables`.
 """
 
 _KEEP_TRACK = "CREATE TABLE IF NOT EXISTS migrations (version integer PRIMARY KEY, at timestamptz NOT NULL)"
@@ -160,7 +161,7 @@ DISTRIBUTED: Mapping[str, tuple[str, str]] = {
         ("visitors", "events", "arrivals", "orders", "refunds", "numbers", "dispatches"), ("key", "profiles")
     ),
     "tombstones": ("hash", "none"),
-    "suppressions": ("hash", "tombstones"),
+    **dict.fromkeys(("suppressions", "disclosures"), ("hash", "tombstones")),
 }
 """Every table with rows of visitors: the column that Citus spreads it by, and whose rows lie beside its own."""
 
@@ -168,6 +169,7 @@ REFERENCE = (
     "services", "changes", "unidentified", "category_sums", "live", "counters", "positions", "migrations",
     "rolled_days", "rollups",
     "campaigns", "contact_notes", "conversions", "erased_dispatches", "stray_messages", "suppression_keys",
+    "horizons", "frozen", "retired_numbers",
 )  # fmt: skip
 """Small tables that every machine of a cluster holds whole."""
 

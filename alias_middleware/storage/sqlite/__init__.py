@@ -35,13 +35,13 @@ from alias_middleware.storage.base import (
     Scope,
     Storage,
 )
+from alias_middleware.storage.erasure_log import ErasureLog
 from alias_middleware.storage.keyring import Keyring
 from alias_middleware.storage.outbox import Suppression
 from alias_middleware.storage.sqlite import erasure, preferences, questions, suppressions, tastes, verify
 from alias_middleware.storage.sqlite.answers import Answers
 from alias_middleware.storage.sqlite.conversions import SQLiteConversions
 from alias_middleware.storage.sqlite.custody import SQLiteCustody
-from alias_middleware.storage.sqlite.erasure_log import ErasureLog
 from alias_middleware.storage.sqlite.figures import FiguresFile
 from alias_middleware.storage.sqlite.files import DRIVER_ERRORS, Connection, Files
 from alias_middleware.storage.sqlite.fold import Fold

@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 from alias_middleware.storage.custody import Custody, Cut, Disclosure
+from alias_middleware.storage.erasure_log import ErasureLog
 from alias_middleware.storage.keyring import Keyring
 from alias_middleware.storage.outbox import Dispatch
 from alias_middleware.storage.sqlite.erasure import TOMBSTONE, erased_at
-from alias_middleware.storage.sqlite.erasure_log import ErasureLog
 from alias_middleware.storage.sqlite.files import Connection, Files
 from alias_middleware.storage.sqlite.purge import Purge
 from alias_middleware.storage.sqlite.transactions import reading, writing

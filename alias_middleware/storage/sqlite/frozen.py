@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
+from functools import partial
 
 from alias_middleware.events import Refund
 from alias_middleware.rollups.coding import decode_section, encode_section
 from alias_middleware.rollups.model import Rollup
 from alias_middleware.rollups.removal import remove_visitor
+from alias_middleware.storage import retention
 from alias_middleware.storage.base import Entry
 from alias_middleware.storage.chronicle import Chronicle
 from alias_middleware.storage.sqlite.marks import ServiceDay, mark_changed
@@ -22,20 +24,16 @@ _DAY_OF_ORDER = """
 def admitted(sql: sqlite3.Connection, entries: Sequence[Entry]) -> Sequence[Entry]:
     """Leave out what is too old: events of frozen days, and refunds of orders that belong to one."""
     horizons: dict[str, int] = dict(sql.execute("SELECT namespace, frozen_before FROM horizons").fetchall())
-    if not horizons:
-        return entries
-    return [entry for entry in entries if not _too_old(sql, entry, horizons.get(entry.origin.namespace, 0))]
+    return retention.admitted(entries, horizons, partial(_day_of_order, sql))
 
 
-def _too_old(sql: sqlite3.Connection, entry: Entry, frozen_before: int) -> bool:
+def _day_of_order(sql: sqlite3.Connection, entry: Entry) -> int | None:
     event, origin = entry.event, entry.origin
-    if event.day < frozen_before:
-        return True
     if not isinstance(event, Refund):
-        return False
+        return None
     asked = (origin.namespace, event.key, origin.service, event.order_id)
     row = sql.execute(_DAY_OF_ORDER, asked).fetchone()
-    return row is not None and row[0] < frozen_before
+    return None if row is None else row[0]
 
 
 def frozen_day(sql: sqlite3.Connection, service: int, day: int) -> dict[str, Rollup] | None:

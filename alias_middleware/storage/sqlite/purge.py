@@ -10,13 +10,10 @@ import sqlite3
 from collections import Counter
 from collections.abc import Iterator
 
-import msgspec
-
-from alias_middleware.profile import ProfileDocument
 from alias_middleware.rollups.coding import encode_section
 from alias_middleware.rollups.model import SECTIONS
-from alias_middleware.storage.chronicle import decode_chronicle
 from alias_middleware.storage.custody import Cut
+from alias_middleware.storage.retention import TABLES, is_idle
 from alias_middleware.storage.sqlite.days import OF_THE_SERVICE, roll_up_day
 from alias_middleware.storage.sqlite.erasure import forget
 from alias_middleware.storage.sqlite.files import Connection
@@ -44,7 +41,6 @@ _ABOUT = """
     LEFT JOIN visitors v ON v.namespace = asked.namespace AND v.key = asked.key
     LEFT JOIN preferences.profiles p ON p.namespace = asked.namespace AND p.key = asked.key
 """
-_document_decoder = msgspec.json.Decoder(ProfileDocument)
 
 
 class Purge:
@@ -55,7 +51,7 @@ class Purge:
         self._connection = connection
         self._namespace = namespace
         self._cut = cut
-        self._gone: Counter[str] = Counter(dict.fromkeys(_TABLES, 0))
+        self._gone: Counter[str] = Counter(dict.fromkeys(TABLES, 0))
         self._gaps_us: dict[int, int] = dict(connection.sql.execute(_SERVICES, (namespace,)).fetchall())
         margin = max(map(margin_days, self._gaps_us.values()), default=1)
         self._frozen_before = cut.raw_before + margin
@@ -138,10 +134,8 @@ class Purge:
 
     def _is_idle(self, sql: sqlite3.Connection, key: str) -> bool:
         """Tell whether a visitor's last event and the last change of his profile were long enough ago."""
-        row = sql.execute(_ABOUT, (self._namespace, key)).fetchone()
-        last_day = decode_chronicle(row[1]).days[1] if row[0] is not None else 0
-        changed_us = _last_change(row[2:]) if row[2] is not None else 0
-        return last_day < self._cut.idle_since_day and changed_us < self._cut.idle_since_us
+        _, knowledge, *documents = sql.execute(_ABOUT, (self._namespace, key)).fetchone()
+        return is_idle(self._cut, knowledge, None if documents[0] is None else tuple(documents))
 
     def _count_if_idle(self, sql: sqlite3.Connection, key: str) -> None:
         if not self._is_idle(sql, key):
@@ -169,14 +163,3 @@ class Purge:
                 if self._is_idle(sql, key):
                     self._gone.update(forget(sql, self._namespace, key, from_frozen=False))
                     self._gone["dispatches"] += erase_dispatches(sql, self._namespace, key)
-
-
-_TABLES = ("frozen_days", "events", "visitors", "profiles", "orders", "refunds", "arrivals", "dispatches")
-
-
-def _last_change(documents: tuple[bytes, ...]) -> int:
-    """Give the time of the last change of a profile's documents (microseconds)."""
-    raw = b'{"preferences":%b,"personal":%b,"consents":%b,"stamps":%b}' % documents
-    document = _document_decoder.decode(raw)
-    said = [consent.time_us for answers in document.consents.values() for consent in answers]
-    return max([*said, *(moment for stamp in document.stamps.values() for moment in stamp)], default=0)

@@ -10,11 +10,11 @@ import pytest
 
 from alias_middleware.storage.base import Storage
 from alias_middleware.storage.postgresql import PostgreSQLStorage
-from alias_middleware.testing.storage_contract import SharedOutboxContract, StorageContract
+from alias_middleware.testing.storage_contract import CustodyContract, SharedOutboxContract, StorageContract
 from tests.support.postgresql import KEY, PostgreSQLServer, schema_of
 
 
-class PostgreSQLContract(StorageContract, SharedOutboxContract):
+class PostgreSQLContract(StorageContract, SharedOutboxContract, CustodyContract):
     """The whole contract, each test in a schema of its own."""
 
     server: PostgreSQLServer
@@ -47,7 +47,7 @@ class TestPackagedPostgreSQL(PostgreSQLContract):
 
 if "ALIAS_TEST_CITUS_URL" in os.environ:
 
-    class TestCitus(StorageContract, SharedOutboxContract):
+    class TestCitus(StorageContract, SharedOutboxContract, CustodyContract):
         """On a Citus cluster, its tables spread over the machines."""
 
         def make_storage(self, tmp_path: Path, *, secret_keys: Sequence[bytes] = ()) -> Storage:

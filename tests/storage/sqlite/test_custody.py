@@ -13,8 +13,8 @@ from alias_middleware.errors import StorageCorrupt
 from alias_middleware.profile import StoredProfile
 from alias_middleware.storage.base import Batch
 from alias_middleware.storage.custody import Cut
+from alias_middleware.storage.erasure_log import ErasureLog
 from alias_middleware.storage.sqlite import SQLiteStorage
-from alias_middleware.storage.sqlite.erasure_log import ErasureLog
 from alias_middleware.testing._contract_erasure import populate
 from alias_middleware.testing.histories import KEY, NEWS, Teller, instant, local_day
 

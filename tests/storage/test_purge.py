@@ -1,19 +1,22 @@
-"""A purge in the SQLite files: frozen days keep their figures, and nothing leads back to who is forgotten."""
+"""A purge: frozen days keep their figures, and nothing leads back to who is forgotten."""
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from alias_middleware.errors import StorageUnavailable
 from alias_middleware.profile import StoredProfile
-from alias_middleware.rollups.model import SECTIONS, Days, Rollup
-from alias_middleware.storage.base import Batch, Question, Scope
+from alias_middleware.rollups.model import SECTIONS, Days, Rollup, united
+from alias_middleware.storage import open_storage
+from alias_middleware.storage.base import Batch, Question, Scope, Storage
 from alias_middleware.storage.custody import Cut
+from alias_middleware.storage.postgresql import PostgreSQLStorage
+from alias_middleware.storage.postgresql.purge import Purge as PostgreSQLPurge
 from alias_middleware.storage.sqlite import SQLiteStorage
 from alias_middleware.storage.sqlite.files import Connection
 from alias_middleware.testing._contract_case import counted, known
@@ -29,13 +32,33 @@ from alias_middleware.testing.histories import (
     random_history,
     shuffled_batches,
 )
+from tests.support.postgresql import EVERY_STORAGE, url_of
+from tests.support.postgresql import KEY as SECRET
 
 SPACE = NEWS.namespace
 
 
+Make = Callable[[str], Storage]
+
+
+@pytest.fixture(params=EVERY_STORAGE[1:])
+def make(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Make]:
+    """Open new storages of a kind, by names."""
+    made = []
+
+    def make(name: str) -> Storage:
+        (tmp_path / name).mkdir()
+        made.append(open_storage(url_of(request.param, tmp_path / name, request), secret_keys=[SECRET]))
+        return made[-1]
+
+    yield make
+    for storage in made:
+        storage.close()
+
+
 @pytest.fixture
-def storage(sqlite_storage: SQLiteStorage) -> SQLiteStorage:
-    return sqlite_storage
+def storage(make: Make) -> Storage:
+    return make("site")
 
 
 def cut(raw: str, idle: str = "2000-01-01") -> Cut:
@@ -43,11 +66,11 @@ def cut(raw: str, idle: str = "2000-01-01") -> Cut:
     return Cut(raw_before=local_day(raw), idle_since_day=local_day(idle), idle_since_us=instant(f"{idle}T00:00"))
 
 
-def purge(storage: SQLiteStorage, raw: str, idle: str = "2000-01-01", *, dry_run: bool = False) -> dict[str, int]:
+def purge(storage: Storage, raw: str, idle: str = "2000-01-01", *, dry_run: bool = False) -> dict[str, int]:
     return storage.custody().purge(SPACE, cut(raw, idle), dry_run=dry_run)
 
 
-def day_by_day(storage: SQLiteStorage, days: Days) -> list[Rollup]:
+def day_by_day(storage: Storage, days: Days) -> list[Rollup]:
     """Every section of every day of each service, and of all days together."""
     periods = [*pairwise(range(days[0], days[1] + 1)), days]
     scopes = [Scope(SPACE, name) for name in ("news", "shop", "elsewhere", None)]
@@ -55,14 +78,29 @@ def day_by_day(storage: SQLiteStorage, days: Days) -> list[Rollup]:
     return [rollup for answer in storage.rollups(asked) for rollup in answer.rollups]
 
 
-def forget_figures(storage: SQLiteStorage) -> None:
-    """Delete the file of roll-ups, as anybody may."""
+def sized(rollup: Rollup) -> object:
+    """Tell of a roll-up how many visitors there were, whatever their numbers."""
+    presence = rollup.presence
+    pages = {path: (page.page_views, len(united(page.visitors))) for path, page in rollup.pages.paths.items()}
+    begun = [len(visitors) for visitors in presence.begun]
+    who = len(presence.visitors), begun, len(rollup.arrivals.arrived), rollup.arrivals.unidentified
+    return presence.page_views, presence.messages, who, rollup.hours, pages
+
+
+def forget_figures(storage: Storage) -> None:
+    """Delete the kept roll-ups, as anybody may."""
+    if isinstance(storage, PostgreSQLStorage):
+        with storage._pool.connection(5) as connection:
+            connection.execute("DELETE FROM rolled_days")
+            connection.execute("DELETE FROM rollups")
+        return
+    assert isinstance(storage, SQLiteStorage)
     for suffix in ("", "-wal", "-shm"):
         storage.path.with_name(f"{storage.path.name}-figures{suffix}").unlink(missing_ok=True)
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_figures_stay_as_they_are(storage: SQLiteStorage, seed: int) -> None:
+def test_figures_stay_as_they_are(storage: Storage, seed: int) -> None:
     """After a purge every roll-up is what it was, without the file of roll-ups; visitors' knowledge, too."""
     history = random_history(seed)
     for number, phase in enumerate(history.phases):
@@ -85,10 +123,10 @@ def test_figures_stay_as_they_are(storage: SQLiteStorage, seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_later_days_go_on_as_if_nothing_had_happened(tmp_path: Path, seed: int) -> None:
+def test_later_days_go_on_as_if_nothing_had_happened(make: Make, seed: int) -> None:
     """Events after a purge lead to the figures that they lead to without one, where they are not too old."""
     first, second = random_history(seed), random_history(seed + 100)
-    storages = [SQLiteStorage(f"sqlite:///{tmp_path}/{name}.db") for name in ("purged", "whole")]
+    storages = [make("purged"), make("whole")]
     for each in storages:
         for batch in shuffled_batches(seed, first.phases[0]):
             each.apply(batch)
@@ -103,33 +141,28 @@ def test_later_days_go_on_as_if_nothing_had_happened(tmp_path: Path, seed: int) 
     days = (first.days.start, first.days.stop + 3)
     purged, whole = (day_by_day(each, days) for each in storages)
     for one, other in zip(purged, whole, strict=True):
-        assert (one.presence, one.arrivals, one.hours, one.pages) == (
-            other.presence,
-            other.arrivals,
-            other.hours,
-            other.pages,
-        )
-    for each in storages:
-        each.close()
+        assert sized(one) == sized(other)
 
 
 @pytest.mark.parametrize("steps", [1, 2, 4, 7, 9])
-def test_a_purge_cut_short(storage: SQLiteStorage, monkeypatch: pytest.MonkeyPatch, steps: int) -> None:
+def test_a_purge_cut_short(storage: Storage, monkeypatch: pytest.MonkeyPatch, steps: int) -> None:
     """Whatever the step after which it ends, the figures hold, and the next purge does the rest."""
     history = random_history(3)
     for batch in shuffled_batches(3, history.phases[0]):
         storage.apply(batch)
     days = (history.days.start, history.days.stop)
     before = day_by_day(storage, days)
-    whole, transaction = Connection.transaction, iter(range(steps))
+    owner: Any = PostgreSQLPurge if isinstance(storage, PostgreSQLStorage) else Connection
+    name = "_alone" if isinstance(storage, PostgreSQLStorage) else "transaction"
+    whole, transaction = getattr(owner, name), iter(range(steps))
 
-    def ends(connection: Connection, seconds: float) -> AbstractContextManager[sqlite3.Connection]:
+    def ends(*arguments: Any) -> Any:
         if next(transaction, None) is None:
-            raise sqlite3.OperationalError("the process ends here")
-        return whole(connection, seconds)
+            raise StorageUnavailable("the process ends here", reason="error")
+        return whole(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Connection, "transaction", ends)
+        patch.setattr(owner, name, ends)
         with pytest.raises(StorageUnavailable):
             purge(storage, "2026-03-30", "2026-03-28")
     forget_figures(storage)
@@ -140,7 +173,7 @@ def test_a_purge_cut_short(storage: SQLiteStorage, monkeypatch: pytest.MonkeyPat
     assert not any(purge(storage, "2026-03-30", "2026-03-28").values())
 
 
-def test_what_is_too_old_is_counted(storage: SQLiteStorage) -> None:
+def test_what_is_too_old_is_counted(storage: Storage) -> None:
     """Events of frozen days, that after the cut included, and refunds of their orders; copies are told as such."""
     tell = Teller()
     storage.apply(Batch(entries=[tell.purchase("2026-03-02T12:00", "A"), tell.purchase("2026-03-09T12:00", "B")]))
@@ -160,7 +193,7 @@ def test_what_is_too_old_is_counted(storage: SQLiteStorage) -> None:
     assert counted(storage, "news", local_day("2026-03-01"), local_day("2026-03-20")).cancelled_orders == 1
 
 
-def test_a_visit_over_the_edge_counts_once(storage: SQLiteStorage) -> None:
+def test_a_visit_over_the_edge_counts_once(storage: Storage) -> None:
     """A visit that began on the last day without raw events does not begin again on the day after."""
     tell = Teller()
     storage.apply(Batch(entries=[tell.view("2026-03-04T23:50"), tell.view("2026-03-05T00:05")]))
@@ -172,7 +205,7 @@ def test_a_visit_over_the_edge_counts_once(storage: SQLiteStorage) -> None:
     assert [(each.visits, each.page_views, each.visitors) for each in found] == [(1, 1, 1), (0, 1, 1)]
 
 
-def test_orders_stay_in_a_history_that_loses_the_rest(storage: SQLiteStorage) -> None:
+def test_orders_stay_in_a_history_that_loses_the_rest(storage: Storage) -> None:
     """The publisher's books are kept with their visitor."""
     tell = Teller()
     storage.apply(
@@ -188,7 +221,7 @@ def test_orders_stay_in_a_history_that_loses_the_rest(storage: SQLiteStorage) ->
     assert [type(event).__name__ for event in storage.history(SPACE, KEY, 9)] == ["Purchase"]
 
 
-def test_an_erasure_reaches_frozen_days(storage: SQLiteStorage, tmp_path: Path) -> None:
+def test_an_erasure_reaches_frozen_days(storage: Storage) -> None:
     """The visitor leaves their sets of visitors, visits and orders; sums that name nobody stay."""
     tell, other = Teller(), Teller(key="200000000002", ids=iter(range(100, 120)))
     for one in (tell, other):
@@ -203,7 +236,7 @@ def test_an_erasure_reaches_frozen_days(storage: SQLiteStorage, tmp_path: Path) 
     assert counted(storage, "shop", local_day("2026-03-01"), local_day("2026-03-09")).visitors == 1
 
 
-def test_idle_visitors_are_forgotten(storage: SQLiteStorage) -> None:
+def test_idle_visitors_are_forgotten(storage: Storage) -> None:
     """Profile, knowledge and orders of who did nothing for long go; in the figures he stays as a number."""
     idle, active, writer = Teller(), Teller(key="active", ids=iter(range(100, 120))), "writer"
     for one in (idle, active):
@@ -227,7 +260,7 @@ def test_idle_visitors_are_forgotten(storage: SQLiteStorage) -> None:
     assert day_by_day(storage, days) == before
 
 
-def test_a_forgotten_visitors_number_is_nobody_elses(storage: SQLiteStorage) -> None:
+def test_a_forgotten_visitors_number_is_nobody_elses(storage: Storage) -> None:
     """Who comes first after everybody was forgotten is one more visitor of the whole time."""
     storage.apply(Batch(entries=[Teller().view("2026-03-02T12:00")]))
     purge(storage, "2026-04-01", "2026-04-01")

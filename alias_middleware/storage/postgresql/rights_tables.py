@@ -1,0 +1,35 @@
+"""The tables in PostgreSQL for retention and audit: frozen days, numbers ever given, disclosures."""
+
+from __future__ import annotations
+
+RIGHTS = (
+    """CREATE TABLE horizons (
+    namespace text PRIMARY KEY,
+    frozen_before integer NOT NULL,
+    purged_before integer NOT NULL
+)""",
+    """CREATE TABLE frozen (
+    service integer NOT NULL,
+    day integer NOT NULL,
+    channel text NOT NULL,
+    section text NOT NULL,
+    body bytea NOT NULL,
+    PRIMARY KEY (service, day, channel, section)
+)""",
+    "CREATE TABLE retired_numbers (namespace text PRIMARY KEY, highest integer NOT NULL)",
+    """CREATE TABLE disclosures (
+    namespace text NOT NULL,
+    hash bytea NOT NULL,
+    time_us bigint NOT NULL,
+    id bigint NOT NULL,
+    what text NOT NULL,
+    requester text NOT NULL,
+    reason text NOT NULL,
+    PRIMARY KEY (namespace, hash, time_us, id)
+)""",
+)
+"""`horizons`: the local days before which a namespace takes no more events, and has no raw ones left.
+
+`frozen`: the roll-ups of such days; once there is one `numbers` are truth: it is made of them.
+`retired_numbers`: the highest number that a forgotten visitor had: nobody else may get it.
+"""
