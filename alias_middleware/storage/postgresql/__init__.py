@@ -39,6 +39,7 @@ try:
         schema,
         suppressions,
         tastes,
+        verify,
     )
     from alias_middleware.storage.postgresql.address import parse
     from alias_middleware.storage.postgresql.conversions import PostgreSQLConversions
@@ -162,9 +163,9 @@ class PostgreSQLStorage(Storage):
             return questions.span(connection, questions.services(connection, scope))
 
     def verify(self, since: int, until: int) -> list[Difference]:
-        """Compare the kept roll-ups with the raw events."""
+        """Compare kept roll-ups, visitors' rows and arrivals with the raw events, as of one moment."""
         with self._pool.connection(_VERIFY_SECONDS) as connection:
-            return answers.verify(connection, since, until)
+            return verify.verify(connection, since, until)
 
     def clientele(self, page: Clientele) -> list[tuple[str, Knowledge]]:
         """Give a page of visitors with their knowledge."""

@@ -9,14 +9,14 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from alias_middleware.errors import StorageUnavailable
-from alias_middleware.rollups.model import SECTIONS, Rollup, merge_periods
-from alias_middleware.storage.base import Answer, Difference, Question, Scope
+from alias_middleware.rollups.model import Rollup, merge_periods
+from alias_middleware.storage.base import Answer, Question
 from alias_middleware.storage.folding import ServiceDay
 from alias_middleware.storage.postgresql import figures, questions
 from alias_middleware.storage.postgresql.days import Unnumbered, give_numbers, roll_up_day
 from alias_middleware.storage.postgresql.marks import marks
 from alias_middleware.storage.postgresql.pool import Connection
-from alias_middleware.storage.postgresql.sections import CHANNELS, OF_THE_SERVICE, Rolled, sections_of
+from alias_middleware.storage.postgresql.sections import CHANNELS, OF_THE_SERVICE, Rolled
 
 _ATTEMPTS = 5
 
@@ -34,25 +34,6 @@ def answer(connection: Connection, asked: Sequence[Question]) -> list[Answer]:
             connection.execute("ROLLBACK")
             give_numbers(connection, answers.stale(asked))
     raise StorageUnavailable("visitors come faster than they are counted", reason="locked")
-
-
-def verify(connection: Connection, since: int, until: int) -> list[Difference]:
-    """Compare the kept roll-ups that are said to hold with the raw events; visitors' rows are not looked at."""
-    differences = []
-    connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-    names = dict(connection.execute("SELECT id, service FROM services").fetchall())
-    kept = figures.find(connection, marks(connection, names, since, until), CHANNELS, SECTIONS)
-    for (service, day), channels in sorted(kept.items()):
-        scope = Scope("", names[service])
-        fresh = roll_up_day(connection, service, day, questions.services(connection, scope)[service])
-        for channel, rollup in channels.items():
-            differences += [
-                Difference(section, names[service], day, channel)
-                for section in sections_of(channel)
-                if getattr(rollup, section) != getattr(fresh[channel], section)
-            ]
-    connection.execute("COMMIT")
-    return differences
 
 
 class _Answers:

@@ -22,17 +22,28 @@ from alias_middleware.storage.postgresql.pool import Connection
 from alias_middleware.storage.postgresql.sections import CHANNELS, OF_THE_SERVICE, Rolled
 from alias_middleware.storage.visits import margin_days
 
-_GIVE_NUMBERS = """
+_HIGHEST = """greatest(
+        (SELECT coalesce(max(number), -1) FROM numbers n WHERE n.namespace = fresh.namespace),
+        (SELECT coalesce(max(highest), -1) FROM retired_numbers r WHERE r.namespace = fresh.namespace)
+    )"""
+_GIVE_NUMBERS = f"""
     INSERT INTO numbers (namespace, key, number)
-    SELECT namespace, key, greatest(
-            (SELECT coalesce(max(number), -1) FROM numbers n WHERE n.namespace = fresh.namespace),
-            (SELECT coalesce(max(highest), -1) FROM retired_numbers r WHERE r.namespace = fresh.namespace)
-        ) + row_number() OVER (PARTITION BY namespace ORDER BY key)
+    SELECT namespace, key, {_HIGHEST} + row_number() OVER (PARTITION BY namespace ORDER BY key)
     FROM (SELECT DISTINCT s.namespace, e.key
           FROM unnest(%s::integer[], %s::integer[]) AS asked (service, day)
           JOIN services s ON s.id = asked.service
           JOIN events e ON e.day = asked.day AND e.service = asked.service
           WHERE NOT EXISTS (SELECT 1 FROM numbers n WHERE n.namespace = s.namespace AND n.key = e.key)) fresh
+"""
+_NUMBER_PEOPLE = f"""
+    INSERT INTO numbers (namespace, key, number)
+    SELECT namespace, key, {_HIGHEST} + row_number() OVER (PARTITION BY namespace ORDER BY key)
+    FROM unnest(%s::text[], %s::text[]) AS fresh (namespace, key)
+    WHERE NOT EXISTS (SELECT 1 FROM numbers n WHERE n.namespace = fresh.namespace AND n.key = fresh.key)
+"""
+_NUMBERS_OF = """
+    SELECT n.namespace, n.key, n.number FROM unnest(%s::text[], %s::text[]) AS asked (namespace, key)
+    JOIN numbers n ON n.namespace = asked.namespace AND n.key = asked.key
 """
 _NUMBER = "(SELECT n.number FROM numbers n WHERE n.namespace = s.namespace AND n.key = e.key)"
 _SIGHTINGS = f"""
@@ -79,8 +90,21 @@ def give_numbers(connection: Connection, days: Collection[ServiceDay]) -> None:
     """Give every visitor of some days a number, unless he has one."""
     connection.execute("BEGIN")
     connection.execute(locks.NUMBERS.encode())
-    connection.execute(_GIVE_NUMBERS, columns_of(days))
+    connection.execute(_GIVE_NUMBERS.encode(), columns_of(days))
     connection.execute("COMMIT")
+
+
+def numbers_of(connection: Connection, people: Collection[tuple[str, str]]) -> dict[tuple[str, str], int]:
+    """Give the numbers of some visitors, by (namespace, key); who has none is given one."""
+    if not people:
+        return {}
+    columns = columns_of(people)
+    connection.execute("BEGIN")
+    connection.execute(locks.NUMBERS.encode())
+    connection.execute(_NUMBER_PEOPLE.encode(), columns)
+    rows = connection.execute(_NUMBERS_OF, columns).fetchall()
+    connection.execute("COMMIT")
+    return {(namespace, key): number for namespace, key, number in rows}
 
 
 def roll_up_day(connection: Connection, service: int, day: int, gap_us: int) -> Rolled:

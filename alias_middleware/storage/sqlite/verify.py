@@ -5,13 +5,12 @@ from __future__ import annotations
 import sqlite3
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from itertools import starmap
 
-import msgspec
-
-from alias_middleware.history import settle
 from alias_middleware.rollups.model import SECTIONS, Money, Pages, Products, Rollup, united
 from alias_middleware.storage.base import Difference
 from alias_middleware.storage.chronicle import decode_chronicle
+from alias_middleware.storage.lives import Life, Refunded, settle_orders
 from alias_middleware.storage.sqlite import blocks
 from alias_middleware.storage.sqlite.days import CHANNELS, OF_THE_SERVICE, roll_up_day
 from alias_middleware.storage.sqlite.figures import FiguresFile, Rolled
@@ -20,39 +19,13 @@ from alias_middleware.storage.sqlite.pages import ShownPages
 
 _EVENTS = "SELECT visitor, time_us, day, service, channel, kind FROM events ORDER BY day, visitor, time_us"
 _ORDERS = """
-    SELECT o.visitor, o.currency, o.amount, r.amount, r.id IS NOT NULL, o.service, o.order_id
+    SELECT o.visitor, o.service, o.order_id, o.currency, o.amount, r.id IS NOT NULL, r.amount
     FROM orders o LEFT JOIN refunds r USING (visitor, service, order_id)
     ORDER BY o.visitor, o.service, o.order_id
 """
 _VISITORS = """
     SELECT v.id, v.knowledge, ifnull(h.purged_before, 0) FROM visitors v LEFT JOIN horizons h USING (namespace)
 """
-
-_KNOWN = ("first_seen", "last_seen", "visits", "page_views", "orders", "revenue")
-
-
-class _Life(msgspec.Struct):
-    """What one visitor's raw events add up to."""
-
-    first_seen: int | None = None
-    last_seen: int | None = None
-    visits: int = 0
-    page_views: int = 0
-    orders: int = 0
-    revenue: dict[str, int] = {}
-    arrivals: dict[int, int] = {}
-    """The first day by service."""
-    last_us: dict[tuple[int, str], int] = {}
-    """The last moment by service and channel."""
-
-    def see(self, time_us: int, day: int, service: int, channel: str, gap_us: int) -> None:
-        """Follow the visitor to his next event, in the order of days and times."""
-        self.first_seen = time_us if self.first_seen is None else min(self.first_seen, time_us)
-        self.last_seen = time_us if self.last_seen is None else max(self.last_seen, time_us)
-        self.arrivals.setdefault(service, day)
-        before = self.last_us.get((service, channel))
-        self.visits += before is None or time_us - before > gap_us
-        self.last_us[service, channel] = time_us
 
 
 def differing_rollups(
@@ -121,42 +94,25 @@ def differing_visitors(sql: sqlite3.Connection, services: Mapping[int, tuple[str
     for visitor, service, day in sql.execute("SELECT visitor, service, day FROM arrivals"):
         arrivals[visitor][service] = day
     for visitor, knowledge, purged_before in sql.execute(_VISITORS):
-        life, known = lives.pop(visitor, _Life()), decode_chronicle(knowledge)
+        life, known = lives.pop(visitor, Life()), decode_chronicle(knowledge)
         if known.days[0] < purged_before:  # what he did then is known from here alone
             arrivals.pop(visitor, None)
             continue
-        for name in _KNOWN:
-            if getattr(known, name) != getattr(life, name):
-                yield Difference(f"knowledge.{name}", visitor=visitor)
+        for what in life.differing(known):
+            yield Difference(what, visitor=visitor)
         if arrivals.pop(visitor, {}) != life.arrivals:
             yield Difference("arrivals", visitor=visitor)
     for visitor in lives.keys() | arrivals.keys():
         yield Difference("visitors", visitor=visitor)
 
 
-def _lives(sql: sqlite3.Connection, services: Mapping[int, tuple[str, int]]) -> dict[int, _Life]:
+def _lives(sql: sqlite3.Connection, services: Mapping[int, tuple[str, int]]) -> dict[int, Life]:
     """Follow everybody through all raw events."""
-    lives: dict[int, _Life] = defaultdict(_Life)
+    lives: dict[int, Life] = defaultdict(Life)
     for visitor, time_us, day, service, channel, kind in sql.execute(_EVENTS):
         life = lives[visitor]
         life.page_views += kind == "v"
         if kind not in {"r", "u"}:
             life.see(time_us, day, service, channel, services[service][1])
-    _settle(sql, lives)
+    settle_orders(lives, starmap(Refunded, sql.execute(_ORDERS)))
     return lives
-
-
-def _settle(sql: sqlite3.Connection, lives: Mapping[int, _Life]) -> None:
-    """Add every visitor's orders, settled anew with their refunds."""
-    refunds: dict[tuple[int, int, str], list[int | None]] = defaultdict(list)
-    orders: dict[tuple[int, int, str], tuple[str, int]] = {}
-    for visitor, currency, amount, refunded, is_refund, service, order_id in sql.execute(_ORDERS):
-        orders[visitor, service, order_id] = currency, amount
-        if is_refund:
-            refunds[visitor, service, order_id].append(refunded)
-    for place, (currency, amount) in orders.items():
-        net, cancelled = settle(amount, refunds[place])
-        life = lives[place[0]]
-        life.orders += not cancelled
-        if net:
-            life.revenue[currency] = life.revenue.get(currency, 0) + net
