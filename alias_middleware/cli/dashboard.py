@@ -51,11 +51,9 @@ def _app(tracker: Tracker) -> tuple[Starlette, str]:
     try:
         from alias_middleware.dashboard import PASSWORD_VARIABLE
         from alias_middleware.dashboard import dashboard as make
-        from alias_middleware.dashboard.charts import warm_up
         from alias_middleware.dashboard.security import Gate
     except ModuleNotFoundError as error:
         raise MissingExtra(extra="dashboard", setting="dashboard") from error
-    threading.Thread(target=warm_up, name="charts", daemon=True).start()
     password = os.environ.get(PASSWORD_VARIABLE) or None
     keys = [*tracker.settings.secret_keys] or [secrets.token_bytes(_KEY_BYTES)]
     gate = Gate(keys, password, now=time.time, entropy=os.urandom)
@@ -66,7 +64,7 @@ def _serve(app: Any, link: str, *, host: str, port: int, root_path: str) -> None
     """Serve in a thread, so that signals end it as they end our other commands."""
     import uvicorn
 
-    config = uvicorn.Config(app, host=host, port=port, root_path=root_path, log_level="warning", lifespan="off")
+    config = uvicorn.Config(app, host=host, port=port, root_path=root_path, log_level="warning", lifespan="on")
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, name="dashboard", daemon=True)
     with StopSignals() as signals:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from importlib.resources import files
 from typing import Any
 
@@ -14,7 +15,7 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Lifespan, Message, Receive, Scope, Send
 
 from alias_middleware.dashboard import signing, views
 from alias_middleware.dashboard.desk import Desk, form_of
@@ -64,7 +65,20 @@ def make_app(desk: Desk) -> Starlette:
         ],
         middleware=[Middleware(_SafeHeaders)],
         exception_handlers={HTTPException: _wrong(desk)},
+        lifespan=_lifespan(desk),
     )
+
+
+def _lifespan(desk: Desk) -> Lifespan[Starlette]:
+    """Where it is served by itself the pictures' engine starts with the server, and ends with it."""
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        desk.drawer.warm_up()
+        yield
+        await run_in_threadpool(desk.drawer.close)
+
+    return lifespan
 
 
 def _page(desk: Desk, name: str, view: View) -> Endpoint:

@@ -1,28 +1,22 @@
-"""Pictures of figures: Vega-Lite specifications, drawn here as SVG. No figure is computed here.
+"""Pictures of figures as Vega-Lite specifications. No figure is computed here, and nothing drawn.
 
-Colours are custom properties of the style sheet, so that light, dark and print need no other picture. The SVG has
-no styles and no scripts of its own, as the Content-Security-Policy wants it.
+Colours are custom properties of the style sheet, so that light, dark and print need no other picture.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
-from typing import Any, Literal
-from zlib import crc32
+from typing import Any, Literal, NamedTuple
 
 import msgspec
-import vl_convert
 
-_VEGA_LITE = "6.1"
+Row = Mapping[str, Any]
+Locale = Literal["en-GB", "fr-FR"]
+
 _SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
-_LOCALES: Mapping[str, Literal["en-GB", "fr-FR"]] = {"en": "en-GB", "fr": "fr-FR"}
+_LOCALES: Mapping[str, Locale] = {"en": "en-GB", "fr": "fr-FR"}
 _WIDTH = 540
-_KEPT = 512
 _READABLE = 0.45  # behind a text
-_SIZE = re.compile(r' width="[0-9.]+" height="[0-9.]+"(?= viewBox)')
-_ID = re.compile(r'(id="|url\(#)(clip|gradient)')
 
 _INK, _LINE, _QUIET = "var(--ink-2)", "var(--line)", "var(--quiet)"
 _NOW, _BEFORE = "var(--chart-1)", "var(--chart-2)"
@@ -47,17 +41,22 @@ _CONFIG = {
 _FIT = {"type": "fit-x", "contains": "padding"}
 """Every picture is as wide as the others, so that their texts are as large."""
 
-Row = Mapping[str, Any]
+
+class Chart(NamedTuple):
+    """A picture to be drawn: its Vega-Lite specification as JSON, and whose numbers and dates it shows."""
+
+    specification: bytes
+    locale: Locale
 
 
-def trend(rows: Iterable[Row], *, now: str, before: str, language: str) -> str:
+def trend(rows: Iterable[Row], *, now: str, before: str, language: str) -> Chart:
     """Draw a figure over time, and what it is compared with, dashed.
 
     Rows have `day` (ISO), `value`, and `kind`, which is `now` or `before`.
     """
     kind = {"field": "kind", "type": "nominal", "title": None}
     domain = [now, before]
-    return _drawn(
+    return _chart(
         {
             "data": {"values": list(rows)},
             "width": _WIDTH,
@@ -78,9 +77,9 @@ def trend(rows: Iterable[Row], *, now: str, before: str, language: str) -> str:
     )
 
 
-def ranking(rows: Sequence[Row], *, language: str) -> str:
+def ranking(rows: Sequence[Row], *, language: str) -> Chart:
     """Draw bars, the longest first. Rows have `name` and `value`."""
-    return _drawn(
+    return _chart(
         {
             "data": {"values": list(rows)},
             "width": _WIDTH,
@@ -101,9 +100,9 @@ def ranking(rows: Sequence[Row], *, language: str) -> str:
     )
 
 
-def histogram(rows: Sequence[Row], *, x: str, y: str, language: str) -> str:
+def histogram(rows: Sequence[Row], *, x: str, y: str, language: str) -> Chart:
     """Draw the bars of a distribution, in its own order. Rows have `name` and `value`; `x` and `y` are titles."""
-    return _drawn(
+    return _chart(
         {
             "data": {"values": list(rows)},
             "width": _WIDTH,
@@ -124,7 +123,7 @@ def histogram(rows: Sequence[Row], *, x: str, y: str, language: str) -> str:
     )
 
 
-def week(rows: Sequence[Row], *, days: Sequence[str], x: str, language: str) -> str:
+def week(rows: Sequence[Row], *, days: Sequence[str], x: str, language: str) -> Chart:
     """Draw the hours of the week, the more visits the darker; quiet hours are hatched by a frame and a tint.
 
     Rows have `day` (one of `days`), `hour`, `value` and `quiet`.
@@ -140,7 +139,7 @@ def week(rows: Sequence[Row], *, days: Sequence[str], x: str, language: str) -> 
     }
     amount = {"field": "value", "type": "quantitative", "scale": {"range": [0.06, 1]}, "legend": None}
     only_quiet = [{"filter": "datum.quiet"}]
-    return _drawn(
+    return _chart(
         {
             "data": {"values": list(rows)},
             "width": _WIDTH,
@@ -157,7 +156,7 @@ def week(rows: Sequence[Row], *, days: Sequence[str], x: str, language: str) -> 
     )
 
 
-def cohorts(rows: Sequence[Row], *, since: Sequence[str], x: str, language: str) -> str:
+def cohorts(rows: Sequence[Row], *, since: Sequence[str], x: str, language: str) -> Chart:
     """Draw who stays, the more the darker. Rows have `since`, `period` and `value` (0 to 1)."""
     place = {
         "x": {"field": "period", "type": "ordinal", "title": x, "axis": {"labelAngle": 0}},
@@ -166,7 +165,7 @@ def cohorts(rows: Sequence[Row], *, since: Sequence[str], x: str, language: str)
     value = {"field": "value", "type": "quantitative"}
     amount = {**value, "scale": {"domain": [0, 1], "range": [0.04, _READABLE]}, "legend": None}
     text = {**value, "format": ".0%"}
-    return _drawn(
+    return _chart(
         {
             "data": {"values": list(rows)},
             "width": _WIDTH,
@@ -184,9 +183,9 @@ def cohorts(rows: Sequence[Row], *, since: Sequence[str], x: str, language: str)
     )
 
 
-def steps(rows: Sequence[Row], *, order: Sequence[str], language: str) -> str:
+def steps(rows: Sequence[Row], *, order: Sequence[str], language: str) -> Chart:
     """Draw a group of bars for each campaign. Rows have `campaign`, `step` (one of `order`) and `value`."""
-    return _drawn(
+    return _chart(
         {
             "data": {"values": list(rows)},
             "width": _WIDTH,
@@ -213,23 +212,11 @@ def steps(rows: Sequence[Row], *, order: Sequence[str], language: str) -> str:
     )
 
 
-def warm_up() -> None:
-    """Draw something: the first picture of a process takes about a second."""
-    for language in _LOCALES:
-        histogram([{"name": "", "value": 0}], x="", y="", language=language)
+def samples() -> list[Chart]:
+    """Give a small picture in each language: drawing them gets a process ready for others."""
+    return [histogram([{"name": "", "value": 0}], x="", y="", language=language) for language in _LOCALES]
 
 
-def _drawn(specification: dict[str, Any], language: str) -> str:
+def _chart(specification: dict[str, Any], language: str) -> Chart:
     whole = {"$schema": _SCHEMA, "config": _CONFIG, "padding": 4, "autosize": _FIT, **specification}
-    return _svg(msgspec.json.encode(whole).decode(), _LOCALES[language])
-
-
-@lru_cache(maxsize=_KEPT)
-def _svg(specification: str, locale: Literal["en-GB", "fr-FR"]) -> str:
-    """Draw a specification, once: equal ones give equal pictures. The picture takes the width it is given."""
-    drawn = vl_convert.vegalite_to_svg(
-        specification, vl_version=_VEGA_LITE, format_locale=locale, time_format_locale=locale
-    )
-    own = f"{crc32(specification.encode()):08x}"  # pictures of one page must not share ids
-    drawn = _ID.sub(rf"\g<1>{own}-\2", drawn)
-    return _SIZE.sub("", drawn, count=1).replace("<svg ", '<svg aria-hidden="true" focusable="false" ', 1)
+    return Chart(msgspec.json.encode(whole), _LOCALES[language])

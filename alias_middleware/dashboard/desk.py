@@ -12,7 +12,9 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from alias_middleware.contact import Policy
+from alias_middleware.dashboard.drawing import Drawer
 from alias_middleware.dashboard.page import Page
+from alias_middleware.dashboard.pages.overview import Latest
 from alias_middleware.dashboard.period import PRESETS, Period, latest, read_period
 from alias_middleware.dashboard.security import SESSION_SECONDS, Gate, Session
 from alias_middleware.dashboard.words import Words, language_of
@@ -38,6 +40,8 @@ class Desk:
         self.services = tuple(dict.fromkeys([own, *services, EVERY_SERVICE]))
         self._now = now
         self.templates = templates()
+        self.drawer = Drawer()
+        self.latest = Latest(tracker)
 
     def now(self) -> datetime:
         """Give the moment, aware."""

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import logging
+from concurrent.futures import Future
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from alias_middleware.contact import Policy
 from alias_middleware.dashboard import charts
+from alias_middleware.dashboard.charts import Chart
+from alias_middleware.dashboard.drawing import Drawer
 from alias_middleware.dashboard.tables import Table
 from alias_middleware.dashboard.words import Words
 
+_PATIENCE_SECONDS = 20.0
 _LONGEST_NAME = 40
 _HOURS = 24
 _WEEKDAYS = 7
@@ -17,11 +22,23 @@ _LATE_IN_HOUR = 59
 _MOST_CAMPAIGNS = 6
 
 
+_log = logging.getLogger("alias_middleware")
+
+
 class Picture(NamedTuple):
-    """A picture with what it is called."""
+    """A picture with what it is called, and what will be its SVG."""
 
     title: str
-    svg: str
+    drawn: Future[str]
+
+    @property
+    def svg(self) -> str:
+        """Wait until it is drawn, and give it; "" where that fails: its table tells the same."""
+        try:
+            return self.drawn.result(_PATIENCE_SECONDS)
+        except (ValueError, TimeoutError):
+            _log.exception("a picture could not be drawn")
+            return ""
 
 
 class Panel(NamedTuple):
@@ -33,11 +50,12 @@ class Panel(NamedTuple):
     pictures: list[Picture]
 
 
-def panel(table: Table, words: Words, policy: Policy) -> Panel:
-    """Draw the pictures of a table."""
+def panel(table: Table, words: Words, policy: Policy, drawer: Drawer) -> Panel:
+    """Have the pictures of a table drawn."""
     title = words(f"table.{table.name}")
-    drawn = _draw(table, words, policy, title) if table.rows else []
-    return Panel(table, title, _about(table.name, words, policy), drawn)
+    found = _charts(table, words, policy, title) if table.rows else []
+    pictures = [Picture(called, drawer.draw(chart)) for called, chart in found]
+    return Panel(table, title, _about(table.name, words, policy), pictures)
 
 
 def _about(name: str, words: Words, policy: Policy) -> str:
@@ -49,26 +67,26 @@ def _about(name: str, words: Words, policy: Policy) -> str:
     return meaning[:1].upper() + meaning[1:]
 
 
-def _draw(table: Table, words: Words, policy: Policy, title: str) -> list[Picture]:
+def _charts(table: Table, words: Words, policy: Policy, title: str) -> list[tuple[str, Chart]]:
     language = words.language
     match table.name:
         case "visitors" | "visits" | "revenue":
             return _trends(table, words)
         case "pages" | "categories" | "products":
             ranked = _ranked(table)
-            return [Picture(title, charts.ranking(ranked, language=language))]
+            return [(title, charts.ranking(ranked, language=language))]
         case "frequency" | "recency":
             rows = [{"name": words.cell(row[0], table.columns[0]), "value": row[1]} for row in table.rows]
             axes = [words.heading(column) for column in table.columns[:2]]
-            return [Picture(title, charts.histogram(rows, x=axes[0], y=axes[1], language=language))]
+            return [(title, charts.histogram(rows, x=axes[0], y=axes[1], language=language))]
         case "hours":
-            return [Picture(title, _week(table, words, policy))]
+            return [(title, _week(table, words, policy))]
         case "cohorts":
-            return [Picture(title, _cohorts(table, words))]
+            return [(title, _cohorts(table, words))]
     return []
 
 
-def _trends(table: Table, words: Words) -> list[Picture]:
+def _trends(table: Table, words: Words) -> list[tuple[str, Chart]]:
     """Draw one picture for each currency, or the one of a count."""
     places = {column.currency: place for place, column in enumerate(table.columns) if column.name == "value"}
     befores = {column.currency: place for place, column in enumerate(table.columns) if column.name == "previous"}
@@ -82,7 +100,7 @@ def _trends(table: Table, words: Words) -> list[Picture]:
             for row in table.rows
         ]
         title = words("table.revenue_in", currency=currency) if currency else words(f"table.{table.name}")
-        pictures.append(Picture(title, charts.trend(rows, now=now, before=before, language=words.language)))
+        pictures.append((title, charts.trend(rows, now=now, before=before, language=words.language)))
     return pictures
 
 
@@ -94,7 +112,7 @@ def _ranked(table: Table) -> list[dict[str, Any]]:
     return [{"name": str(row[name])[:_LONGEST_NAME], "value": row[value]} for row in table.rows]
 
 
-def _week(table: Table, words: Words, policy: Policy) -> str:
+def _week(table: Table, words: Words, policy: Policy) -> Chart:
     quiet = quiet_hours(policy)
     names = {column.name: place for place, column in enumerate(table.columns)}
     rows = [
@@ -122,7 +140,7 @@ def quiet_hours(policy: Policy) -> set[tuple[int, int]]:
     }
 
 
-def _cohorts(table: Table, words: Words) -> str:
+def _cohorts(table: Table, words: Words) -> Chart:
     rows = [
         {"since": words.month(since), "period": number, "value": float(retention or 0)}
         for since, _, number, _, retention in table.rows
@@ -133,8 +151,8 @@ def _cohorts(table: Table, words: Words) -> str:
     )
 
 
-def funnel(table: Table, words: Words) -> str:
-    """Draw what became of the messages of each campaign."""
+def funnel(table: Table, words: Words) -> Chart:
+    """Show what became of the messages of each campaign."""
     names = [column.name for column in table.columns]
     steps = ("selected", "allowed", "delivered", "came_back", "bought")
     rows = [

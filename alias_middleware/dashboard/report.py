@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from datetime import datetime
 from importlib.resources import files
 
 from alias_middleware.dashboard.desk import templates
+from alias_middleware.dashboard.drawing import Drawer
 from alias_middleware.dashboard.pages import overview
 from alias_middleware.dashboard.period import Period
 from alias_middleware.dashboard.pictures import panel
@@ -22,19 +24,20 @@ def report(tracker: Tracker, period: Period, *, language: str, now: datetime) ->
         StorageError: the storage does not answer.
     """
     settings = tracker.settings
-    words = Words(language, settings.tzinfo)
-    found = overview.gather(tracker, period)
-    policy = settings.contact_policy()
-    return (
-        templates()
-        .get_template("report.html")
-        .render(
-            words=words,
-            period=period,
-            zone=settings.zone,
-            cells=found.cells,
-            panels=[panel(table, words, policy) for table in found.tables],
-            made=words.moment(now),
-            style=files("alias_middleware.dashboard").joinpath("static/style.css").read_text("utf-8"),
+    words, policy = Words(language, settings.tzinfo), settings.contact_policy()
+    with closing(Drawer()) as drawer:
+        drawer.warm_up()
+        found = overview.gather(tracker, period, lambda table: panel(table, words, policy, drawer))
+        return (
+            templates()
+            .get_template("report.html")
+            .render(
+                words=words,
+                period=period,
+                zone=settings.zone,
+                cells=found.cells,
+                panels=[panel(table, words, policy, drawer) for table in found.tables],
+                made=words.moment(now),
+                style=files("alias_middleware.dashboard").joinpath("static/style.css").read_text("utf-8"),
+            )
         )
-    )

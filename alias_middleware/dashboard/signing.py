@@ -14,7 +14,8 @@ _MINUTES = 15
 
 
 def show_login(desk: Desk, request: Request, *, problem: str = "", status: int = 200) -> Response:
-    """Show the form for signing in, with a fresh token."""
+    """Show the form for signing in, with a fresh token; meanwhile the pictures' engine starts."""
+    desk.drawer.warm_up()
     nonce = request.cookies.get(NONCE_COOKIE) or desk.gate.nonce()
     page = desk.plain_page(request)._replace(name="login", token=desk.gate.form_token(nonce))
     link = request.path_params.get("link", "")

@@ -12,18 +12,22 @@ from starlette.responses import RedirectResponse, Response
 from alias_middleware.contact import OFFERS
 from alias_middleware.dashboard.desk import Desk
 from alias_middleware.dashboard.page import Page
-from alias_middleware.dashboard.pages import campaigns, figures, health, overview, visitor, visitors
-from alias_middleware.dashboard.pictures import funnel, panel
-from alias_middleware.dashboard.tables import csv_of
+from alias_middleware.dashboard.pages import campaigns, figures, health, visitor, visitors
+from alias_middleware.dashboard.pictures import Panel, Picture, funnel, panel
+from alias_middleware.dashboard.tables import Table, csv_of
 from alias_middleware.dashboard.words import CATALOGUES
 
 _MOST_SKIPPED = 1_000_000
 
 
 def show_overview(desk: Desk, request: Request, page: Page) -> Response:
-    """Show the figures of a period."""
-    found = overview.gather(desk.tracker, desk.period(page))
-    panels = [panel(table, page.words, desk.policy) for table in found.tables]
+    """Show the figures of a period: what is asked for first is being drawn while the rest is asked for."""
+
+    def laid(table: Table) -> Panel:
+        return panel(table, page.words, desk.policy, desk.drawer)
+
+    found = desk.latest.overview(desk.period(page), laid)
+    panels = [laid(table) for table in found.tables]
     return desk.render("overview.html", page, cells=found.cells, panels=panels)
 
 
@@ -96,7 +100,9 @@ def show_campaigns(desk: Desk, request: Request, page: Page) -> Response:
     if not page.has_campaigns:
         raise HTTPException(404)
     found = campaigns.gather(desk.tracker)
-    return desk.render("campaigns.html", page, found=found, picture=funnel(found.table, page.words))
+    title = page.words("table.campaigns")
+    picture = Picture(title, desk.drawer.draw(funnel(found.table, page.words)))
+    return desk.render("campaigns.html", page, found=found, picture=picture)
 
 
 def download_campaigns(desk: Desk, request: Request, page: Page) -> Response:

@@ -271,6 +271,14 @@ class Storage(ABC):
         events came with.
         """
 
+    def mark(self, scope: Scope) -> bytes | None:
+        """Give what is another whenever an answer to a question about the scope's days may be another.
+
+        So answers can be kept for as long as the mark, read before they were asked for, is the same. None: this
+        storage cannot tell.
+        """
+        return None
+
     @abstractmethod
     def span(self, scope: Scope) -> Days | None:
         """Give the days in which something was recorded, None when nothing was; of all channels."""

@@ -16,6 +16,7 @@ from alias_middleware.testing._contract_batches import BatchContract
 from alias_middleware.testing._contract_custody import CustodyContract
 from alias_middleware.testing._contract_erasure import ErasureContract
 from alias_middleware.testing._contract_figures import FiguresContract
+from alias_middleware.testing._contract_marks import MarksContract
 from alias_middleware.testing._contract_outbox import OutboxContract, SharedOutboxContract
 from alias_middleware.testing._contract_profiles import ProfileContract
 from alias_middleware.testing._contract_tastes import TasteContract
@@ -23,7 +24,9 @@ from alias_middleware.testing._contract_tastes import TasteContract
 __all__ = ["CustodyContract", "OutboxContract", "SharedOutboxContract", "StorageContract"]
 
 
-class StorageContract(ProfileContract, BatchContract, FiguresContract, TasteContract, ErasureContract):
+class StorageContract(
+    ProfileContract, BatchContract, FiguresContract, MarksContract, TasteContract, ErasureContract
+):
     """Every verb of `alias_middleware.storage.base.Storage`, with concurrency and random histories.
 
     Override `make_storage`; the tests then come by inheritance.

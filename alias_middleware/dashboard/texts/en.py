@@ -85,6 +85,7 @@ TEXTS: Final[Mapping[str, str]] = MappingProxyType(
         "chart.table": "Table",
         "chart.csv": "CSV",
         "chart.none": "Nothing in this period.",
+        "chart.undrawn": "The picture cannot be drawn; the table has its figures.",
         "table.summary": "Figures",
         "table.visitors": "Visitors over time",
         "table.visits": "Visits over time",

@@ -175,6 +175,7 @@ TEXTS: Final[Mapping[str, str]] = MappingProxyType(
         "chart.table": "Tableau",
         "chart.csv": "CSV",
         "chart.none": "Rien dans cette période.",
+        "chart.undrawn": "L'image ne peut être dessinée ; le tableau en a les chiffres.",
         "table.summary": "Chiffres",
         "table.visitors": "Visiteurs au fil du temps",
         "table.visits": "Visites au fil du temps",

@@ -157,6 +157,11 @@ class PostgreSQLStorage(Storage):
         with self._pool.connection(_QUESTION_SECONDS) as connection:
             return answers.answer(connection, asked)
 
+    def mark(self, scope: Scope) -> bytes:
+        """Give a digest of the marks of the scope's days, and of the erasures."""
+        with self._pool.connection(_QUESTION_SECONDS) as connection:
+            return questions.mark(connection, questions.services(connection, scope))
+
     def span(self, scope: Scope) -> Days | None:
         """Give the days in which something was recorded; all of a day may have been erased since."""
         with self._pool.connection(_QUESTION_SECONDS) as connection:

@@ -5,7 +5,9 @@ Roll-ups have a module of their own, `answers`.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from datetime import date
+from hashlib import blake2b
 from typing import Any
 
 from alias_middleware.events import Event, restore
@@ -14,6 +16,7 @@ from alias_middleware.profile import decode_knowledge
 from alias_middleware.rollups.model import Days
 from alias_middleware.storage.base import Clientele, Ledger, Scope
 from alias_middleware.storage.chronicle import decode_chronicle
+from alias_middleware.storage.postgresql.marks import marks
 from alias_middleware.storage.postgresql.pool import Connection
 
 _SERVICES = """
@@ -47,6 +50,8 @@ _CLIENTELE = """
 """
 _LEDGER = "SELECT 'c', name, value FROM counters UNION ALL SELECT 'p', segment, position FROM positions"
 _EVER = 2**62
+_LAST_DAY = date.max.toordinal() + 1
+_MARK_BYTES = 16
 
 
 def services(connection: Connection, scope: Scope) -> dict[int, int]:
@@ -58,6 +63,13 @@ def erased(connection: Connection, ids: Collection[int], since_us: int) -> int:
     """Count the visitors erased since an instant (microseconds) in the namespaces of services."""
     row = connection.execute(_ERASED, (since_us, list(ids))).fetchone()
     return row[0] if row else 0
+
+
+def mark(connection: Connection, gaps_us: Mapping[int, int]) -> bytes:
+    """Give a digest of all that figures of some services, with the gaps of their visits, are made of."""
+    erasures = connection.execute("SELECT count(*), max(erased_us) FROM tombstones").fetchone()
+    made_of = (sorted(gaps_us.items()), sorted(marks(connection, gaps_us, 0, _LAST_DAY).items()), erasures)
+    return blake2b(repr(made_of).encode(), digest_size=_MARK_BYTES).digest()
 
 
 def span(connection: Connection, ids: Collection[int]) -> Days | None:

@@ -215,6 +215,11 @@ class SQLiteStorage(Storage):
         with self._files.wrapped() as connection:
             return Answers(self._figures).answer(connection, asked)
 
+    def mark(self, scope: Scope) -> bytes:
+        """Give a digest of the marks of the scope's days, and of the erasures."""
+        with self._files.wrapped() as connection, connection.snapshot() as sql:
+            return questions.mark(sql, questions.services(sql, scope))
+
     def span(self, scope: Scope) -> Days | None:
         """Give the days in which something was recorded; all of a day may have been erased since."""
         with self._files.wrapped() as connection, connection.snapshot() as sql:

@@ -6,7 +6,9 @@ Roll-ups have a module of their own, `answers`.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
+from datetime import date
+from hashlib import blake2b
 
 from alias_middleware.events import Channel, Event, PageView, restore
 from alias_middleware.history import Knowledge
@@ -14,6 +16,7 @@ from alias_middleware.profile import decode_knowledge
 from alias_middleware.rollups.model import Days
 from alias_middleware.storage.base import Batch, Clientele, Ledger, Scope
 from alias_middleware.storage.chronicle import decode_chronicle
+from alias_middleware.storage.sqlite.marks import marks
 from alias_middleware.storage.sqlite.pages import ShownPages
 
 _SERVICES = """
@@ -42,6 +45,8 @@ _CLIENTELE = """
     ORDER BY value DESC, key LIMIT :limit
 """
 _EVER = 2**62
+_LAST_DAY = date.max.toordinal() + 1
+_MARK_BYTES = 16
 
 
 def note_live(sql: sqlite3.Connection, batch: Batch) -> None:
@@ -70,6 +75,13 @@ def erased(sql: sqlite3.Connection, ids: Collection[int], since_us: int) -> int:
     asked = {"since": since_us, "services": f"[{','.join(map(str, ids))}]"}
     number: int = sql.execute(_ERASED, asked).fetchone()[0]
     return number
+
+
+def mark(sql: sqlite3.Connection, gaps_us: Mapping[int, int]) -> bytes:
+    """Give a digest of all that figures of some services, with the gaps of their visits, are made of."""
+    erasures = sql.execute("SELECT count(*), max(erased_us) FROM tombstones").fetchone()
+    made_of = (sorted(gaps_us.items()), sorted(marks(sql, gaps_us, 0, _LAST_DAY).items()), erasures)
+    return blake2b(repr(made_of).encode(), digest_size=_MARK_BYTES).digest()
 
 
 def span(sql: sqlite3.Connection, ids: Collection[int]) -> Days | None:
