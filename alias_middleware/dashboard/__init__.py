@@ -14,6 +14,7 @@ from starlette.applications import Starlette
 
 from alias_middleware.dashboard.app import make_app
 from alias_middleware.dashboard.desk import Desk
+from alias_middleware.dashboard.drawing import Drawer
 from alias_middleware.dashboard.security import Gate
 from alias_middleware.errors import SettingsError
 from alias_middleware.identity import secret_bytes
@@ -31,6 +32,7 @@ def dashboard(
     secret_keys: Sequence[str | bytes] | None = None,
     services: Sequence[str] = (),
     gate: Gate | None = None,
+    drawer: Drawer | None = None,
     now: Callable[[], float] = time.time,
     entropy: Callable[[int], bytes] = os.urandom,
 ) -> Starlette:
@@ -45,6 +47,7 @@ def dashboard(
             processes of a site need the same.
         services: names of other services of the namespace that can be chosen.
         gate: decides who is let in, instead of password and keys.
+        drawer: has the pictures drawn, where several dashboards share one; its owner closes it.
         now: seconds since the epoch.
         entropy: gives random bytes.
 
@@ -58,4 +61,4 @@ def dashboard(
         keys = tracker.settings.secret_keys if secret_keys is None else secret_keys
         made = [secret_bytes(key, setting="secret_keys") for key in keys]
         gate = Gate(made, password, now=now, entropy=entropy)
-    return make_app(Desk(tracker, gate, services=services, now=now))
+    return make_app(Desk(tracker, gate, services=services, drawer=drawer, now=now))

@@ -76,7 +76,7 @@ def _lifespan(desk: Desk) -> Lifespan[Starlette]:
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         desk.drawer.warm_up()
         yield
-        await run_in_threadpool(desk.drawer.close)
+        await run_in_threadpool(desk.close)
 
     return lifespan
 

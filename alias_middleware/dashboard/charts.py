@@ -16,7 +16,6 @@ Locale = Literal["en-GB", "fr-FR"]
 _SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
 _LOCALES: Mapping[str, Locale] = {"en": "en-GB", "fr": "fr-FR"}
 _WIDTH = 540
-_READABLE = 0.45  # behind a text
 
 _INK, _LINE, _QUIET = "var(--ink-2)", "var(--line)", "var(--quiet)"
 _NOW, _BEFORE = "var(--chart-1)", "var(--chart-2)"
@@ -150,33 +149,6 @@ def week(rows: Sequence[Row], *, days: Sequence[str], x: str, language: str) -> 
                     "mark": {"type": "rect", "color": _NOW, "width": {"band": 0.72}, "height": {"band": 0.72}},
                     "encoding": {**place, "opacity": amount},
                 },
-            ],
-        },
-        language,
-    )
-
-
-def cohorts(rows: Sequence[Row], *, since: Sequence[str], x: str, language: str) -> Chart:
-    """Draw who stays, the more the darker. Rows have `since`, `period` and `value` (0 to 1)."""
-    place = {
-        "x": {"field": "period", "type": "ordinal", "title": x, "axis": {"labelAngle": 0}},
-        "y": {"field": "since", "type": "ordinal", "sort": list(since), "title": None},
-    }
-    value = {"field": "value", "type": "quantitative"}
-    amount = {**value, "scale": {"domain": [0, 1], "range": [0.04, _READABLE]}, "legend": None}
-    text = {**value, "format": ".0%"}
-    return _chart(
-        {
-            "data": {"values": list(rows)},
-            "width": _WIDTH,
-            "height": {"step": 26},
-            "encoding": place,
-            "layer": [
-                {
-                    "mark": {"type": "rect", "color": _NOW, "width": {"band": 0.94}, "height": {"band": 0.9}},
-                    "encoding": {"opacity": amount},
-                },
-                {"mark": {"type": "text", "fontSize": 13, "color": "var(--ink)"}, "encoding": {"text": text}},
             ],
         },
         language,

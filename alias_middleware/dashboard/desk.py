@@ -17,6 +17,7 @@ from alias_middleware.dashboard.page import Page
 from alias_middleware.dashboard.pages.overview import Latest
 from alias_middleware.dashboard.period import PRESETS, Period, latest, read_period
 from alias_middleware.dashboard.security import SESSION_SECONDS, Gate, Session
+from alias_middleware.dashboard.triangle import lines_of
 from alias_middleware.dashboard.words import Words, language_of
 from alias_middleware.errors import SettingsError
 from alias_middleware.figures import EVERY_SERVICE
@@ -32,7 +33,15 @@ _FORM_BYTES = 8_192
 class Desk:
     """One dashboard of one tracker. `now` gives seconds since the epoch."""
 
-    def __init__(self, tracker: Tracker, gate: Gate, *, services: Sequence[str], now: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        tracker: Tracker,
+        gate: Gate,
+        *,
+        services: Sequence[str],
+        drawer: Drawer | None,
+        now: Callable[[], float],
+    ) -> None:
         self.tracker = tracker
         self.gate = gate
         self.policy: Policy = tracker.settings.contact_policy()
@@ -40,8 +49,14 @@ class Desk:
         self.services = tuple(dict.fromkeys([own, *services, EVERY_SERVICE]))
         self._now = now
         self.templates = templates()
-        self.drawer = Drawer()
+        self.drawer = drawer or Drawer()
+        self._owns_drawer = drawer is None
         self.latest = Latest(tracker)
+
+    def close(self) -> None:
+        """End the pictures' engine, unless others share it."""
+        if self._owns_drawer:
+            self.drawer.close()
 
     def now(self) -> datetime:
         """Give the moment, aware."""
@@ -133,12 +148,14 @@ class Desk:
 
 def templates() -> Environment:
     """Make the templates: everything is escaped."""
-    return Environment(
+    made = Environment(
         loader=PackageLoader("alias_middleware.dashboard"),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    made.globals["lines_of"] = lines_of
+    return made
 
 
 async def form_of(request: Request) -> dict[str, str]:

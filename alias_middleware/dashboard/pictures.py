@@ -36,7 +36,7 @@ class Picture(NamedTuple):
         """Wait until it is drawn, and give it; "" where that fails: its table tells the same."""
         try:
             return self.drawn.result(_PATIENCE_SECONDS)
-        except (ValueError, TimeoutError):
+        except (ValueError, OSError):
             _log.exception("a picture could not be drawn")
             return ""
 
@@ -81,8 +81,6 @@ def _charts(table: Table, words: Words, policy: Policy, title: str) -> list[tupl
             return [(title, charts.histogram(rows, x=axes[0], y=axes[1], language=language))]
         case "hours":
             return [(title, _week(table, words, policy))]
-        case "cohorts":
-            return [(title, _cohorts(table, words))]
     return []
 
 
@@ -138,17 +136,6 @@ def quiet_hours(policy: Policy) -> set[tuple[int, int]]:
         for minute in (0, _LATE_IN_HOUR)
         if policy.quiet(datetime(2026, 2, ordinary_monday + day, hour, minute, tzinfo=policy.zone)) is not None
     }
-
-
-def _cohorts(table: Table, words: Words) -> Chart:
-    rows = [
-        {"since": words.month(since), "period": number, "value": float(retention or 0)}
-        for since, _, number, _, retention in table.rows
-    ]
-    since = list(dict.fromkeys(row["since"] for row in rows))
-    return charts.cohorts(
-        rows, since=[str(each) for each in since], x=words("column.period"), language=words.language
-    )
 
 
 def funnel(table: Table, words: Words) -> Chart:

@@ -88,6 +88,10 @@ class Words:
             format_percent(value, format="#,##0.0 %" if self.language == "fr" else "#,##0.0%", locale=self._locale)
         )
 
+    def part(self, value: Decimal) -> str:
+        """Write a ratio as a whole percentage, for narrow cells."""
+        return str(format_percent(value, format="0 %" if self.language == "fr" else "0%", locale=self._locale))
+
     def change(self, value: Decimal) -> str:
         """Write by how much a figure has changed."""
         sign = "+" if value > 0 else ""

@@ -112,16 +112,17 @@ def day_of(presence: Presence) -> Day:
     return Day(anybody(presence.begun), total(presence.begun))
 
 
-def by_days_since(earlier: BitMap, before: Iterable[Day], days: Iterable[Day]) -> list[OfVisits]:
+def by_days_since(earlier: BitMap, before: Sequence[Day], days: Iterable[Day]) -> list[OfVisits]:
     """Group the visits of `days` by the local days since the same visitor's previous visit.
 
     `before`: the days before, as many as the widest group reaches back; `earlier`: who began a visit before
     these.
     """
     windows = {width: _Window(width) for width in DAYS[1:]}
-    ever = earlier
-    for day in before:
-        ever = _pass(windows, ever, day)
+    for width, window in windows.items():
+        for day in before[-width:]:
+            window.push(day.beginners)
+    ever = BitMap.union(earlier, *(day.beginners for day in before))
     within = dict.fromkeys(DAYS, 0)
     visits = known = 0
     for day in days:
@@ -131,16 +132,12 @@ def by_days_since(earlier: BitMap, before: Iterable[Day], days: Iterable[Day]) -
         for width, window in windows.items():
             within[width] += again + window.had(day.beginners)
         known += again + day.beginners.intersection_cardinality(ever)
-        ever = _pass(windows, ever, day)
+        ever = ever | day.beginners
+        for window in windows.values():
+            window.push(day.beginners)
     reached = [0, *within.values(), known, visits]
     numbers = [upto - below for below, upto in pairwise(reached)]
     return [
         OfVisits(label, number, ratio(number, visits))
         for label, number in zip([*_labels(DAYS), FIRST], numbers, strict=True)
     ]
-
-
-def _pass(windows: dict[int, _Window], ever: BitMap, day: Day) -> BitMap:
-    for window in windows.values():
-        window.push(day.beginners)
-    return ever | day.beginners

@@ -14,6 +14,7 @@ from starlette.testclient import TestClient
 
 from alias_middleware import Tracker
 from alias_middleware.dashboard import dashboard
+from alias_middleware.dashboard.drawing import Drawer
 from alias_middleware.profile import Operation
 from alias_middleware.storage.base import Batch, Entry
 from alias_middleware.testing.histories import NEWS, ZONE, Teller, change
@@ -117,9 +118,9 @@ def make_tracker(**settings: Any) -> Tracker:
     )
 
 
-def make_client(tracker: Tracker, **arguments: Any) -> TestClient:
+def make_client(tracker: Tracker, drawer: Drawer, **arguments: Any) -> TestClient:
     """Make a client of a tracker's dashboard; nobody is signed in yet."""
-    app = dashboard(tracker, **{"password": PASSWORD, "now": NOW.timestamp, **arguments})
+    app = dashboard(tracker, **{"password": PASSWORD, "now": NOW.timestamp, "drawer": drawer, **arguments})
     return TestClient(app, follow_redirects=False)
 
 

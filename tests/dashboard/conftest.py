@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 from starlette.testclient import TestClient
 
 from alias_middleware import Tracker
+from alias_middleware.dashboard.drawing import Drawer
 from tests.dashboard.audience import fill, make_client, make_tracker, sign_in
 
 
@@ -20,10 +22,17 @@ def audience() -> Iterator[Tracker]:
     tracker.close()
 
 
+@pytest.fixture(scope="session")
+def drawer() -> Iterator[Drawer]:
+    """Give the pictures' engine, which takes a second to start."""
+    with closing(Drawer()) as made:
+        yield made
+
+
 @pytest.fixture
-def stranger(audience: Tracker) -> Iterator[TestClient]:
+def stranger(audience: Tracker, drawer: Drawer) -> Iterator[TestClient]:
     """Give a client that is not signed in."""
-    with make_client(audience) as client:
+    with make_client(audience, drawer) as client:
         yield client
 
 

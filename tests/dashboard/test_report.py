@@ -20,7 +20,7 @@ def test_a_report_is_one_file(audience: Tracker, language: str) -> None:
     assert f'<html lang="{language}">' in page
     assert not re.search(r"<script|<link|<img|url\((?!#)|\bsrc=|href=\"(?!#)", page)
     assert ALIAS not in page
-    assert page.count("<svg ") == 10
+    assert page.count("<svg ") == 9
     ids = re.findall(r'\bid="([^"]+)"', page)
     assert len(ids) == len(set(ids))
     visitors = audience.statistics.summary(FIRST, UNTIL).visitors

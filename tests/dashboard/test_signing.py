@@ -8,6 +8,7 @@ from starlette.testclient import TestClient
 from alias_middleware import Tracker
 from alias_middleware.dashboard import PASSWORD_VARIABLE, dashboard
 from alias_middleware.dashboard.app import HEADERS
+from alias_middleware.dashboard.drawing import Drawer
 from alias_middleware.dashboard.security import Gate
 from alias_middleware.errors import SettingsError
 from tests.dashboard.audience import NOW, PASSWORD, make_client, make_tracker, sign_in, token_in
@@ -35,9 +36,9 @@ def test_a_password_opens(stranger: TestClient) -> None:
     assert stranger.get("/").status_code == 200
 
 
-def test_a_cookie_of_https_stays_there(audience: Tracker) -> None:
+def test_a_cookie_of_https_stays_there(audience: Tracker, drawer: Drawer) -> None:
     """Over HTTPS the cookie is never sent in the clear."""
-    with make_client(audience) as client:
+    with make_client(audience, drawer) as client:
         client.base_url = client.base_url.copy_with(scheme="https")
         assert "Secure" in sign_in(client).headers.get_list("set-cookie")[0].split("; ")
 
@@ -85,10 +86,10 @@ def make_gate_token() -> str:
     return Gate([b"k" * 32], None, now=NOW.timestamp, entropy=lambda n: b"e" * n).form_token("another")
 
 
-def test_a_signed_link_opens(audience: Tracker) -> None:
+def test_a_signed_link_opens(audience: Tracker, drawer: Drawer) -> None:
     """A link leads to a form, so that fetching it ahead changes nothing; sending the form opens."""
     gate = gate_of([NOW.timestamp()])
-    client = TestClient(dashboard(audience, gate=gate, now=NOW.timestamp), follow_redirects=False)
+    client = TestClient(dashboard(audience, gate=gate, drawer=drawer, now=NOW.timestamp), follow_redirects=False)
     link = gate.link()
     page = client.get(f"/enter/{link}")
     assert (page.status_code, client.get("/").status_code) == (200, 303)
@@ -96,11 +97,11 @@ def test_a_signed_link_opens(audience: Tracker) -> None:
     assert client.get("/").status_code == 200
 
 
-def test_an_expired_link_does_not_open(audience: Tracker) -> None:
+def test_an_expired_link_does_not_open(audience: Tracker, drawer: Drawer) -> None:
     """Fifteen minutes after it was made a link is worth nothing; nor is a forged one."""
     moment = [NOW.timestamp()]
     gate = gate_of(moment)
-    client = TestClient(dashboard(audience, gate=gate, now=NOW.timestamp), follow_redirects=False)
+    client = TestClient(dashboard(audience, gate=gate, drawer=drawer, now=NOW.timestamp), follow_redirects=False)
     link = gate.link()
     moment[0] += timedelta(minutes=15, seconds=1).total_seconds()
     assert client.get(f"/enter/{link}").status_code == 403

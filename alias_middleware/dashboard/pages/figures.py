@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import date
 from decimal import Decimal
 from itertools import dropwhile
@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 
 from alias_middleware.dashboard.period import Period
 from alias_middleware.dashboard.tables import Column, Kind, Table, currencies, table_of
+from alias_middleware.dashboard.triangle import table_of_cohorts
 from alias_middleware.figures import Statistics
 from alias_middleware.statistics import Summary
 from alias_middleware.statistics.definitions import SUMMARY
@@ -119,14 +120,21 @@ def _products(statistics: Statistics, period: Period) -> Table:
     return table_of("products", found.rows, {**columns, "buyers": "count", "revenue": "money", "share": "share"})
 
 
-def _frequency(statistics: Statistics, period: Period) -> Table:
+def _habits(statistics: Statistics, period: Period) -> list[Table]:
+    """Give both tables of one answer: how often visitors come, and after how long."""
     found = statistics.frequency(**_asked(period))
-    return table_of("frequency", found.rows, {"visits": "text", "visitors": "count", "share": "share"})
+    return [
+        table_of("frequency", found.rows, {"visits": "text", "visitors": "count", "share": "share"}),
+        table_of("recency", found.recency, {"days": "text", "visits": "count", "share": "share"}),
+    ]
+
+
+def _frequency(statistics: Statistics, period: Period) -> Table:
+    return _habits(statistics, period)[0]
 
 
 def _recency(statistics: Statistics, period: Period) -> Table:
-    found = statistics.frequency(**_asked(period))
-    return table_of("recency", found.recency, {"days": "text", "visits": "count", "share": "share"})
+    return _habits(statistics, period)[1]
 
 
 def _hours(statistics: Statistics, period: Period) -> Table:
@@ -140,14 +148,7 @@ def _cohorts(statistics: Statistics, period: Period) -> Table:
     found = statistics.cohorts(
         _months_before(period.last), period.until, channel=period.channel, service=period.service
     )
-    rows = [
-        (row.since, row.visitors, number, retained, retention)
-        for row in dropwhile(lambda row: not row.visitors, found.rows)
-        for number, (retained, retention) in enumerate(zip(row.retained, row.retention, strict=True))
-    ]
-    kinds: dict[str, Kind] = {"since": "month", "visitors": "count", "period": "count", "retained": "count"}
-    columns = [Column(name, kind, f"cohorts.{name}") for name, kind in {**kinds, "retention": "share"}.items()]
-    return Table("cohorts", columns, rows)
+    return table_of_cohorts(list(dropwhile(lambda row: not row.visitors, found.rows)))
 
 
 def _months_before(day: date) -> date:
@@ -173,3 +174,12 @@ TABLES: Final[Mapping[str, Callable[[Statistics, Period], Table]]] = MappingProx
     }
 )
 """How each table is asked for."""
+
+
+def overview_tables(statistics: Statistics, period: Period) -> Iterator[Table]:
+    """Ask for the tables of the overview, in their order; what two of them tell is asked for once."""
+    for name in ("visitors", "visits", "revenue", "pages", "categories", "products"):
+        yield TABLES[name](statistics, period)
+    yield from _habits(statistics, period)
+    for name in ("hours", "cohorts"):
+        yield TABLES[name](statistics, period)

@@ -7,27 +7,12 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import NamedTuple
 
-from alias_middleware.dashboard.pages.figures import TABLES, Cell, compared
+from alias_middleware.dashboard.pages.figures import Cell, compared, overview_tables
 from alias_middleware.dashboard.period import Period
 from alias_middleware.dashboard.tables import Table
 from alias_middleware.figures import EVERY_SERVICE
 from alias_middleware.storage.base import Scope
 from alias_middleware.tracker import Tracker
-
-SHOWN = (
-    "visitors",
-    "visits",
-    "revenue",
-    "pages",
-    "categories",
-    "products",
-    "frequency",
-    "recency",
-    "hours",
-    "cohorts",
-)
-"""The tables of the overview, in their order."""
-
 
 _KEPT = 32
 
@@ -55,9 +40,9 @@ def gather(tracker: Tracker, period: Period, on_table: OnTable = _nothing) -> Ov
     """
     statistics = tracker.statistics
     tables = []
-    for name in SHOWN:
-        tables.append(TABLES[name](statistics, period))
-        on_table(tables[-1])
+    for table in overview_tables(statistics, period):
+        tables.append(table)
+        on_table(table)
     return Overview(compared(statistics, period), tables)
 
 
