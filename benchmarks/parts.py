@@ -17,6 +17,8 @@ from benchmarks.startup import processes_figures, startup_figures
 _KEPT = Path(__file__).parents[1] / "build" / "bench-base"
 """Where the large base is kept for the next run."""
 
+_SMALL = 0.02
+
 
 class Part(NamedTuple):
     """What stands under one heading. `measure(folder, scale)` may leave in the folder what it likes."""
@@ -69,6 +71,20 @@ def _large(folder: Path, scale: Scale) -> Iterator[Figure]:
     return large_figures(_KEPT, Size().scaled(scale.base))
 
 
+def _dashboard(folder: Path, scale: Scale) -> Iterator[Figure]:
+    from benchmarks.dashboard import dashboard_figures
+    from benchmarks.life import Size
+
+    return dashboard_figures(folder, Size().scaled(_SMALL), rounds=max(1, scale.rounds // 8))
+
+
+def _large_dashboard(folder: Path, scale: Scale) -> Iterator[Figure]:
+    from benchmarks.dashboard import dashboard_figures
+    from benchmarks.life import Size
+
+    return dashboard_figures(_KEPT, Size().scaled(scale.base), rounds=max(1, scale.rounds // 8))
+
+
 def _codec(folder: Path, scale: Scale) -> Iterator[Figure]:
     return codec_figures(rounds=scale.rounds)
 
@@ -82,6 +98,8 @@ PARTS: dict[str, Part] = {
     "codec": Part("UCP frames", _codec),
     "interests": Part("Interests", _interests),
     "import": Part("Importing logs", _importing),
+    "dashboard": Part("The dashboard, on 200,000 page views", _dashboard),
     "large": Part("Ten million page views", _large, quick=False),
+    "large-dashboard": Part("The dashboard, on ten million page views", _large_dashboard, quick=False),
 }
 """In the order in which they are measured."""

@@ -17,6 +17,7 @@ from benchmarks import __main__ as command
 from benchmarks import contact, page
 from benchmarks.base import Base
 from benchmarks.codec import codec_figures
+from benchmarks.dashboard import dashboard_figures
 from benchmarks.figures import Bench, Figure, Scale
 from benchmarks.importing import import_figures
 from benchmarks.large import check, large_figures
@@ -186,6 +187,15 @@ def test_figures_of_the_large_base_equal_duckdbs(tmp_path: Path) -> None:
     before = (base.folder / "alias.db").stat().st_ino
     base.build()
     assert (base.folder / "alias.db").stat().st_ino == before
+
+
+def test_looking_is_measured(tmp_path: Path) -> None:
+    """The first page whole, again, and the report; the base is left as it was."""
+    size = Size(page_views=400, purchases=40, visitors=80, days=40)
+    figures = list(dashboard_figures(tmp_path, size, rounds=1))
+    assert [figure.target for figure in figures] == [1.0, 0.2, 5.0]
+    assert figures[0].measured.median > figures[1].measured.median
+    assert not list(tmp_path.glob("*.html"))
 
 
 def test_a_difference_between_figures_is_an_error() -> None:
