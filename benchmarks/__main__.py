@@ -25,9 +25,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         drained_rounds=max(1, options.rounds // 4),
         base=options.scale,
     )
-    measured = {part.title: _measure(part, scale) for part in _chosen(options.parts, large=options.large)}
+    parts = _chosen(options.parts, large=options.large)
+    measured = {part.title: _measure(part, scale) for part in parts}
     if options.write:
         page.write(options.page, measured)
+        for part in parts:
+            if part.write is not None:
+                part.write(measured[part.title])
     missed = any(not figure.met for figures in measured.values() for figure in figures)
     return 1 if missed and options.check else 0
 

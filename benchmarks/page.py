@@ -60,10 +60,10 @@ def _row(figure: Figure) -> str:
     )
 
 
-def versions() -> str:
+def versions(packages: Sequence[str] = _PACKAGES) -> str:
     """Tell what was measured on what: versions and processors, nothing of the machine's own names."""
     found = [f"{platform.python_implementation()} {platform.python_version()}", f"SQLite {sqlite3.sqlite_version}"]
-    for package in _PACKAGES:
+    for package in packages:
         try:
             found.append(f"{package} {version(package)}")
         except PackageNotFoundError:

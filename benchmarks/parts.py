@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks.codec import codec_figures
+from benchmarks.compare import table
 from benchmarks.contact import contact_figures
 from benchmarks.figures import Bench, Figure, Scale
 from benchmarks.importing import import_figures
@@ -21,11 +22,15 @@ _SMALL = 0.02
 
 
 class Part(NamedTuple):
-    """What stands under one heading. `measure(folder, scale)` may leave in the folder what it likes."""
+    """What stands under one heading. `measure(folder, scale)` may leave in the folder what it likes.
+
+    `write`: puts the results into a page of their own as well.
+    """
 
     title: str
     measure: Callable[[Path, Scale], Iterator[Figure]]
     quick: bool = True
+    write: Callable[[Sequence[Figure]], None] | None = None
 
 
 def _requests(folder: Path, scale: Scale) -> Iterator[Figure]:
@@ -64,6 +69,10 @@ def _importing(folder: Path, scale: Scale) -> Iterator[Figure]:
     return import_figures(folder)
 
 
+def _importing_much(folder: Path, scale: Scale) -> Iterator[Figure]:
+    return import_figures(folder, lines=round(scale.base * 10_000_000), rounds=1)
+
+
 def _large(folder: Path, scale: Scale) -> Iterator[Figure]:
     from benchmarks.large import large_figures  # here, as the others need no DuckDB
     from benchmarks.life import Size
@@ -85,6 +94,12 @@ def _large_dashboard(folder: Path, scale: Scale) -> Iterator[Figure]:
     return dashboard_figures(_KEPT, Size().scaled(scale.base), rounds=max(1, scale.rounds // 8))
 
 
+def _compare(folder: Path, scale: Scale) -> Iterator[Figure]:
+    from benchmarks.compare.measuring import compare_figures  # here, as the others need none of the libraries
+
+    return compare_figures(folder, rounds=max(1, scale.rounds // 2))
+
+
 def _codec(folder: Path, scale: Scale) -> Iterator[Figure]:
     return codec_figures(rounds=scale.rounds)
 
@@ -99,6 +114,8 @@ PARTS: dict[str, Part] = {
     "interests": Part("Interests", _interests),
     "import": Part("Importing logs", _importing),
     "dashboard": Part("The dashboard, on 200,000 page views", _dashboard),
+    "compare": Part("Beside other libraries", _compare, write=table.write),
+    "import-large": Part("Importing ten million lines", _importing_much, quick=False),
     "large": Part("Ten million page views", _large, quick=False),
     "large-dashboard": Part("The dashboard, on ten million page views", _large_dashboard, quick=False),
 }
