@@ -57,18 +57,6 @@ class Keyring:
     def look_again(self) -> None:
         """Forget which keys there were: another process may have made one."""
 
-    def check(self, marks: Iterable[bytes]) -> None:
-        """Refuse to answer without a key that opt-outs were kept under: they would be forgotten in silence.
-
-        Raises:
-            StorageCorrupt: a mark is that of none of our keys.
-        """
-        if not set(marks) <= set(self.marks()):
-            raise StorageCorrupt(
-                "a key under which opt-outs are kept is missing: restore the key file from the database's backup, "
-                "or give the secret_keys of before, and start again"
-            )
-
     def keys(self) -> tuple[bytes, ...]:
         """Give the keys, oldest first."""
         return self._secret_keys

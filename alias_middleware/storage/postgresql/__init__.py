@@ -91,6 +91,7 @@ class PostgreSQLStorage(Storage):
 
     def _prepare(self, connection: Connection) -> None:
         schema.require(connection, self.schema, create=self._create_schema)
+        erasure.check_keys(connection, self._keyring)
 
     def migrate(self, *, distributed: bool = False) -> int:
         """Bring the schema up to date, and spread it over a Citus cluster if asked; give the steps taken.
@@ -179,14 +180,13 @@ class PostgreSQLStorage(Storage):
 
     def erase(self, namespace: str, key: str, time_us: int) -> dict[str, int]:
         """Erase a visitor in one transaction, noted in the log of erasures before."""
-        hashes = self._hashes(namespace, key)
         if self._log is not None:
-            note(self._log, namespace, hashes[0], time_us)
+            note(self._log, self._keyring, namespace, key, time_us)
         return self._erase(namespace, key, time_us)
 
     def _erase(self, namespace: str, key: str, time_us: int) -> dict[str, int]:
         with self._pool.connection(_BATCH_SECONDS) as connection:
-            return erasure.erase(connection, namespace, key, self._hashes(namespace, key), time_us)
+            return erasure.erase(connection, namespace, key, self._keyring, time_us)
 
     def erased_at(self, namespace: str, key: str) -> int | None:
         """Give the time of a visitor's latest erasure."""

@@ -9,6 +9,7 @@ from alias_middleware.storage.base import Batch, Outcome
 from alias_middleware.storage.folding import fold
 from alias_middleware.storage.keyring import TOMBSTONE, Keyring
 from alias_middleware.storage.postgresql import locks, preferences, tastes
+from alias_middleware.storage.postgresql.erasure import check_keys
 from alias_middleware.storage.postgresql.frozen import admitted
 from alias_middleware.storage.postgresql.marks import mark_changed
 from alias_middleware.storage.postgresql.pool import Connection
@@ -39,6 +40,7 @@ def apply(connection: Connection, batch: Batch, keyring: Keyring) -> Outcome:
         connection.execute(locks.HISTORY.encode())
         positions = connection.execute(_POSITIONS, (list(batch.spans),))
     _check_positions(dict(positions.fetchall()), batch)
+    check_keys(connection, keyring)
     shelf = PostgreSQLShelf(connection, keyring)
     refused = preferences.change_late(connection, batch.changes_by_time(), hashes_of(keyring))
     for origin in batch.origins():

@@ -11,6 +11,7 @@ from alias_middleware.storage.erasure_log import ErasureLog
 from alias_middleware.storage.keyring import TOMBSTONE, Keyring
 from alias_middleware.storage.outbox import Dispatch
 from alias_middleware.storage.postgresql.arrays import columns_of
+from alias_middleware.storage.postgresql.erasure import mark_key
 from alias_middleware.storage.postgresql.pool import Connection, Pool
 from alias_middleware.storage.postgresql.purge import Purge
 
@@ -50,14 +51,14 @@ Place = tuple[str, bytes]
 """A namespace and a keyed hash in it."""
 
 
-def note(log: ErasureLog, namespace: str, hash_: bytes, time_us: int) -> None:
-    """Note an erasure that is about to be carried out.
+def note(log: ErasureLog, keyring: Keyring, namespace: str, key: str, time_us: int) -> None:
+    """Note an erasure that is about to be carried out, under the newest key.
 
     Raises:
         StorageUnavailable: it cannot be noted, so it must not be carried out.
     """
     try:
-        log.append(namespace, hash_, time_us)
+        log.append(namespace, keyring.newest(TOMBSTONE, namespace, key), keyring.marks()[-1], time_us)
     except OSError as error:
         raise StorageUnavailable("the log of erasures cannot be written", reason="io_error") from error
 
@@ -86,12 +87,14 @@ class PostgreSQLCustody(Custody):
 
         Raises:
             SettingsError: the URL names no log of erasures.
+            StorageCorrupt: a key that the log was written under is not among ours.
         """
         if self._log is None:
             raise SettingsError(
                 "erasures are replayed from their log: name it in the URL, as ?erasure_log=/var/lib/site/erasures",
                 setting="storage",
             )
+        self._keyring.check(self._log.marks())
         logged = self._log.latest()
         with self._pool.connection(_PURGE_SECONDS) as connection:
             missing = _unknown(connection, logged)
@@ -104,6 +107,7 @@ class PostgreSQLCustody(Custody):
             gone.update(self._erase(namespace, key, time_us))
         with self._pool.connection(_SECONDS) as connection:
             connection.execute(_REMEMBER, columns_of([(*place, time_us) for place, time_us in missing.items()]))
+            mark_key(connection, self._keyring)
         return told | gone
 
     def _found(self, connection: Connection, missing: Mapping[Place, int]) -> Iterator[tuple[str, str, int]]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from alias_middleware.storage.chronicle import Chronicle, decode_chronicle
 from alias_middleware.storage.folding import ServiceDay
+from alias_middleware.storage.keyring import TOMBSTONE, Keyring
 from alias_middleware.storage.outbox import end_of_erased
 from alias_middleware.storage.postgresql import locks, preferences, tastes
 from alias_middleware.storage.postgresql.arrays import columns_of
@@ -36,6 +37,9 @@ _VISITOR = "DELETE FROM visitors WHERE namespace = %s AND key = %s"
 _FORGET_NUMBER = "DELETE FROM numbers WHERE namespace = %s AND key = %s"
 _PROFILE = "DELETE FROM profiles WHERE namespace = %s AND key = %s"
 _TOMBSTONE = "INSERT INTO tombstones VALUES (%s, %s, %s)"
+_MARK = "INSERT INTO tombstones VALUES ('', %s, 0) ON CONFLICT DO NOTHING"
+_MARKS = "SELECT hash FROM tombstones WHERE namespace = ''"
+"""A row of nobody, whose namespace is empty, marks each key that tombstones are kept under."""
 _DISPATCHES = """
     DELETE FROM dispatches WHERE namespace = %s AND key = %s RETURNING service, campaign, state, reason
 """
@@ -45,11 +49,23 @@ _COUNT_DISPATCHES = """
 """
 
 
-def erase(
-    connection: Connection, namespace: str, key: str, hashes: Sequence[bytes], time_us: int
-) -> dict[str, int]:
-    """Delete all of a visitor, leave a tombstone (`hashes`: newest first) and give the rows gone by table."""
-    person = namespace, key
+def check_keys(connection: Connection, keyring: Keyring) -> None:
+    """Make sure that nobody who was erased is unknown to us.
+
+    Raises:
+        StorageCorrupt: a key that tombstones are kept under is not among ours.
+    """
+    keyring.check(mark for (mark,) in connection.execute(_MARKS, binary=True).fetchall())
+
+
+def mark_key(connection: Connection, keyring: Keyring) -> None:
+    """Mark the newest key as one that tombstones are kept under, in an open transaction."""
+    connection.execute(_MARK, (keyring.marks()[-1],))
+
+
+def erase(connection: Connection, namespace: str, key: str, keyring: Keyring, time_us: int) -> dict[str, int]:
+    """Delete all of a visitor, leave a tombstone and give the rows gone by table."""
+    person, hashes = (namespace, key), keyring.every(TOMBSTONE, namespace, key)
     with connection.pipeline():
         connection.execute("BEGIN")
         connection.execute(locks.HISTORY.encode())
@@ -60,6 +76,7 @@ def erase(
     with connection.pipeline():
         connection.execute("DELETE FROM tombstones WHERE namespace = %s AND hash = ANY(%s)", (namespace, hashes))
         connection.execute(_TOMBSTONE, (namespace, hashes[0], erased_us))
+        mark_key(connection, keyring)
         profiles = connection.execute(_PROFILE, person)
         connection.execute("COMMIT")
     return gone | {"profiles": profiles.rowcount - made.rowcount}

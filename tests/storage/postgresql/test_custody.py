@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from alias_middleware.errors import SettingsError, StorageUnavailable
+from alias_middleware.errors import SettingsError, StorageCorrupt, StorageUnavailable
 from alias_middleware.profile import StoredProfile
 from alias_middleware.storage.base import Batch
 from alias_middleware.storage.custody import Cut
@@ -118,3 +118,18 @@ def tables_with(server: PostgreSQLServer, schema: str, key: str) -> set[str]:
         if key in rows or key.encode().hex() in rows:
             found.add(table)
     return found
+
+
+def test_a_missing_key_is_refused(make: Make, debian_postgresql: PostgreSQLServer, tmp_path: Path) -> None:
+    """Who lacks a key that tombstones are kept under would store what the erased left in a spool."""
+    drainer, rotated = make("site"), make("site", b"s" * 32)
+    fill(drainer)
+    rotated.erase(SPACE, KEY, ERASED)
+    late = Batch(entries=[Teller(key=KEY, ids=iter([77])).view("2026-03-02T12:00")])
+    with pytest.raises(StorageCorrupt, match="key under which opt-outs or erasures are kept is missing"):
+        drainer.apply(late)
+    with pytest.raises(StorageCorrupt, match="key under which"):
+        make("site").read_profile(SPACE, OTHER)
+    with pytest.raises(StorageCorrupt, match="ALIAS_SECRET_KEYS"):
+        make("restored").custody().replay_erasures(dry_run=False)
+    assert rotated.apply(late).dropped == {"erased": 1}
