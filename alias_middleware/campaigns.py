@@ -22,9 +22,10 @@ from alias_middleware.contact import (
 from alias_middleware.errors import ContactError, NotAccepted, SendingUncertain
 from alias_middleware.history import Knowledge
 from alias_middleware.local_time import from_micros, to_micros
-from alias_middleware.plans import Judgement, Plan, Preview, Progress
+from alias_middleware.plans import Judgement, Plan, Preview, Progress, decode_plan
 from alias_middleware.profile import decode_knowledge
 from alias_middleware.storage.outbox import (
+    PLANNED,
     CampaignId,
     Dispatch,
     Evidence,
@@ -41,7 +42,7 @@ _ID_BYTES = 16
 _MOST_UNKNOWN = 3
 """Answers in a row that nobody can tell: the gateway is in trouble, and the campaign pauses."""
 
-_RUNNABLE: tuple[Standing, ...] = ("draft", "scheduled", "paused", "running")
+_RUNNABLE: tuple[Standing, ...] = (*PLANNED, "paused", "running")
 
 
 class Desk(NamedTuple):
@@ -88,11 +89,11 @@ class Campaign:
             yield Judgement(evidence.key, self._judged(evidence, knowledge, at))
 
     def preview(self, at: datetime | None = None) -> Preview:
-        """Tell who would get the message at a moment, now by default, who later, who not and why.
+        """Tell who would get the message at a moment, who later, who not and why; nothing is sent.
 
-        Nothing is sent.
+        The moment is now by default, or when the campaign starts.
         """
-        at = at or from_micros(self._desk.now())
+        at = at or from_micros(max(self._desk.now(), self.plan.starts_us or 0))
         decisions: Counter[str] = Counter()
         reasons: Counter[str] = Counter()
         until: datetime | None = None
@@ -122,20 +123,22 @@ class Campaign:
     def run(self, transport: Transport) -> Progress:
         """Send what may be sent now; run again it goes on. Only one process runs a campaign at a time.
 
-        Held messages are judged anew when they are due: run it again then. A gateway that cannot take messages
-        for now pauses the campaign, and so does one whose answers nobody can tell three times in a row.
+        Before it starts nothing happens, and held messages are judged anew when they are due: run it again then.
+        A gateway that cannot take messages for now pauses the campaign, and so does one whose answers nobody can
+        tell three times in a row.
 
         Raises:
-            ContactError: the campaign is finished or cancelled; or it is marketing, and nobody has said what
-                became of the opt-outs from before this library (`Contact.import_suppressions`).
+            ContactError: the campaign is finished or cancelled, or was planned otherwise meanwhile; or it is
+                marketing, and nobody has said what became of the opt-outs from before this library
+                (`Contact.import_suppressions`).
             StorageError: the storage does not answer, or (`locked`) another process runs this campaign.
         """
         outbox = self._desk.outbox
         if self.plan.kind == "marketing" and outbox.optouts_declared(self._id.service) is None:
             raise ContactError("import the earlier opt-outs first, or state that there are none", field="optouts")
         with outbox.running(self._id):
-            if not outbox.turn(self._id, "running", during=_RUNNABLE):
-                raise ContactError("it is finished or cancelled", field="campaign")
+            if not self._begin():
+                return self.status()
             outbox.give_up(self._id, self._desk.now())
             self._queue()
             self._send_due(transport)
@@ -144,6 +147,29 @@ class Campaign:
             elif self._standing() == "cancelled":  # meanwhile: what was queued, or came back, ends with it
                 outbox.stop(self._id, "cancelled", "cancelled", self._desk.now())
         return self.status()
+
+    def _begin(self) -> bool:
+        """Turn to running; False before the campaign starts. Once it has begun its plan stays as it is."""
+        standing = self._planned_as_here()
+        if standing not in _RUNNABLE:
+            raise ContactError("it is finished or cancelled", field="campaign")
+        if self._desk.now() < (self.plan.starts_us or 0):
+            return False
+        if not self._desk.outbox.turn(self._id, "running", during=[standing]):
+            raise ContactError("it was changed meanwhile: look at it anew", field="campaign")
+        try:
+            self._planned_as_here()
+        except ContactError:  # it was planned anew between the two: it has not begun
+            self._desk.outbox.turn(self._id, standing, during=["running"])
+            raise
+        return True
+
+    def _planned_as_here(self) -> Standing | None:
+        """Give the standing of the stored campaign, whose plan is the one that this object was made with."""
+        stored = self._desk.outbox.find(self._id.service, self._id.name)
+        if stored is not None and decode_plan(stored.plan) != self.plan:
+            raise ContactError("it was planned otherwise meanwhile: look at it anew", field="campaign")
+        return None if stored is None else stored.standing
 
     def status(self) -> Progress:
         """Tell where the campaign stands."""
@@ -158,7 +184,7 @@ class Campaign:
 
     def pause(self) -> bool:
         """Let a run end after the message it is sending; False when the campaign is at its end."""
-        return self._desk.outbox.turn(self._id, "paused", during=["draft", "scheduled", "running", "paused"])
+        return self._desk.outbox.turn(self._id, "paused", during=_RUNNABLE)
 
     def cancel(self) -> bool:
         """End the campaign for good; what waits is cancelled. False when it is at its end already."""

@@ -13,7 +13,10 @@ from alias_middleware.storage.outbox import Standing, State
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """What a campaign says to whom, as it is stored. `text` is final; times in microseconds, rate per second."""
+    """What a campaign says to whom, as it is stored. `text` is final; times in microseconds, rate per second.
+
+    Nothing goes before `starts_us`; what has not gone by `expires_us` does not go any more.
+    """
 
     offer: str
     kind: Kind
@@ -24,6 +27,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     expires_us: int | None = None
     rate: float | None = None
     cap: FrequencyCap | None = None
+    starts_us: int | None = None
 
 
 encode_plan = msgspec.json.Encoder().encode
@@ -41,7 +45,7 @@ class Judgement(NamedTuple):
 
 
 class Preview(msgspec.Struct, frozen=True):
-    """A campaign as it would go if it were sent at `at`: nothing was sent, nothing was stored.
+    """A campaign as it would go if it were sent at `at`: nothing was sent, nobody was queued.
 
     `selected` = `send` + `hold` + `refuse`, those among the refused that would come after the campaign expires.
     `reasons` counts why each held or refused message is, as a run would say it;

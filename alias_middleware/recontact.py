@@ -12,7 +12,7 @@ from alias_middleware.campaigns import Campaign, Desk
 from alias_middleware.contact import Facts, FrequencyCap, Kind, Verdict, sms_text, verdict
 from alias_middleware.contact import Suppression as Forbidden
 from alias_middleware.dossier import Question, consent_to, facts_of, suppression
-from alias_middleware.errors import ContactError, SettingsError
+from alias_middleware.errors import ContactError, SettingsError, StorageUnavailable
 from alias_middleware.events import event_time
 from alias_middleware.habits import decode_habits
 from alias_middleware.history import Knowledge
@@ -22,7 +22,8 @@ from alias_middleware.plans import Plan, Progress, decode_plan, encode_plan
 from alias_middleware.profile import decode_knowledge
 from alias_middleware.settings import Settings
 from alias_middleware.storage.base import Storage
-from alias_middleware.storage.outbox import CampaignId, Evidence, StoredCampaign
+from alias_middleware.storage.outbox import CampaignId, Evidence, Standing, StoredCampaign
+from alias_middleware.transport import Transport
 
 _NAME_LENGTH = 64
 _INTERESTS = 5
@@ -80,18 +81,21 @@ class Contact:
         sender: str,
         text: str,
         audience: Audience | None = None,
+        starts: datetime | None = None,
         expires: datetime | None = None,
         rate: float | None = None,
         cap: FrequencyCap | None = None,
         stop_code: str | None = None,
     ) -> Campaign:
-        """Give the campaign of this name, made anew or found as it was planned.
+        """Give the campaign of this name, made anew or found; until it begins it may be planned anew.
 
-        `text` gets its STOP mention where it needs one. What is still held when it `expires` is dropped. `rate` is
-        the most messages a second; `cap` limits marketing to one visitor, as the settings do unless given.
+        `text` gets its STOP mention where it needs one. It is a draft, or scheduled where it `starts` at a moment:
+        nothing goes before. What is still held when it `expires` is dropped. `rate` is the most messages a second;
+        `cap` limits marketing to one visitor, as the settings do unless given.
 
         Raises:
-            ContactError: the text, sender or audience is no use; or the name stands for another plan.
+            ContactError: the text, sender or audience is no use; it expires before it starts; or a campaign of
+                this name has begun with another plan.
             SettingsError: the storage keeps no campaigns; or visitor keys are pseudonyms, which cannot be
                 written to.
             StorageError: the storage does not answer.
@@ -110,16 +114,41 @@ class Contact:
             text=whole.text,
             segments=whole.segments,
             audience=audience or Audience(),
+            starts_us=None if starts is None else event_time(starts),
             expires_us=None if expires is None else event_time(expires),
             rate=rate,
             cap=cap or self._settings.frequency_cap,
         )
+        if plan.starts_us is not None and plan.expires_us is not None and plan.expires_us <= plan.starts_us:
+            raise ContactError("it expires before it starts", field="expires")
         campaign = CampaignId(self._settings.service, self._settings.namespace, name)
-        self._storage.outbox().save(StoredCampaign(campaign, "draft", encode_plan(plan), self._now()))
+        standing: Standing = "draft" if starts is None else "scheduled"
+        self._storage.outbox().save(StoredCampaign(campaign, standing, encode_plan(plan), self._now()))
         found = self.find(name)
         if found.plan != plan:
-            raise ContactError("a campaign of this name was planned otherwise", field="name")
+            raise ContactError("a campaign of this name has begun with another plan", field="name")
         return found
+
+    def run_due(self, transport: Transport) -> list[Progress]:
+        """Run every campaign whose time has come and those that wait for held messages, oldest first.
+
+        That is what a timer does every few minutes. Drafts and paused campaigns stay as they are, and so does one
+        that another process is running. Give where each that was run stands.
+
+        Raises:
+            ContactError: as `Campaign.run` does.
+            StorageError: the storage does not answer.
+        """
+        outbox, desk, ran = self._storage.outbox(), self._desk(), []
+        for each in outbox.campaigns(self._settings.service):
+            plan = decode_plan(each.plan)
+            if each.standing in {"scheduled", "running"} and self._now() >= (plan.starts_us or 0):
+                try:
+                    ran.append(Campaign(each.id, plan, desk).run(transport))
+                except StorageUnavailable as error:
+                    if error.reason != "locked":
+                        raise
+        return ran
 
     def find(self, name: str) -> Campaign:
         """Give the campaign of this name.

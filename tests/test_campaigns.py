@@ -17,6 +17,7 @@ from alias_middleware.audience import Audience
 from alias_middleware.contact import FrequencyCap
 from alias_middleware.errors import ContactError, NotAccepted, SettingsError, StorageUnavailable
 from alias_middleware.local_time import to_micros
+from alias_middleware.storage.outbox import CampaignId
 from alias_middleware.transport import Outgoing
 from tests.support.postgresql import EVERY_STORAGE, url_of
 from tests.support.site import ALIAS, OTHER_ALIAS
@@ -310,15 +311,62 @@ def test_an_import_again_does_not_undo_consent(shop: Shop) -> None:
 
 
 def test_a_name_stands_for_one_plan(shop: Shop) -> None:
-    """The same plan is the same campaign; another one needs another name."""
+    """The same plan is the same campaign; once it has begun, another one needs another name."""
     populate(shop, ALIAS)
     shop.campaign().run(shop.gateway)
     assert shop.campaign().status().states == {"sent": 1}
-    with pytest.raises(ContactError, match="otherwise"):
+    with pytest.raises(ContactError, match="another plan"):
         shop.campaign(text="Autre chose")
     assert [each.name for each in shop.tracker.contact.campaigns()] == ["noel"]
     with pytest.raises(ContactError, match="no campaign"):
         shop.tracker.contact.find("paques")
+
+
+def test_a_draft_is_planned_anew(shop: Shop) -> None:
+    """Until it begins another text takes the place of the first; who holds the first does not send it."""
+    populate(shop, ALIAS)
+    first = shop.campaign(text="Bonjuor")
+    assert first.preview().send == 1
+    second = shop.campaign()
+    with pytest.raises(ContactError, match="planned otherwise"):
+        first.run(shop.gateway)
+    assert second.status().standing == "draft"
+    second.run(shop.gateway)
+    assert [message.text for message in shop.gateway.sent] == [f"Bonjour STOP {PULL}"]
+    with pytest.raises(ContactError, match="planned otherwise"):
+        first.run(shop.gateway)
+    assert second.status().standing == "finished"
+
+
+def test_a_scheduled_campaign_starts_in_time(shop: Shop) -> None:
+    """Not before its moment, whoever runs it; a timer runs what is due, and nothing that is a draft or paused."""
+    populate(shop, ALIAS)
+    starts = shop.now + timedelta(hours=2)
+    campaign = shop.campaign(starts=starts)
+    shop.campaign(name="a draft")
+    shop.campaign(name="a pause", starts=starts).pause()
+    assert campaign.preview().at == starts
+    assert campaign.run(shop.gateway).standing == "scheduled"
+    assert shop.tracker.contact.run_due(shop.gateway) == []
+    assert shop.gateway.sent == []
+    shop.clock.advance(hours=2)
+    with shop.tracker.storage.outbox().running(CampaignId("sonneries", "sonneries", "noel")):
+        assert shop.tracker.contact.run_due(shop.gateway) == []
+    (progress,) = shop.tracker.contact.run_due(shop.gateway)
+    assert (progress.name, progress.standing, progress.states) == ("noel", "finished", {"sent": 1})
+    standings = {each.name: each.standing for each in shop.tracker.contact.campaigns()}
+    assert standings == {"noel": "finished", "a draft": "draft", "a pause": "paused"}
+
+
+def test_a_timer_sends_what_was_held(shop: Shop) -> None:
+    """A campaign of the evening goes on in the morning."""
+    populate(shop, ALIAS)
+    shop.clock.now = EVENING
+    assert shop.campaign().run(shop.gateway).states == {"held": 1}
+    assert shop.tracker.contact.run_due(shop.gateway)[0].states == {"held": 1}
+    shop.clock.now = MORNING
+    assert shop.tracker.contact.run_due(shop.gateway)[0].states == {"sent": 1}
+    assert shop.tracker.contact.run_due(shop.gateway) == []
 
 
 @pytest.mark.parametrize(
@@ -326,6 +374,7 @@ def test_a_name_stands_for_one_plan(shop: Shop) -> None:
     [
         pytest.param({"name": ""}, "name", id="no name"),
         pytest.param({"rate": 0}, "rate", id="no rate"),
+        pytest.param({"starts": MORNING, "expires": EVENING}, "expires", id="over before it starts"),
         pytest.param({"sender": "trop long pour un nom"}, "sender", id="a bad sender"),
         pytest.param({"sender": "Sonneries"}, "stop_code", id="an alphanumeric sender without STOP"),
         pytest.param({"kind": "spam"}, "kind", id="no kind"),

@@ -71,7 +71,6 @@ def campaign() -> None:
 def _plan_options(command: Any) -> Any:
     """Let a command plan a campaign, or find one by its name alone."""
     for option in reversed([
-        click.argument("name"),
         click.option("--offer", type=click.Choice(list(OFFERS)), help="The operator's offer."),
         _kind,
         click.option("--sender", help="Short code or name that the message comes from."),
@@ -82,6 +81,7 @@ def _plan_options(command: Any) -> Any:
         click.option("--min-orders", type=int, help="Only who has ordered so often."),
         click.option("--clients/--no-clients", default=None, help="Only who has, or has not, ordered."),
         click.option("--last-offer", help="Only who wrote to this offer last."),
+        click.option("--starts", metavar="TIME", help="Nothing goes before."),
         click.option("--expires", metavar="TIME", help="What is still held then is dropped."),
         click.option("--rate", type=float, help="Messages a second at most."),
     ]):  # fmt: skip
@@ -90,6 +90,7 @@ def _plan_options(command: Any) -> Any:
 
 
 @campaign.command("preview")
+@click.argument("name")
 @_plan_options
 @_at
 @json_option
@@ -104,20 +105,29 @@ def preview(source: Source, /, *, at: str | None, as_json: bool, **plan: Any) ->
 
 
 @campaign.command("run")
+@click.argument("name", required=False)
 @_plan_options
 @click.option("--transport", required=True, metavar="WHERE", help=_TRANSPORTS)
 @click.option("--no-prior-optouts", is_flag=True, help="Nobody opted out before this library was there.")
 @json_option
 @click.pass_obj
 def run(source: Source, /, *, transport: str, no_prior_optouts: bool, as_json: bool, **plan: Any) -> None:
-    """Send what may be sent now; run again, it goes on where it stopped. Held messages go when they are due."""
+    """Send what may be sent now; run again, it goes on where it stopped. Held messages go when they are due.
+
+    Without a NAME every scheduled campaign whose time has come is run, and every one that waits for held messages:
+    that is for a timer.
+    """
     silence_log()
     with source.opened() as tracker:
         require_data(tracker)
         if no_prior_optouts:
             tracker.contact.declare_no_prior_optouts()
+        if plan["name"] is None:
+            _require_no_plan(plan)
+            due = tracker.contact.run_due(_transport(transport))
+            return show(as_json, due, lambda: [_progress_table(due)])
         progress = _planned(tracker, plan).run(_transport(transport))
-    show(as_json, progress, lambda: [_progress_table([progress])])
+    return show(as_json, progress, lambda: [_progress_table([progress])])
 
 
 @campaign.command("status")
@@ -180,10 +190,16 @@ def _planned(tracker: Tracker, plan: dict[str, Any]) -> Campaign:
         sender=plan["sender"],
         text=text,
         audience=audience,
+        starts=_moment(tracker, plan["starts"]),
         expires=_moment(tracker, plan["expires"]),
         rate=plan["rate"],
         stop_code=plan["stop_code"],
     )
+
+
+def _require_no_plan(plan: dict[str, Any]) -> None:
+    if any(plan[name] is not None for name in ("text", "offer", "sender")):
+        raise click.UsageError("a campaign that is planned needs a NAME")
 
 
 def _transport(where: str) -> Transport:

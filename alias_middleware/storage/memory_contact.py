@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from alias_middleware.errors import StorageUnavailable
 from alias_middleware.storage.conversions import Conversion, Conversions
 from alias_middleware.storage.outbox import (
+    PLANNED,
     REACHED,
     WAITING,
     CampaignId,
@@ -61,9 +62,15 @@ class MemoryOutbox(Outbox):
         self._strays: dict[tuple[str, int], StrayMessage] = {}
 
     def save(self, campaign: StoredCampaign) -> bool:
-        """Keep a new campaign."""
+        """Keep a campaign."""
         with self._lock():
-            return self._campaigns.setdefault(_named(campaign.id), campaign) is campaign
+            known = self._campaigns.get(_named(campaign.id))
+            if known is not None:
+                if known.standing not in PLANNED:
+                    return False
+                campaign = replace(campaign, created_us=known.created_us)
+            self._campaigns[_named(campaign.id)] = campaign
+            return True
 
     def find(self, service: str, name: str) -> StoredCampaign | None:
         """Give a campaign."""

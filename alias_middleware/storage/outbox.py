@@ -19,6 +19,9 @@ from alias_middleware.profile import StoredProfile
 Standing = Literal["draft", "scheduled", "running", "paused", "finished", "cancelled"]
 """What a campaign is doing."""
 
+PLANNED: tuple[Standing, ...] = ("draft", "scheduled")
+"""A campaign that has not begun: its plan may still be changed."""
+
 State = Literal[
     "queued", "held", "sending", "uncertain", "sent", "delivered", "failed", "refused", "expired", "cancelled"
 ]
@@ -150,7 +153,10 @@ class Outbox(ABC):
 
     @abstractmethod
     def save(self, campaign: StoredCampaign) -> bool:
-        """Keep a new campaign; False when the service has one of that name, which stays as it is."""
+        """Keep a campaign, in the place of a plan of its name (one of `PLANNED`) that has not begun.
+
+        False when the service has one of that name that has begun, which stays as it is.
+        """
 
     @abstractmethod
     def find(self, service: str, name: str) -> StoredCampaign | None:

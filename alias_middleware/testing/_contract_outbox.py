@@ -52,17 +52,18 @@ class OutboxContract(ContractCase):
     """At most one message to each visitor, none after his STOP, and nothing lost silently."""
 
     def test_campaigns(self, storage: Storage) -> None:
-        """A name is taken once; what a campaign does changes from what it was doing."""
+        """A plan is changed until it begins; what a campaign does changes from what it was doing."""
         outbox = storage.outbox()
-        first = StoredCampaign(_NOEL, "draft", b"{}", _NOON)
-        assert outbox.save(first)
-        assert not outbox.save(StoredCampaign(_NOEL, "draft", b"other", _NOON))
+        first = StoredCampaign(_NOEL, "scheduled", b"{}", _NOON)
+        assert outbox.save(StoredCampaign(_NOEL, "draft", b"other", _NOON))
+        assert outbox.save(StoredCampaign(_NOEL, "scheduled", b"{}", _NOON + 1))
         later = StoredCampaign(_NOEL._replace(name="été"), "draft", b"{}", _NOON + 1)
         assert outbox.save(later)
         assert outbox.save(StoredCampaign(_NOEL._replace(service="shop"), "draft", b"{}", _NOON))
         assert outbox.campaigns("news") == [first, later]
-        assert outbox.turn(_NOEL, "running", during=["draft", "paused"])
-        assert not outbox.turn(_NOEL, "running", during=["draft"])
+        assert outbox.turn(_NOEL, "running", during=["scheduled", "paused"])
+        assert not outbox.turn(_NOEL, "running", during=["scheduled"])
+        assert not outbox.save(StoredCampaign(_NOEL, "draft", b"other", _NOON))
         found = outbox.find("news", "noel")
         assert found is not None
         assert (found.standing, found.plan) == ("running", b"{}")

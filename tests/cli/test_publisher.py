@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import stat
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,19 @@ def test_a_campaign_from_preview_to_end(shop: Shop, tmp_path: Path) -> None:
     assert stat.S_IMODE(sent.stat().st_mode) == 0o600
     assert "2 sent" in run(shop, "campaign", "status")
     assert "finished" in run(shop, "campaign", "cancel", "noel", code=1)
+
+
+def test_what_is_due(shop: Shop, tmp_path: Path) -> None:
+    """Without a name a run is of what is due; a scheduled campaign is not before its moment."""
+    shop.tracker.contact.declare_no_prior_optouts()
+    where = ["--transport", f"file:{tmp_path}/sent.jsonl"]
+    run(shop, "campaign", "preview", "noel", *PLAN, "--starts", f"{shop.now + timedelta(days=1):%Y-%m-%dT%H:%M%z}")
+    assert json.loads(run(shop, "campaign", "run", *where, "--json")) == []
+    assert "scheduled" in run(shop, "campaign", "status")
+    shop.clock.advance(days=1)
+    (progress,) = json.loads(run(shop, "campaign", "run", *where, "--json"))
+    assert (progress["name"], progress["states"]) == ("noel", {"sent": 2})
+    assert "needs a NAME" in run(shop, "campaign", "run", *where, *PLAN, code=2)
 
 
 def test_opt_outs_from_before(shop: Shop, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from alias_middleware.errors import StorageUnavailable
 from alias_middleware.storage.keyring import Keyring
 from alias_middleware.storage.outbox import (
+    PLANNED,
     WAITING,
     CampaignId,
     Dispatch,
@@ -35,7 +36,11 @@ _CAMPAIGNS = """
     SELECT service, namespace, name, standing, plan, created_us FROM campaigns
     WHERE service = %s AND name = coalesce(%s, name) ORDER BY created_us, name
 """
-_SAVE = "INSERT INTO campaigns VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING"
+_SAVE = f"""
+    INSERT INTO campaigns VALUES (%s, %s, %s, %s, %s, %s)
+    ON CONFLICT (service, name) DO UPDATE SET standing = excluded.standing, plan = excluded.plan
+    WHERE campaigns.standing IN {PLANNED}
+"""
 _TURN = "UPDATE campaigns SET standing = %s WHERE service = %s AND name = %s AND standing = ANY(%s)"
 _NOTE = """
     INSERT INTO contact_notes VALUES (%s, %s, %s, %s)
@@ -105,7 +110,7 @@ class PostgreSQLOutbox(Outbox):
         self._keyring = keyring
 
     def save(self, campaign: StoredCampaign) -> bool:
-        """Keep a new campaign."""
+        """Keep a campaign."""
         return self._changed(_SAVE, *campaign.id, campaign.standing, campaign.plan, campaign.created_us) == 1
 
     def find(self, service: str, name: str) -> StoredCampaign | None:

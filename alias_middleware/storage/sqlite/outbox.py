@@ -12,6 +12,7 @@ from contextlib import contextmanager
 
 from alias_middleware.profile import StoredProfile
 from alias_middleware.storage.outbox import (
+    PLANNED,
     REACHED,
     WAITING,
     CampaignId,
@@ -37,6 +38,11 @@ _EVIDENCE = """
     SELECT v.key, CAST(v.knowledge || char(10) || v.habits AS BLOB), p.preferences, p.personal, p.consents
     FROM visitors v LEFT JOIN preferences.profiles p ON p.namespace = v.namespace AND p.key = v.key
 """
+_SAVE = f"""
+    INSERT INTO campaigns VALUES (?, ?, ?, ?, ?, ?)
+    ON CONFLICT (service, name) DO UPDATE SET standing = excluded.standing, plan = excluded.plan
+    WHERE campaigns.standing IN {PLANNED}
+"""
 _CONTACTS = f"""
     SELECT key, claimed_us FROM dispatches
     WHERE namespace = ? AND key BETWEEN ? AND ? AND claimed_us IS NOT NULL AND state IN {REACHED}
@@ -56,10 +62,10 @@ class SQLiteOutbox(Outbox):
         self._suppressions_of = suppressions_of
 
     def save(self, campaign: StoredCampaign) -> bool:
-        """Keep a new campaign."""
+        """Keep a campaign."""
         with writing(self._files) as sql:
             row = (*campaign.id, campaign.standing, campaign.plan, campaign.created_us)
-            return sql.execute("INSERT OR IGNORE INTO campaigns VALUES (?, ?, ?, ?, ?, ?)", row).rowcount == 1
+            return sql.execute(_SAVE, row).rowcount == 1
 
     def find(self, service: str, name: str) -> StoredCampaign | None:
         """Give a campaign."""
