@@ -27,8 +27,8 @@ _FEWEST = 2
 class Candidate(NamedTuple):
     """A service that may become the reference or be attached to it.
 
-    `offer`: "gallery" or the SMS+ offer. `visitors`, `clients` and `revenue` (by currency) are those of the time
-    looked at.
+    `offer`: "gallery" or the SMS+ offer. `visitors`, `clients`, `revenue` (by currency) and the history of
+    `page_views` and `visits` are those of the time looked at.
     """
 
     service: str
@@ -36,6 +36,8 @@ class Candidate(NamedTuple):
     visitors: int
     clients: int
     revenue: dict[str, Decimal]
+    visits: int = 0
+    page_views: int = 0
 
 
 class Choice(msgspec.Struct, frozen=True):
@@ -46,13 +48,15 @@ class Choice(msgspec.Struct, frozen=True):
     visitors_lost: int
     clients_lost: int
     revenue_lost: dict[str, Decimal]
+    visits_lost: int = 0
+    page_views_lost: int = 0
 
 
 class Advice(msgspec.Struct, frozen=True):
     """Every choice, the one with the least loss first; `monthly_cost` in EUR without tax is the same for all.
 
     `by_audience` and `by_revenue` are the references that lose the fewest visitors and the least revenue of the
-    currency that sells most; where they differ the publisher decides what hurts more.
+    currency in which most services sell; where they differ the publisher decides what hurts more.
     """
 
     choices: tuple[Choice, ...]
@@ -77,7 +81,7 @@ def advise(candidates: Sequence[Candidate]) -> Advice:
         raise ContactError("two services or more, each named once", field="services")
     for candidate in candidates:
         _check_offer(candidate)
-    choices = sorted((_choice(each, candidates) for each in candidates), key=lambda choice: choice.visitors_lost)
+    choices = sorted((_choice(each, candidates) for each in candidates), key=_loss)
     currency = _main_currency(candidates)
     by_revenue = max(candidates, key=lambda each: (each.revenue.get(currency, Decimal(0)), each.visitors))
     return Advice(tuple(choices), MONTHLY_COST * (len(candidates) - 1), choices[0].reference, by_revenue.service)
@@ -105,7 +109,14 @@ def _choice(reference: Candidate, candidates: Sequence[Candidate]) -> Choice:
         sum(each.visitors for each in others),
         sum(each.clients for each in others),
         dict(sorted(revenue.items())),
+        sum(each.visits for each in others),
+        sum(each.page_views for each in others),
     )
+
+
+def _loss(choice: Choice) -> tuple[int, int, int, str]:
+    """What choices are ordered by: the visitors lost, then their history, whatever order they were named in."""
+    return choice.visitors_lost, choice.page_views_lost, choice.visits_lost, choice.reference
 
 
 def _main_currency(candidates: Sequence[Candidate]) -> str:

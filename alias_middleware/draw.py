@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
 SEED_BYTES = 32
+_SEED = re.compile(f"[0-9A-Fa-f]{{{SEED_BYTES * 2}}}")
 
 
 class Draw(NamedTuple):
@@ -43,9 +45,9 @@ def draw_winner(participants: Iterable[str], seed: str) -> Draw:
     entrants = sorted(set(participants))
     if not entrants:
         raise ValueError("nobody takes part")
-    key = bytes.fromhex(seed)
-    if len(key) != SEED_BYTES:
+    if not _SEED.fullmatch(seed):
         raise ValueError(f"a seed is {SEED_BYTES * 2} hexadecimal digits")
+    key = bytes.fromhex(seed)
     digest = list_digest(entrants)
     fair = 2**256 - 2**256 % len(entrants)
     counter = 0

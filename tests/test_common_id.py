@@ -26,6 +26,15 @@ def test_what_each_choice_loses() -> None:
     assert (advice.by_audience, advice.by_revenue, advice.is_clear) == ("news", "shop", False)
 
 
+def test_equal_audiences_are_told_apart_by_their_history() -> None:
+    """Whatever order the services are named in."""
+    young, old = NEWS._replace(service="a", page_views=10), NEWS._replace(service="b", page_views=20)
+    for named in ([young, old], [old, young]):
+        advice = advise(named)
+        assert [(each.reference, each.page_views_lost) for each in advice.choices] == [("b", 10), ("a", 20)]
+        assert advice.by_audience == "b"
+
+
 def test_a_clear_choice() -> None:
     """Audience and revenue agree; without any revenue the audience decides."""
     assert advise([SHOP, PUSH]).is_clear

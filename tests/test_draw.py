@@ -47,9 +47,10 @@ def test_the_winner_is_not_shown() -> None:
         pytest.param([], SEED, id="nobody"),
         pytest.param(PEOPLE, "5f", id="a short seed"),
         pytest.param(PEOPLE, "xy" * 32, id="no hexadecimal seed"),
+        pytest.param(PEOPLE, "5f " * 32, id="a seed with blanks"),
     ],
 )
 def test_no_draw(participants: list[str], seed: str) -> None:
     """An empty list and a seed nobody could have recorded are refused."""
-    with pytest.raises(ValueError, match=r"nobody|hexadecimal"):
+    with pytest.raises(ValueError, match=r"nobody|64 hexadecimal"):
         draw_winner(participants, seed)

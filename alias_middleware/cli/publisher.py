@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import click
@@ -113,22 +114,34 @@ def _on_the_extranet(alias: str) -> None:
     click.confirm("Convert it on the operator's extranet now. Did that work?", abort=True)
 
 
+def _winner_on_the_extranet(alias: str) -> str:
+    """Let a person convert the winner's alias."""
+    click.echo(f"The winner is {alias}.", err=True)
+    click.confirm("Convert it on the operator's extranet now. Did that work?", abort=True, err=True)
+    return alias
+
+
 @desalias.command("draw")
 @click.argument("participants", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @_why
 @_who
 @click.option("--seed", help="64 hexadecimal digits, agreed beforehand; random otherwise.")
+@click.option("--yes", is_flag=True, help="Do not ask whether the conversion worked.")
 @json_option
 @click.pass_obj
 def draw(
-    source: Source, participants: Path, *, reason: str, requester: str, seed: str | None, as_json: bool
+    source: Source, participants: Path, *, reason: str, requester: str, seed: str | None, yes: bool, as_json: bool
 ) -> None:
-    """Draw a winner among the aliases of a file, one a line, and spend one conversion on him."""
+    """Draw a winner among the aliases of a file, one a line, and spend one conversion on him.
+
+    It is given back when you say that it failed; the audit keeps the draw all the same.
+    """
     silence_log()
     people = [line.strip() for line in participants.read_text().splitlines() if line.strip()]
     with source.opened() as tracker:
         try:
-            drawn, _ = tracker.desaliasing.draw(people, str, reason=reason, requester=requester, seed=seed)
+            look_up = str if yes else _winner_on_the_extranet
+            drawn, _ = tracker.desaliasing.draw(people, look_up, reason=reason, requester=requester, seed=seed)
         except ValueError as error:
             raise click.UsageError(str(error)) from error
     rows = [(name, str(value)) for name, value in drawn._asdict().items()]
@@ -155,15 +168,42 @@ def plan(source: Source, services: tuple[str, ...], since: datetime | None, as_j
         require_data(tracker)
         until = datetime.now(zone_of(tracker)).date() + timedelta(days=1)
         first = since.date() if since else until - timedelta(days=_YEAR)
-        advice = advise([_candidate(tracker, named, first, until) for named in services])
-    show(as_json, advice, lambda: _advice_tables(advice))
+        candidates = [_candidate(tracker, named, first, until) for named in services]
+        advice = advise(candidates)
+    document = {"services": [each._asdict() for each in candidates], **msgspec.structs.asdict(advice)}
+    show(as_json, document, lambda: [_services_table(candidates), *_advice_tables(advice)])
 
 
 def _candidate(tracker: Tracker, named: str, since: date, until: date) -> Candidate:
     service, _, offer = named.partition(":")
     alone = msgspec.structs.replace(tracker.settings, service=service, reference=None)
     figures = Statistics(tracker.storage, alone).summary(since, until)
-    return Candidate(service, offer or "gallery", figures.visitors, figures.clients, figures.revenue)
+    return Candidate(
+        service,
+        offer or "gallery",
+        figures.visitors,
+        figures.clients,
+        figures.revenue,
+        figures.visits,
+        figures.page_views,
+    )
+
+
+def _services_table(candidates: list[Candidate]) -> Table:
+    columns = ("service", "offer", "visitors", "clients", "visits", "page views", "revenue")
+    rows = [
+        (
+            *each[:2],
+            *(str(number) for number in (each.visitors, each.clients, each.visits, each.page_views)),
+            _money(each.revenue),
+        )
+        for each in candidates
+    ]
+    return Table("The services", columns, rows, numbers=frozenset({2, 3, 4, 5}))
+
+
+def _money(amounts: dict[str, Decimal]) -> str:
+    return ", ".join(f"{amount} {currency}" for currency, amount in amounts.items()) or "-"
 
 
 def _advice_tables(advice: Advice) -> list[Table]:
@@ -173,7 +213,8 @@ def _advice_tables(advice: Advice) -> list[Table]:
             ", ".join(choice.attached),
             str(choice.visitors_lost),
             str(choice.clients_lost),
-            ", ".join(f"{amount} {currency}" for currency, amount in choice.revenue_lost.items()) or "-",
+            str(choice.page_views_lost),
+            _money(choice.revenue_lost),
         )
         for choice in advice.choices
     ]
@@ -182,9 +223,9 @@ def _advice_tables(advice: Advice) -> list[Table]:
         ("loses the least revenue", advice.by_revenue),
         ("costs a month, without tax", f"{advice.monthly_cost} EUR"),
     ]
-    columns = ("reference", "attached", "visitors' history lost", "clients'", "with revenue")
+    columns = ("reference", "attached", "visitors' history lost", "clients'", "page views", "with revenue")
     return [
-        Table("If this service is the reference", columns, rows, numbers=frozenset({2, 3})),
+        Table("If this service is the reference", columns, rows, numbers=frozenset({2, 3, 4})),
         Table("Advice" if advice.is_clear else "Advice: decide what hurts more", ("what", "value"), agreed),
     ]
 

@@ -171,11 +171,18 @@ def test_a_draw(shop: Shop, tmp_path: Path) -> None:
     people = tmp_path / "people.txt"
     people.write_text(f"{ALIAS}\n{OTHER_ALIAS}\n\n")
     seed = "5f" * 32
-    drawn = [json.loads(run(shop, "desalias", "draw", str(people), *WHY, "--seed", seed, "--json")) for _ in "ab"]
+    asked = ("desalias", "draw", str(people), *WHY, "--seed", seed)
+    drawn = [
+        json.loads(run(shop, *asked, "--yes", "--json")),
+        json.loads(run(shop, *asked, "--json", input="y\n")),
+    ]
     assert drawn[0] == drawn[1]
     assert drawn[0]["winner"] in {ALIAS, OTHER_ALIAS}
     assert drawn[0]["digest"] in run(shop, "desalias", "audit")
-    assert "64" in run(shop, "desalias", "draw", str(people), *WHY, "--seed", "5f", code=2)
+    assert drawn[0]["winner"] in run(shop, *asked, input="n\n", code=1)
+    assert json.loads(run(shop, "desalias", "status", "--json"))["spent"] == 2
+    for seed in ("5f", "xy" * 32):
+        assert "64" in run(shop, "desalias", "draw", str(people), *WHY, "--seed", seed, code=2)
 
 
 def test_a_plan_for_a_common_id(shop: Shop) -> None:
@@ -184,6 +191,8 @@ def test_a_plan_for_a_common_id(shop: Shop) -> None:
         run(shop, "common-id", "plan", "sonneries", "news:premium_push", "--since", "2026-01-01", "--json")
     )
     assert advice["by_audience"] == "sonneries"
+    assert [each["visits"] for each in advice["services"]] == [4, 0]
+    assert [choice["visits_lost"] for choice in advice["choices"]] == [0, 4]
     assert [choice["clients_lost"] for choice in advice["choices"]] == [0, 2]
     assert "not sold" not in run(shop, "common-id", "plan", "sonneries", "news")
     assert "sold with" in run(shop, "common-id", "plan", "sonneries", "news:light_pull", code=1)
