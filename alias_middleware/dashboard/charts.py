@@ -5,7 +5,7 @@ Colours are custom properties of the style sheet, so that light, dark and print 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 import msgspec
@@ -15,7 +15,10 @@ Locale = Literal["en-GB", "fr-FR"]
 
 _SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
 _LOCALES: Mapping[str, Locale] = {"en": "en-GB", "fr": "fr-FR"}
-_WIDTH = 540
+_WIDTH = 420
+_HEIGHT = 150
+_DATE = "%-d %b"
+_PALEST = 20  # per cent
 
 _INK, _LINE, _QUIET = "var(--ink-2)", "var(--line)", "var(--quiet)"
 _NOW, _BEFORE = "var(--chart-1)", "var(--chart-2)"
@@ -30,11 +33,18 @@ _CONFIG = {
         "gridColor": _LINE,
         "domainColor": _LINE,
         "tickColor": _LINE,
-        "labelFontSize": 13,
-        "titleFontSize": 13,
+        "labelFontSize": 12,
+        "titleFontSize": 12,
         "titleFontWeight": "normal",
     },
-    "legend": {"labelColor": _INK, "labelFontSize": 13, "orient": "top", "title": None, "symbolStrokeWidth": 3},
+    "legend": {
+        "labelColor": _INK,
+        "labelFontSize": 12,
+        "labelLimit": 0,
+        "orient": "top",
+        "title": None,
+        "symbolStrokeWidth": 3,
+    },
 }
 
 _FIT = {"type": "fit-x", "contains": "padding"}
@@ -59,10 +69,15 @@ def trend(rows: Iterable[Row], *, now: str, before: str, language: str) -> Chart
         {
             "data": {"values": list(rows)},
             "width": _WIDTH,
-            "height": 190,
+            "height": _HEIGHT,
             "mark": {"type": "line", "strokeWidth": 2.5, "point": {"size": 22}},
             "encoding": {
-                "x": {"field": "day", "type": "temporal", "title": None, "axis": {"grid": False, "tickCount": 6}},
+                "x": {
+                    "field": "day",
+                    "type": "temporal",
+                    "title": None,
+                    "axis": {"grid": False, "tickCount": 5, "format": _DATE},
+                },
                 "y": {"field": "value", "type": "quantitative", "title": None, "axis": {"tickCount": 5}},
                 "color": {
                     **kind,
@@ -82,7 +97,7 @@ def ranking(rows: Sequence[Row], *, language: str) -> Chart:
         {
             "data": {"values": list(rows)},
             "width": _WIDTH,
-            "height": {"step": 24},
+            "height": {"step": 22},
             "mark": {"type": "bar", "color": _NOW, "cornerRadiusEnd": 2},
             "encoding": {
                 "y": {
@@ -105,7 +120,7 @@ def histogram(rows: Sequence[Row], *, x: str, y: str, language: str) -> Chart:
         {
             "data": {"values": list(rows)},
             "width": _WIDTH,
-            "height": 190,
+            "height": _HEIGHT,
             "mark": {"type": "bar", "color": _NOW, "cornerRadiusEnd": 2},
             "encoding": {
                 "x": {
@@ -113,7 +128,7 @@ def histogram(rows: Sequence[Row], *, x: str, y: str, language: str) -> Chart:
                     "type": "nominal",
                     "sort": None,
                     "title": x,
-                    "axis": {"labelAngle": 0, "labelOverlap": "greedy"},
+                    "axis": {"labelAngle": -40, "labelOverlap": False},
                 },
                 "y": {"field": "value", "type": "quantitative", "title": y, "axis": {"tickCount": 5}},
             },
@@ -142,7 +157,7 @@ def week(rows: Sequence[Row], *, days: Sequence[str], x: str, language: str) -> 
         {
             "data": {"values": list(rows)},
             "width": _WIDTH,
-            "height": {"step": 26},
+            "height": {"step": 20},
             "layer": [
                 {"transform": only_quiet, "mark": {"type": "rect", "color": _QUIET}, "encoding": place},
                 {
@@ -161,7 +176,8 @@ def steps(rows: Sequence[Row], *, order: Sequence[str], language: str) -> Chart:
         {
             "data": {"values": list(rows)},
             "width": _WIDTH,
-            "mark": {"type": "bar", "color": _NOW, "cornerRadiusEnd": 2},
+            "height": {"step": 11},
+            "mark": {"type": "bar", "cornerRadiusEnd": 2},
             "encoding": {
                 "y": {
                     "field": "campaign",
@@ -172,16 +188,24 @@ def steps(rows: Sequence[Row], *, order: Sequence[str], language: str) -> Chart:
                 },
                 "yOffset": {"field": "step", "sort": list(order)},
                 "x": {"field": "value", "type": "quantitative", "title": None, "axis": {"tickCount": 5}},
-                "opacity": {
+                "color": {
                     "field": "step",
                     "type": "nominal",
                     "sort": list(order),
-                    "scale": {"type": "ordinal", "domain": list(order), "range": [0.25, 0.4, 0.6, 0.8, 1]},
+                    "scale": {"type": "ordinal", "domain": list(order), "range": list(_shades(len(order)))},
+                    "legend": {"columns": 4, "symbolStrokeWidth": 0},
                 },
             },
         },
         language,
     )
+
+
+def _shades(number: int) -> Iterator[str]:
+    """Give so many shades of one colour, the last one its own; they hide the grid behind them."""
+    for place in range(1, number + 1):
+        part = _PALEST + (100 - _PALEST) * place // number
+        yield f"color-mix(in srgb, {_NOW} {part}%, var(--paper))"
 
 
 def samples() -> list[Chart]:

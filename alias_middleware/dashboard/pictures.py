@@ -20,6 +20,7 @@ _HOURS = 24
 _WEEKDAYS = 7
 _LATE_IN_HOUR = 59
 _MOST_CAMPAIGNS = 6
+_STEPS = ("selected", "allowed", "held", "sent", "delivered", "came_back", "bought")
 
 
 _log = logging.getLogger("alias_middleware")
@@ -141,10 +142,15 @@ def quiet_hours(policy: Policy) -> set[tuple[int, int]]:
 def funnel(table: Table, words: Words) -> Chart:
     """Show what became of the messages of each campaign."""
     names = [column.name for column in table.columns]
-    steps = ("selected", "allowed", "delivered", "came_back", "bought")
     rows = [
         {"campaign": row[0][:_LONGEST_NAME], "step": words(f"column.{step}"), "value": row[names.index(step)] or 0}
-        for row in table.rows[:_MOST_CAMPAIGNS]
-        for step in steps
+        for row in planned(table)[:_MOST_CAMPAIGNS]
+        for step in _STEPS
     ]
-    return charts.steps(rows, order=[words(f"column.{step}") for step in steps], language=words.language)
+    return charts.steps(rows, order=[words(f"column.{step}") for step in _STEPS], language=words.language)
+
+
+def planned(table: Table) -> list[tuple[Any, ...]]:
+    """Give the rows of campaigns that somebody was selected for: a draft has nothing to show yet."""
+    selected = [column.name for column in table.columns].index("selected")
+    return [row for row in table.rows if row[selected]]

@@ -13,7 +13,7 @@ from alias_middleware.contact import OFFERS
 from alias_middleware.dashboard.desk import Desk
 from alias_middleware.dashboard.page import Page
 from alias_middleware.dashboard.pages import campaigns, figures, health, visitor, visitors
-from alias_middleware.dashboard.pictures import Panel, Picture, funnel, panel
+from alias_middleware.dashboard.pictures import Panel, Picture, funnel, panel, planned
 from alias_middleware.dashboard.tables import Table, csv_of
 from alias_middleware.dashboard.words import CATALOGUES
 
@@ -101,7 +101,8 @@ def show_campaigns(desk: Desk, request: Request, page: Page) -> Response:
         raise HTTPException(404)
     found = campaigns.gather(desk.tracker)
     title = page.words("table.campaigns")
-    picture = Picture(title, desk.drawer.draw(funnel(found.table, page.words)))
+    drawn = planned(found.table)
+    picture = Picture(title, desk.drawer.draw(funnel(found.table, page.words))) if drawn else None
     return desk.render("campaigns.html", page, found=found, picture=picture)
 
 

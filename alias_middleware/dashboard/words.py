@@ -12,6 +12,7 @@ from typing import Any, Final
 from babel import Locale
 from babel.dates import format_date, format_datetime, get_day_names
 from babel.numbers import format_currency, format_decimal, format_percent
+from babel.units import format_unit
 
 from alias_middleware.dashboard.tables import Column
 from alias_middleware.dashboard.texts import en, fr
@@ -21,7 +22,9 @@ CATALOGUES: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType({"en": en.
 """All texts, by language."""
 
 _NOTHING = "–"
+_UNITS = ("byte", "kilobyte", "megabyte", "gigabyte", "terabyte")
 _LONGEST_LANGUAGE = 200
+_GOES_ON = re.compile(r",? (?:on|until|of|since|le|du|jusqu'au|depuis le)$")
 _DOUBLE_SIGN = re.compile(r" (?=[:;?!/»])")
 
 
@@ -60,6 +63,10 @@ class Words:
         """Give the text of one of a group, or its own name where the catalogue has none."""
         return self._texts.get(f"{group}.{name}", name)
 
+    def rule(self, name: str) -> str:
+        """Say what a rule means where no value follows."""
+        return _GOES_ON.sub("", self.named("rule", name))
+
     def definition(self, key: str) -> str:
         """Give the definition of a figure or column; a column's own goes before the figure's of that name."""
         figure = key.rpartition(".")[2]
@@ -77,6 +84,13 @@ class Words:
     def count(self, value: int | Decimal) -> str:
         """Write a number."""
         return str(format_decimal(value, locale=self._locale))
+
+    def size(self, value: int) -> str:
+        """Write a number of bytes in the unit that suits it."""
+        power = max(0, min(len(_UNITS) - 1, (len(str(value)) - 1) // 3))
+        amount = round(value / 1000**power, 1)
+        unit = f"digital-{_UNITS[power]}"
+        return str(format_unit(amount, unit, length="short" if power else "long", locale=self._locale))
 
     def money(self, amount: Decimal, currency: str) -> str:
         """Write an amount with its currency, to the cent."""

@@ -45,7 +45,7 @@ def gather(tracker: Tracker) -> Health:
         spooled=_number(counters, "spooled"),
         spool_files=len(sizes),
         spool_bytes=sum(sizes.values()),
-        storage=type(tracker.storage).__name__,
+        storage=type(tracker.storage).__name__.removesuffix("Storage"),
         storage_bytes=_size(getattr(tracker.storage, "path", None)),
         counters=_table(counters),
     )
