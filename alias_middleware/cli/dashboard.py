@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import socket
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from starlette.applications import Starlette
 
 _PATIENCE = 10.0
-_TICK = 0.05
 _DRAIN_PATIENCE = 2.0
 _KEY_BYTES = 32
 
@@ -35,8 +35,8 @@ _KEY_BYTES = 32
 def dashboard(source: Source, host: str, port: int, root_path: str) -> None:
     """Serve the audience to your browser, until Ctrl-C.
 
-    It opens by the password in ALIAS_DASHBOARD_PASSWORD; without one, by a link that is printed here and good for
-    15 minutes. It speaks plain HTTP: beyond this machine put a proxy with HTTPS before it.
+    It opens by the password in ALIAS_DASHBOARD_PASSWORD; without one, by a link that is printed here: it is
+    good once, for 15 minutes. It speaks plain HTTP: beyond this machine put a proxy with HTTPS before it.
     """
     silence_log()
     with source.opened() as tracker:
@@ -64,17 +64,33 @@ def _serve(app: Any, link: str, *, host: str, port: int, root_path: str) -> None
     """Serve in a thread, so that signals end it as they end our other commands."""
     import uvicorn
 
-    config = uvicorn.Config(app, host=host, port=port, root_path=root_path, log_level="warning", lifespan="on")
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, name="dashboard", daemon=True)
-    with StopSignals() as signals:
-        thread.start()
-        while not server.started:
-            if not thread.is_alive() or signals.wait(_TICK):
-                raise AliasError(f"cannot listen on {host}:{port}")
-        bound = server.servers[0].sockets[0].getsockname()[1]
-        click.echo(f"Open http://{f'[{host}]' if ':' in host else host}:{bound}{root_path}{link}")
-        click.echo("Ctrl-C ends it.", err=True)
-        signals.wait()
-    server.should_exit = True
-    thread.join(_PATIENCE)
+    with _listening(host, port) as listener:
+        config = uvicorn.Config(app, root_path=root_path, log_level="warning", lifespan="on")
+        server = uvicorn.Server(config)
+        thread = threading.Thread(target=server.run, args=([listener],), name="dashboard", daemon=True)
+        with StopSignals() as signals:
+            thread.start()
+            click.echo(f"Open {address(host, listener.getsockname()[1], root_path + link)}")
+            click.echo("Ctrl-C ends it.", err=True)
+            signals.wait()
+        server.should_exit = True
+        thread.join(_PATIENCE)
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    """Listen; who comes before the server has started waits for it.
+
+    Raises:
+        AliasError: another program does, or the address is not this machine's.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family)
+    except OSError as error:
+        why = (error.strerror or "").partition(" (")[0]  # it names the address once more
+        raise AliasError(f"cannot listen on {host}:{port}: {why}") from error
+
+
+def address(host: str, port: int, path: str) -> str:
+    """Give the address to open in a browser."""
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}{path}"

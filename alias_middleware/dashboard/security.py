@@ -69,6 +69,7 @@ class Gate:
         self._forms = self._serializer(secret_keys, "form", now)
         self._cipher = MultiFernet([Fernet(_cipher_key(key)) for key in reversed(secret_keys)])
         self._failures = Failures(now)
+        self._spent = Spent(now)
 
     @staticmethod
     def _serializer(keys: Sequence[bytes], purpose: str, now: Callable[[], float]) -> URLSafeTimedSerializer:
@@ -89,12 +90,16 @@ class Gate:
         return self._password is not None
 
     def link(self) -> str:
-        """Make the token of a signed link: good for 15 minutes."""
+        """Make the token of a signed link: good once, for 15 minutes."""
         return str(self._links.dumps(self._entropy(_ID_BYTES).hex()))
 
     def opens_by_link(self, token: str) -> bool:
-        """Tell whether a link's token is ours, and not too old."""
-        return _read(self._links, token, LINK_SECONDS) is not None
+        """Tell whether a link's token is ours, not too old, and not spent."""
+        return self._spent.may_spend(_read(self._links, token, LINK_SECONDS))
+
+    def spend_link(self, token: str) -> bool:
+        """Open by a link, which opens no more in this process; False if it does not open."""
+        return self._spent.spend(_read(self._links, token, LINK_SECONDS))
 
     def may_try(self, address: str) -> bool:
         """Tell whether an address may try a password: not after 5 wrong ones in 15 minutes."""
@@ -174,6 +179,31 @@ class Failures:
             self._times.move_to_end(address)
             while len(self._times) > _MOST_ADDRESSES:
                 self._times.popitem(last=False)
+
+
+class Spent:
+    """The links that have opened in this process, for as long as they would open again."""
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        """Begin with none."""
+        self._now = now
+        self._lock = threading.Lock()
+        self._times: dict[str, float] = {}
+
+    def may_spend(self, link: object) -> bool:
+        """Tell whether a link that was read has not opened yet; None is one that could not be read."""
+        with self._lock:
+            return isinstance(link, str) and link not in self._times
+
+    def spend(self, link: object) -> bool:
+        """Keep that a link opens; False if it did before."""
+        with self._lock:
+            if not isinstance(link, str) or link in self._times:
+                return False
+            now = self._now()
+            kept = {each: since for each, since in self._times.items() if now - since <= LINK_SECONDS}
+            self._times = {**kept, link: now}
+            return True
 
 
 def _digest(password: str) -> bytes:

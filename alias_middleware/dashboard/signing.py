@@ -44,7 +44,8 @@ def sign_in(desk: Desk, request: Request, form: Mapping[str, str]) -> Response:
             answer = show_login(desk, request, problem=words("login.too_often", minutes=_MINUTES), status=429)
             answer.headers["Retry-After"] = str(_MINUTES * 60)
             return answer
-        return show_login(desk, request, problem=words("login.wrong"), status=403)
+        wrong = "login.link_expired" if form.get("link") else "login.wrong"
+        return show_login(desk, request, problem=words(wrong), status=403)
     root = str(request.scope.get("root_path", "")).rstrip("/")
     answer = desk.let_in(RedirectResponse(f"{root}/", 303), request, gate.session())
     answer.delete_cookie(NONCE_COOKIE, path=f"{root}/")
@@ -53,7 +54,7 @@ def sign_in(desk: Desk, request: Request, form: Mapping[str, str]) -> Response:
 
 def _opens(desk: Desk, request: Request, form: Mapping[str, str]) -> bool:
     if link := form.get("link"):
-        return desk.gate.opens_by_link(link)
+        return desk.gate.spend_link(link)
     address = address_of(request)
     return desk.gate.may_try(address) and desk.gate.opens_by_password(form.get("password", ""), address)
 

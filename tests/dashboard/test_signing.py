@@ -1,15 +1,19 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import cast
 
 import pytest
+from starlette.applications import Starlette
+from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from alias_middleware import Tracker
 from alias_middleware.dashboard import PASSWORD_VARIABLE, dashboard
 from alias_middleware.dashboard.app import HEADERS
+from alias_middleware.dashboard.desk import NONCE_COOKIE
 from alias_middleware.dashboard.drawing import Drawer
-from alias_middleware.dashboard.security import Gate
+from alias_middleware.dashboard.security import Gate, Spent
 from alias_middleware.errors import SettingsError
 from tests.dashboard.audience import NOW, PASSWORD, make_client, make_tracker, sign_in, token_in
 
@@ -86,15 +90,23 @@ def make_gate_token() -> str:
     return Gate([b"k" * 32], None, now=NOW.timestamp, entropy=lambda n: b"e" * n).form_token("another")
 
 
-def test_a_signed_link_opens(audience: Tracker, drawer: Drawer) -> None:
-    """A link leads to a form, so that fetching it ahead changes nothing; sending the form opens."""
+def test_a_signed_link_opens_once(audience: Tracker, drawer: Drawer) -> None:
+    """A link leads to a form, so that fetching it ahead spends nothing; sending the form opens, once."""
     gate = gate_of([NOW.timestamp()])
     client = TestClient(dashboard(audience, gate=gate, drawer=drawer, now=NOW.timestamp), follow_redirects=False)
     link = gate.link()
     page = client.get(f"/enter/{link}")
     assert (page.status_code, client.get("/").status_code) == (200, 303)
-    assert client.post("/login", data={"token": token_in(page.text), "link": link}).status_code == 303
+    form = {"token": token_in(page.text), "link": link}
+    assert client.post("/login", data=form).status_code == 303
     assert client.get("/").status_code == 200
+    another = TestClient(client.app, follow_redirects=False)
+    assert another.get("/login").status_code == 200
+    token = gate.form_token(another.cookies[NONCE_COOKIE])
+    answer = another.post("/login", data={"token": token, "link": link})
+    assert (answer.status_code, "was used before" in answer.text) == (403, True)
+    assert another.get(f"/enter/{link}").status_code == 403
+    assert another.get("/").status_code == 303
 
 
 def test_an_expired_link_does_not_open(audience: Tracker, drawer: Drawer) -> None:
@@ -107,6 +119,19 @@ def test_an_expired_link_does_not_open(audience: Tracker, drawer: Drawer) -> Non
     assert client.get(f"/enter/{link}").status_code == 403
     assert client.get("/enter/forged").status_code == 403
     assert not gate.opens_by_link(link)
+    assert not gate.spend_link(link)
+
+
+def test_spent_links_are_forgotten() -> None:
+    """What would not open any more by its age need not be remembered."""
+    moment = [0.0]
+    spent = Spent(lambda: moment[0])
+    assert spent.spend("one")
+    moment[0] = 15 * 60.0
+    assert not spent.spend("one")
+    moment[0] += 1
+    assert spent.spend("another")
+    assert list(spent._times) == ["another"]
 
 
 def test_a_session_ends_by_itself() -> None:
@@ -118,6 +143,49 @@ def test_a_session_ends_by_itself() -> None:
     assert gate.read_cookie(f"{cookie[:-1]}A") is None
     moment[0] = 12 * 3600.0 + 1
     assert gate.read_cookie(cookie) is None
+
+
+def test_who_stays_too_long_signs_in_again(audience: Tracker, drawer: Drawer) -> None:
+    """Twelve hours after signing in, pages and forms lead to signing in; looking at pages is no signing in."""
+    moment = [NOW.timestamp()]
+    with make_client(audience, drawer, now=lambda: moment[0]) as client:
+        sign_in(client)
+        token = token_in(client.get("/").text)
+        moment[0] += 12 * 3600
+        assert client.get("/").status_code == 200
+        moment[0] += 1
+        for answer in (client.get("/"), client.post("/visitors", data={"token": token, "alias": "314522927347"})):
+            assert (answer.status_code, answer.headers["location"]) == (303, "/login")
+
+
+def test_every_form_must_be_ours(reader: TestClient) -> None:
+    """No POST does anything without a token of this session's, of the last two hours: whatever else it says."""
+    app = cast("Starlette", reader.app)
+    posts = [each.path for each in app.routes if isinstance(each, Route) and "POST" in (each.methods or ())]
+    assert len(posts) == 5
+    form = {"password": PASSWORD, "alias": "314522927347", "language": "fr", "whole": "yes"}
+    for path in posts:
+        for token in ("", "forged", make_gate_token()):
+            answer = reader.post(path, data={**form, "token": token})
+            assert (answer.status_code, "location" in answer.headers) == (403, False), path
+    page = reader.get("/visitors", headers={"Accept-Language": "en"}).text
+    assert ('lang="en"' in page, "314522927347" in page) == (True, False)
+
+
+def test_a_form_expires() -> None:
+    """Two hours after a page was made its forms are worth nothing."""
+    moment = [0.0]
+    gate = gate_of(moment)
+    token = gate.form_token("owner")
+    moment[0] = 2 * 3600.0
+    assert gate.made_form(token, "owner")
+    moment[0] += 1
+    assert not gate.made_form(token, "owner")
+
+
+def test_too_long_a_form(reader: TestClient) -> None:
+    """Nobody fills the memory: a form is 8 kB at most."""
+    assert reader.post("/visitors", data={"alias": "3" * 9_000}).status_code == 400
 
 
 def test_one_kind_of_token_is_no_other() -> None:

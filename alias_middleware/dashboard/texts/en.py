@@ -39,7 +39,7 @@ TEXTS: Final[Mapping[str, str]] = MappingProxyType(
         "login.wrong": "That password is wrong.",
         "login.form_expired": "The form is too old. Try again.",
         "login.too_often": "Too many wrong passwords. Try again in {minutes} minutes.",
-        "login.link_expired": "This link is forged or too old. Ask for a new one where the dashboard was started.",
+        "login.link_expired": "This link is forged, too old, or was used before. Start the dashboard again for a new one.",
         "login.link": "The link is good. Press Enter to open the dashboard.",
         "login.link_only": "Open the link that was printed where the dashboard was started.",
         "error.title": "Something is wrong",

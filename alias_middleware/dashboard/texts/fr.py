@@ -38,7 +38,7 @@ TEXTS: Final[Mapping[str, str]] = MappingProxyType(
         "login.wrong": "Ce mot de passe est faux.",
         "login.form_expired": "Le formulaire est trop ancien. Réessayez.",
         "login.too_often": "Trop de mots de passe faux. Réessayez dans {minutes} minutes.",
-        "login.link_expired": "Ce lien est falsifié ou trop ancien. Demandez-en un nouveau là où le tableau de bord tourne.",
+        "login.link_expired": "Ce lien est falsifié, trop ancien ou déjà utilisé. Relancez le tableau de bord pour en avoir un nouveau.",
         "login.link": "Le lien est bon. Appuyez sur Entrer pour ouvrir le tableau de bord.",
         "login.link_only": "Ouvrez le lien affiché là où le tableau de bord a été démarré.",
         "error.title": "Quelque chose ne va pas",
