@@ -62,7 +62,7 @@ def panel(table: Table, words: Words, policy: Policy, drawer: Drawer) -> Panel:
 def _about(name: str, words: Words, policy: Policy) -> str:
     if name == "hours":
         return words("about.quiet", policy=policy.name)
-    if words.has(f"about.{name}") and name != "visitors":
+    if words.has(f"about.{name}"):
         return words(f"about.{name}")
     meaning = words.definition(name)
     return meaning[:1].upper() + meaning[1:]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date, datetime, timedelta
 from itertools import count
@@ -118,10 +118,12 @@ def make_tracker(**settings: Any) -> Tracker:
     )
 
 
-def make_client(tracker: Tracker, drawer: Drawer, **arguments: Any) -> TestClient:
+def make_client(
+    tracker: Tracker, drawer: Drawer, *, headers: Mapping[str, str] | None = None, **arguments: Any
+) -> TestClient:
     """Make a client of a tracker's dashboard; nobody is signed in yet."""
     app = dashboard(tracker, **{"password": PASSWORD, "now": NOW.timestamp, "drawer": drawer, **arguments})
-    return TestClient(app, follow_redirects=False)
+    return TestClient(app, follow_redirects=False, headers=dict(headers or {}))
 
 
 def token_in(page: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -88,3 +89,13 @@ def test_signing_in_needs_no_storage(
         assert sign_in(another).status_code == 303
         assert another.get("/").status_code == 503
     outage(False)
+
+
+def test_a_page_needs_no_pictures(tracker: Tracker, caplog: pytest.LogCaptureFixture) -> None:
+    """Where pictures cannot be drawn, the page says so in their place, has its figures, and the log says why."""
+    with closing(Drawer()) as drawer, make_client(tracker, drawer) as client:
+        sign_in(client)
+        drawer._engine.close()
+        page = client.get("/").text
+    assert ("<svg" in page, "data-figure" in page, "<table" in page) == (False, True, True)
+    assert page.count("The picture cannot be drawn") == len(caplog.records) > 5

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from alias_middleware.contact import OFFERS, Kind, Verdict
+from alias_middleware.dossier import forbidden
 from alias_middleware.interests import Interest
 from alias_middleware.local_time import from_micros
 from alias_middleware.money import from_millionths
+from alias_middleware.storage.outbox import Suppression
 from alias_middleware.tracker import Tracker
 
 PAGE = 100
@@ -47,6 +49,16 @@ class Message(NamedTuple):
     sender: str
 
 
+class Stop(NamedTuple):
+    """What the visitor forbade: `what` is marketing, one service or every one."""
+
+    what: Literal["marketing", "service", "every_service"]
+    service: str | None
+    reason: str
+    channel: str
+    time: datetime
+
+
 class Dossier(NamedTuple):
     """What is known of a visitor. Consents and suppressions are newest last, as they are kept."""
 
@@ -55,7 +67,7 @@ class Dossier(NamedTuple):
     preferences: dict[str, Any]
     personal: dict[str, Any]
     consents: list[tuple[str, bool, datetime, str]]
-    suppressions: list[tuple[str, str, str, datetime]]
+    suppressions: list[Stop]
     orders: list[Order]
     happenings: list[Happening]
     events: int
@@ -82,10 +94,7 @@ def gather(tracker: Tracker, alias: str, skip: int) -> Dossier:
             for purpose, said in document["consents"].items()
             for granted, time_us, source in said
         ],
-        suppressions=[
-            (each["scope"], each["reason"], each["channel"], from_micros(each["time_us"]))
-            for each in document["suppressions"]
-        ],
+        suppressions=[_stop(Suppression(**each)) for each in document["suppressions"]],
         orders=list(_orders(history)),
         happenings=[_happening(event) for event in history[skip : skip + PAGE]],
         events=len(history),
@@ -114,6 +123,14 @@ def judge(tracker: Tracker, alias: str, message: Message) -> Verdict:
 
 def _moment(micros: int | None) -> datetime | None:
     return None if micros is None else from_micros(micros)
+
+
+def _stop(stored: Suppression) -> Stop:
+    said = forbidden(stored)
+    what: Literal["marketing", "service", "every_service"] = said.scope
+    if what == "service" and said.service is None:
+        what = "every_service"
+    return Stop(what, said.service, said.reason, said.channel, from_micros(said.time_us))
 
 
 def _orders(history: list[dict[str, Any]]) -> Iterator[Order]:
