@@ -83,3 +83,20 @@ def test_the_command_without_its_extra_says_how_to_get_it(bare: Path) -> None:
     assert done.returncode == 2
     assert 'pip install "alias-middleware[cli]"' in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_the_wheel_is_whole(bare: Path) -> None:
+    """What was built has every file of the package, not only modules: templates, styles, types; nothing else."""
+    (record,) = bare.glob("lib/python*/site-packages/alias_middleware-*.dist-info/RECORD")
+    listed = [line.split(",")[0] for line in record.read_text(encoding="utf-8").splitlines()]
+    names = {name for name in listed if name.startswith("alias_middleware/") and "__pycache__" not in name}
+    source = ROOT / "alias_middleware"
+    files = {str(path.relative_to(ROOT)) for path in source.rglob("*") if path.is_file()}
+    assert names == {name for name in files if "__pycache__" not in name}
+    assert {
+        "alias_middleware/py.typed",
+        "alias_middleware/dashboard/static/style.css",
+        "alias_middleware/dashboard/static/icon.svg",
+        "alias_middleware/dashboard/templates/overview.html",
+        "alias_middleware/dashboard/vega_process.py",
+    } <= names

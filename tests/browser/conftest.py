@@ -5,13 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 from alias_middleware import Tracker
 from alias_middleware.dashboard import dashboard
 from tests.browser.phones import launch
 from tests.dashboard.audience import NOW, PASSWORD, fill, make_tracker
 from tests.support.servers import uvicorn_server
+
+_PATIENCE_MS = 30_000
+"""A loaded machine takes its time; what is wrong is wrong then, too."""
+
+
+@pytest.fixture(scope="package", autouse=True)
+def _patience() -> None:
+    expect.set_options(timeout=_PATIENCE_MS)
 
 
 @pytest.fixture(scope="package")

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, Page, Playwright
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, Playwright
 
 from tests.support.real import require_program
 
@@ -34,6 +34,15 @@ Scheme = Literal["light", "dark"]
 def launch(playwright: Playwright) -> Browser:
     """Start the browser; it is on the machine, none is fetched."""
     return playwright.chromium.launch(executable_path=require_program("chromium"), args=_FLAGS)
+
+
+def press(target: Locator) -> None:
+    """Click what leads to another page, and wait until that is wholly there.
+
+    Whatever is read before would be the old page's, or half of the new one; leaving before gives a request up.
+    """
+    with target.page.expect_navigation():
+        target.click()
 
 
 class Watch:

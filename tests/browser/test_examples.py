@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page, expect
 from alias_middleware.testing.gateway import SimulatedGateway, constant_subscriber
 from examples.flask_app.app import create_app as make_flask
 from examples.starlette_app.app import create_app as make_starlette
-from tests.browser.phones import PHONE, keep, looking, violations
+from tests.browser.phones import PHONE, keep, looking, press, violations
 from tests.support.servers import uvicorn_server, waitress_server
 
 ZOE, NOBODY_YET = "314522927347", "271828182845"
@@ -39,10 +39,8 @@ def port(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[int]:
 
 
 def submit(page: Page, which: Literal["first", "last"]) -> None:
-    """Send one of the page's forms, and wait for the answer: leaving before would give up the request."""
-    buttons = page.locator("form button, form input[type=submit]")
-    with page.expect_navigation():
-        getattr(buttons, which).click()
+    """Send one of the page's forms."""
+    press(getattr(page.locator("form button, form input[type=submit]"), which))
 
 
 def choose(page: Page) -> None:
