@@ -35,6 +35,7 @@ CATEGORIES_KEPT = 64
 _PATH_LIMIT = 128
 _NOTES_BYTES = 500
 _LARGEST_EXPONENT = 1000.0
+_ROUNDING = 1e-6
 
 
 class Strength(msgspec.Struct, array_like=True, gc=False):
@@ -147,6 +148,26 @@ def _count_other(strength: Strength, weight: int) -> None:
         strength.carts += 1
     else:
         strength.purchases += 1 if weight > 0 else -1
+
+
+def lessen(habits: Habits, views: Iterable[PageView]) -> None:
+    """Take page views out of a visitor's habits, whose other events are no longer known.
+
+    What is left is as if they had not been, save that titles, and since when he is known in a category, stay.
+    """
+    for view in views:
+        weighed = decayed(VIEW, view.time_us // 1_000_000)
+        strength = habits.categories.get(view.category or "")
+        if strength is not None and strength.pages:
+            strength.pages -= 1
+            strength.recent -= weighed
+            if not (strength.pages or strength.whole):
+                del habits.categories[view.category or ""]
+        reach = habits.pages.get(view.path)
+        if reach is not None:
+            reach.recent -= weighed
+            if reach.recent <= weighed * _ROUNDING:
+                del habits.pages[view.path]
 
 
 def _entitle(reach: Reach, moment_s: int, title: str) -> None:

@@ -14,6 +14,7 @@ from alias_middleware.cli.source import Source
 from alias_middleware.cli.tables import Table, write_tables
 from alias_middleware.imports import logs
 from alias_middleware.imports.lines import fingerprint, opened
+from alias_middleware.imports.replacing import time_of
 from alias_middleware.imports.run import Import, Reader, Report, write_rejected
 from alias_middleware.imports.tables import AliasReader, OrderReader, ProfileReader
 from alias_middleware.imports.views import ViewReader
@@ -38,6 +39,7 @@ def imports() -> None:
               help="Peers (%h) whose header is believed; 0.0.0.0/0 believes all of the log.")  # fmt: skip
 @click.option("--category", "categories", multiple=True, metavar="PATTERN=NAME", help="As the setting categories.")
 @click.option("--exclude", "excluded", multiple=True, metavar="PATTERN", help="As the setting excluded_paths.")
+@click.option("--replace-live", is_flag=True, help="Let the log stand for what was recorded live in its time.")
 @_rejected
 @click.pass_obj
 def log(  # noqa: PLR0917 -- click hands them over by name
@@ -48,11 +50,13 @@ def log(  # noqa: PLR0917 -- click hands them over by name
     gateways: tuple[str, ...],
     categories: tuple[str, ...],
     excluded: tuple[str, ...],
+    replace_live: bool,
     rejected: Path | None,
 ) -> None:
     """Import page views from access logs, plain, gzip or zstd.
 
-    Lines at or after the service's first live page view are refused: they would count twice.
+    Lines at or after the service's first live page view are refused: they would count twice. With --replace-live
+    the page views that were recorded live from the log's first to its last one give way to the log's.
     """
     source.given.update(trusted_gateways=gateways, excluded_paths=excluded, categories=_categories(categories))
     with source.opened() as tracker:
@@ -63,12 +67,12 @@ def log(  # noqa: PLR0917 -- click hands them over by name
             parse = logs.json_lines(alias_field=alias_field or header)
         else:
             parse = logs.combined(form, alias_field=alias_field or f"%{{{header}}}i")
-        until_us = tracker.storage.live_since(tracker.settings.service)
+        until_us = None if replace_live else tracker.storage.live_since(tracker.settings.service)
 
         def reader(path: Path) -> Reader:
             return ViewReader(parse, tracker.settings, key_of=tracker.key_of, until_us=until_us)
 
-        _take(tracker, files, reader, rejected)
+        _take(tracker, files, reader, rejected, replace_live=replace_live)
 
 
 @imports.command()
@@ -132,8 +136,19 @@ def _categories(said: tuple[str, ...]) -> dict[str, str]:
 
 
 def _take(
-    tracker: Tracker, files: tuple[Path, ...], reader: Callable[[Path], Reader], rejected: Path | None
+    tracker: Tracker,
+    files: tuple[Path, ...],
+    reader: Callable[[Path], Reader],
+    rejected: Path | None,
+    *,
+    replace_live: bool = False,
 ) -> None:
+    """Take files over; with `replace_live` each makes room for itself first.
+
+    A file that was taken over without it was not read to its end: its lines from the live time were refused.
+    """
+    if replace_live and not tracker.storage.abilities.replaces:
+        raise click.UsageError("--replace-live: this storage replaces nothing; SQLite's does")
     if rejected is not None and len(files) > 1:
         raise click.UsageError("--rejected goes with one file: each has a file of its own")
     if rejected is not None and rejected.exists() and rejected.samefile(files[0]):
@@ -141,11 +156,20 @@ def _take(
     rows: list[tuple[str, str, str]] = []
     for path in files:
         bad = rejected or path.with_name(path.name + ".rejected")
-        name = f"{tracker.settings.service}:{fingerprint(path)}"
+        name = f"{tracker.settings.service}:{fingerprint(path)}{':replacing' if replace_live else ''}"
+        if replace_live:
+            rows.append((path.name, "live page views replaced", str(_replace(tracker, path, reader(path)))))
         with opened(path) as lines, _progress(path) as progress:
             report = Import(tracker.storage, name=name, rejected=bad).take(lines, reader(path), progress=progress)
         rows += [(path.name, what, str(number)) for what, number in _told(report)]
     write_tables([Table("Import", ("file", "what", "lines"), rows, numbers=frozenset({2}))], sys.stdout)
+
+
+def _replace(tracker: Tracker, path: Path, reader: Reader) -> int:
+    """Take out the live page views of a log's time, and let no more of them in; give their number."""
+    with opened(path) as lines, _progress(path) as progress:
+        time = time_of(lines, reader, progress=progress)
+    return 0 if time is None else tracker.storage.replace_live(tracker.settings.service, *time)
 
 
 def _told(report: Report) -> Iterator[tuple[str, int]]:

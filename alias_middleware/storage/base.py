@@ -32,11 +32,12 @@ class Abilities(NamedTuple):
     `reads_block`: reading profile and knowledge may wait for a network, so an event loop must not make it inline.
     Requests then wait for no call longer than `storage_timeout`; one left behind keeps one of a few threads until
     it ends, so a call must end at last, with `StorageUnavailable`, even if nothing ever comes over the network.
-    `shared`: several processes see the same data.
+    `shared`: several processes see the same data. `replaces`: it carries out `replace_live`.
     """
 
     reads_block: bool
     shared: bool
+    replaces: bool = False
 
 
 class Origin(msgspec.Struct, frozen=True):
@@ -262,6 +263,20 @@ class Storage(ABC):
 
         It is the earliest of the first batch that brought any: what comes late does not move it.
         """
+
+    def replace_live(self, service: str, since_us: int, until_us: int) -> int:
+        """Let a log stand for a service's page views on the web from one instant to before another.
+
+        Those recorded live go, with all that is made of them, and their number is given; later ones of that time
+        are `dropped[replaced]`. Only batches that are `imported` put page views there from then on: so a log is
+        imported after this, and the same or another log for the same time takes none of them away again.
+        Whatever else was recorded stays, and so do days that are frozen. What is cut short is finished by the next
+        call for the same time.
+
+        Raises:
+            SettingsError: this storage cannot: see `Abilities.replaces`.
+        """
+        raise SettingsError("this storage replaces nothing; SQLite's does", setting="storage")
 
     @abstractmethod
     def rollups(self, questions: Sequence[Question]) -> list[Answer]:

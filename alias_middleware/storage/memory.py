@@ -41,6 +41,7 @@ from alias_middleware.storage.memory_contact import MemoryConversions, MemoryOut
 from alias_middleware.storage.memory_custody import MemoryCustody
 from alias_middleware.storage.memory_record import Record, sums_of, when
 from alias_middleware.storage.outbox import Evidence, Suppression
+from alias_middleware.storage.replacing import Replacement, to_sweep, without_replaced
 
 Person = tuple[str, str]
 """A visitor's namespace and key."""
@@ -49,7 +50,7 @@ Person = tuple[str, str]
 class MemoryStorage(Storage):
     """The reference storage: everything in this process, recounted from raw events."""
 
-    abilities = Abilities(reads_block=False, shared=False)
+    abilities = Abilities(reads_block=False, shared=False, replaces=True)
 
     def __init__(self, url: str = "memory://", *, secret_keys: Sequence[bytes] = ()) -> None:
         """Start empty. Keys are not needed: erasures are remembered as long as the process lives."""
@@ -69,6 +70,7 @@ class MemoryStorage(Storage):
         self._applied: set[int] = set()
         self._gaps_us: dict[str, int] = {}
         self._live_us: dict[str, int] = {}
+        self._replaced: dict[str, list[Replacement]] = {}
         self._namespaces: dict[str, set[str]] = {}
 
     def read_profile(self, namespace: str, key: str) -> StoredProfile:
@@ -100,6 +102,20 @@ class MemoryStorage(Storage):
         with self._lock:
             return self._live_us.get(service)
 
+    def replace_live(self, service: str, since_us: int, until_us: int) -> int:
+        """Leave live page views out of the raw events."""
+        with self._lock:
+            replacements = self._replaced.setdefault(service, [])
+            asked = [*replacements, Replacement(since_us, until_us, swept=False)]
+            stretches = {service: to_sweep(asked, self._live_us.get(service))}
+            gone = 0
+            for record in self._records.values():
+                left = list(without_replaced(record.entries, stretches))
+                gone += len(record.entries) - len(left)
+                record.entries = left
+            replacements.append(Replacement(since_us, until_us, swept=True))
+            return gone
+
     def change_profile(self, namespace: str, change: ProfileChange, *, timeout: float) -> int:
         """Carry out operations under the storage's lock."""
         if not self._lock.acquire(timeout=timeout):
@@ -128,9 +144,14 @@ class MemoryStorage(Storage):
                     outcome.refused += self._change(late.namespace, late.change, late=True)
             for origin in batch.origins():
                 self._meet(origin)
+            entries: Sequence[Entry] = batch.entries
             if not batch.imported:
                 self._live_us = batch.first_views() | self._live_us
-            for entry in batch.entries:
+                stretches = {service: [each[:2] for each in known] for service, known in self._replaced.items()}
+                entries = without_replaced(entries, stretches)
+            if replaced := len(batch.entries) - len(entries):
+                outcome.dropped["replaced"] += replaced
+            for entry in entries:
                 self._keep(entry, outcome)
             self._positions.update({segment: span.end for segment, span in batch.spans.items()})
             for segment in batch.finished:

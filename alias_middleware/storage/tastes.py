@@ -65,6 +65,11 @@ class Tastes:
         for category, strength in habits.categories.items():
             self._add(namespace, category, -strength.recent, -strength.whole)
 
+    def remember(self, namespace: str, kept: bytes) -> None:
+        """Put a visitor's habits into everybody's sums, which were taken out as they were before."""
+        for category, strength in decode_habits(kept).categories.items():
+            self._add(namespace, category, strength.recent, strength.whole)
+
     @property
     def lessens(self) -> bool:
         """Whether a category may have nobody left."""

@@ -276,11 +276,12 @@ class FiguresContract(ContractCase):
             for batch in shuffled_batches(seed + number, phase):
                 storage.apply(batch)
             for each in (reference, storage):
-                _conclude(each, phase)
+                conclude(each, phase)
             compare(storage, reference, history)
 
 
-def _conclude(storage: Storage, phase: Phase) -> None:
+def conclude(storage: Storage, phase: Phase) -> None:
+    """Carry out what happens once all of a phase is there."""
     for namespace, changed in phase.changes:
         storage.change_profile(namespace, changed, timeout=5)
     for erasure in phase.erasures:

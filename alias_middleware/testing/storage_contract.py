@@ -19,13 +19,20 @@ from alias_middleware.testing._contract_figures import FiguresContract
 from alias_middleware.testing._contract_marks import MarksContract
 from alias_middleware.testing._contract_outbox import OutboxContract, SharedOutboxContract
 from alias_middleware.testing._contract_profiles import ProfileContract
+from alias_middleware.testing._contract_replacing import ReplacingContract
 from alias_middleware.testing._contract_tastes import TasteContract
 
 __all__ = ["CustodyContract", "OutboxContract", "SharedOutboxContract", "StorageContract"]
 
 
 class StorageContract(
-    ProfileContract, BatchContract, FiguresContract, MarksContract, TasteContract, ErasureContract
+    ProfileContract,
+    BatchContract,
+    FiguresContract,
+    MarksContract,
+    TasteContract,
+    ErasureContract,
+    ReplacingContract,
 ):
     """Every verb of `alias_middleware.storage.base.Storage`, with concurrency and random histories.
 

@@ -29,6 +29,7 @@ from alias_middleware.storage.base import (
     Batch,
     Clientele,
     Difference,
+    Entry,
     Ledger,
     Outcome,
     Question,
@@ -38,6 +39,7 @@ from alias_middleware.storage.base import (
 from alias_middleware.storage.erasure_log import ErasureLog
 from alias_middleware.storage.keyring import Keyring
 from alias_middleware.storage.outbox import Suppression
+from alias_middleware.storage.replacing import without_replaced
 from alias_middleware.storage.sqlite import erasure, preferences, questions, suppressions, tastes, verify
 from alias_middleware.storage.sqlite.answers import Answers
 from alias_middleware.storage.sqlite.conversions import SQLiteConversions
@@ -51,6 +53,7 @@ from alias_middleware.storage.sqlite.ledger import advance, check_positions, cou
 from alias_middleware.storage.sqlite.marks import all_marks, mark_changed
 from alias_middleware.storage.sqlite.outbox import SQLiteOutbox, erase_dispatches
 from alias_middleware.storage.sqlite.recollection import Recollection
+from alias_middleware.storage.sqlite.replacement import Sweep, stretches
 from alias_middleware.storage.sqlite.shelf import Identity
 from alias_middleware.storage.sqlite.tombstones import Tombstones
 from alias_middleware.storage.sqlite.transactions import writing
@@ -67,7 +70,7 @@ _STRANGER = StoredProfile()
 class SQLiteStorage(Storage):
     """Profiles and history in two SQLite files."""
 
-    abilities = Abilities(reads_block=False, shared=True)
+    abilities = Abilities(reads_block=False, shared=True, replaces=True)
 
     def __init__(self, url: str, *, secret_keys: Sequence[bytes] = ()) -> None:
         """Use the file of `url`: `sqlite:///relative.db` or `sqlite:////absolute.db`. Nothing is opened yet.
@@ -169,14 +172,18 @@ class SQLiteStorage(Storage):
         def refusals(namespace: str, keys: Iterable[str]) -> Mapping[str, int]:
             return preferences.refusals(sql, namespace, keys)
 
+        arrived: Sequence[Entry] = batch.entries
         if not batch.imported:
             questions.note_live(sql, batch)
+            arrived = without_replaced(arrived, stretches(sql))
         fold = Fold(sql, self._recollection, self._tombstones.lookup(sql, "main"), refusals)
         for origin in batch.origins():
             fold.service(origin)
-        entries = admitted(sql, batch.entries)
+        entries = admitted(sql, arrived)
         outcome = fold.fold(entries)
-        if too_old := len(batch.entries) - len(entries):
+        if replaced := len(batch.entries) - len(arrived):
+            outcome.dropped["replaced"] += replaced
+        if too_old := len(arrived) - len(entries):
             outcome.dropped["too_old"] += too_old
         unidentified = batch.unidentified.items()
         mark_changed(sql, {(fold.service(origin)[0], day) for (origin, day), _ in unidentified}, 0)
@@ -209,6 +216,11 @@ class SQLiteStorage(Storage):
         with self._files.wrapped() as connection:
             row = connection.sql.execute("SELECT since_us FROM live WHERE service = ?", (service,)).fetchone()
         return None if row is None else row[0]
+
+    def replace_live(self, service: str, since_us: int, until_us: int) -> int:
+        """Sweep live page views out of the history file, in short transactions."""
+        with self._files.wrapped() as connection:
+            return Sweep(connection, service, (since_us, until_us)).carry_out()
 
     def rollups(self, asked: Sequence[Question]) -> list[Answer]:
         """Roll up as of one moment; days that have not changed since the last question are not read again."""

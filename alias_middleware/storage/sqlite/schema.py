@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from alias_middleware.errors import StorageUnavailable
 from alias_middleware.storage.sqlite.contact_tables import CONTACT
+from alias_middleware.storage.sqlite.replacement_tables import REPLACED
 from alias_middleware.storage.sqlite.rights_tables import RIGHTS
 from alias_middleware.storage.sqlite.views import VIEWS
 
@@ -123,6 +124,7 @@ HISTORY: Sequence[str] = (
     """,
     VIEWS,
     RIGHTS,
+    REPLACED,
 )
 """The history file, step by step.
 

@@ -1,0 +1,139 @@
+"""Page views recorded live that give way to those of a log: which, and what is left of a visitor. Pure.
+
+A replacement is a stretch of time of one service. Once it is swept, every page view in it is a log's: so it is
+swept once, whatever other logs come for the same time, and live page views that arrive later are dropped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from alias_middleware.events import PageView
+from alias_middleware.history import visit_starts
+from alias_middleware.storage.base import Entry
+from alias_middleware.storage.chronicle import Chronicle, Presence
+
+Stretch = tuple[int, int]
+"""From one instant to before another, microseconds."""
+
+_NO_VISIT = ("r", "u")
+
+
+class Replacement(NamedTuple):
+    """A stretch that a log stands for. `swept`: its live page views are gone."""
+
+    since_us: int
+    until_us: int
+    swept: bool
+
+
+class Trace(NamedTuple):
+    """Where a raw event left its mark: the service's id, the channel, moment, local day and kind."""
+
+    service: int
+    channel: str
+    time_us: int
+    day: int
+    kind: str
+
+
+def to_sweep(replacements: Iterable[Replacement], live_us: int | None) -> list[Stretch]:
+    """Give what has still to be swept, ascending and apart; before `live_us` nothing was recorded live."""
+    if live_us is None:
+        return []
+    stretches: list[Stretch] = []
+    known = sorted(replacements)
+    for begin, until in _united([(each.since_us, each.until_us) for each in known if not each.swept]):
+        since = max(begin, live_us)
+        for swept in _united([(each.since_us, each.until_us) for each in known if each.swept]):
+            if since < swept[0] < until:
+                stretches.append((since, swept[0]))
+            if swept[0] < until:
+                since = max(since, swept[1])
+        if since < until:
+            stretches.append((since, until))
+    return stretches
+
+
+def _united(stretches: Sequence[Stretch]) -> list[Stretch]:
+    """Join ascending stretches that meet."""
+    united: list[Stretch] = []
+    for since, until in stretches:
+        if united and since <= united[-1][1]:
+            united[-1] = united[-1][0], max(until, united[-1][1])
+        else:
+            united.append((since, until))
+    return united
+
+
+def within(time_us: int, stretches: Iterable[Stretch]) -> bool:
+    """Tell whether an instant lies in one of the stretches."""
+    return any(since <= time_us < until for since, until in stretches)
+
+
+def is_replaceable(entry: Entry) -> bool:
+    """Tell whether a log could have an event, too: a page view on the web. Orders and messages are in no log."""
+    return isinstance(entry.event, PageView) and entry.event.channel == "web"
+
+
+def without_replaced(entries: Sequence[Entry], stretches: Mapping[str, Sequence[Stretch]]) -> Sequence[Entry]:
+    """Leave out the live page views whose time, by service, a log stands for."""
+    if not stretches:
+        return entries
+    return [
+        entry
+        for entry in entries
+        if not (is_replaceable(entry) and within(entry.event.time_us, stretches.get(entry.origin.service, ())))
+    ]
+
+
+def withdraw(
+    chronicle: Chronicle, left: Sequence[Trace], gone: Sequence[Trace], gaps_us: Mapping[int, int], *, whole: bool
+) -> None:
+    """Take page views out of what a visitor's row keeps; `gaps_us`: visit gaps by service id.
+
+    `left` and `gone` are his raw events, all there ever were where `whole`: then what he began with is worked out
+    anew. Else older ones were purged, what he began with stays, and no purged one is within a visit gap of `gone`.
+    """
+    chronicle.page_views -= len(gone)
+    for service in sorted({trace.service for trace in gone}):
+        before = [*left, *gone]
+        chronicle.visits += _visits(left, service, gaps_us) - _visits(before, service, gaps_us)
+        shown = [trace for trace in left if trace.service == service and trace.kind not in _NO_VISIT]
+        if whole and not shown:
+            del chronicle.presence[service]
+        else:
+            _withdraw_from(chronicle.presence[service], shown, whole=whole)
+    present = chronicle.presence.values()
+    chronicle.first_seen = min((one.first_us for one in present), default=None)
+    chronicle.last_seen = max((moment for one in present for moment in one.last_us.values()), default=None)
+    viewed = [trace.time_us for trace in left if trace.kind == "v"]
+    if viewed or whole:
+        chronicle.last_page = max(viewed, default=None)
+    if whole:
+        chronicle.days = Chronicle().days
+        for trace in left:
+            chronicle.span(trace.day, trace.day)
+
+
+def _withdraw_from(presence: Presence, shown: Sequence[Trace], *, whole: bool) -> None:
+    """Move where a visitor's events at one service begin, and where those on the web end."""
+    last_us: dict[str, int] = {}
+    for trace in shown:
+        last_us[trace.channel] = max(trace.time_us, last_us.get(trace.channel, trace.time_us))
+    if whole:
+        first = min(shown, key=lambda trace: trace.time_us)
+        presence.first_us, presence.first_day, presence.last_us = first.time_us, first.day, last_us
+    else:
+        presence.last_us |= last_us
+
+
+def _visits(traces: Iterable[Trace], service: int, gaps_us: Mapping[int, int]) -> int:
+    """Count the visits on the web that raw events make."""
+    times = sorted(
+        trace.time_us
+        for trace in traces
+        if trace.service == service and trace.channel == "web" and trace.kind not in _NO_VISIT
+    )
+    return len(visit_starts(times, gaps_us[service]))

@@ -1,0 +1,223 @@
+"""Sweeping the page views that a log stands for out of the history file, visitor by visitor.
+
+In short transactions, so that the writer comes to its turn; a sweep cut short is finished by the next one for the
+same time. Until then nobody has imported anything into it.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC
+from typing import Any, NamedTuple
+
+from alias_middleware.events import Event, PageView, restore
+from alias_middleware.habits import bounded, decode_habits, encode_habits, habits_of, lessen
+from alias_middleware.history import without_cancelled
+from alias_middleware.local_time import from_micros
+from alias_middleware.storage.chronicle import Chronicle, decode_chronicle, encode_chronicle
+from alias_middleware.storage.replacing import Replacement, Stretch, Trace, to_sweep, withdraw, within
+from alias_middleware.storage.sqlite import tastes
+from alias_middleware.storage.sqlite.files import Connection
+from alias_middleware.storage.sqlite.marks import ServiceDay, mark_changed
+from alias_middleware.storage.sqlite.pages import ShownPages
+from alias_middleware.storage.sqlite.recollection import draw
+from alias_middleware.storage.tastes import Tastes
+from alias_middleware.storage.visits import margin_days
+
+_TIMEOUT_SECONDS = 10.0
+_AT_ONCE = 200
+_SERVICES = """
+    SELECT s.id, (SELECT visit_gap_us FROM services WHERE service = s.service ORDER BY id LIMIT 1),
+        ifnull(h.frozen_before, 0)
+    FROM services s LEFT JOIN horizons h USING (namespace)
+"""
+_VISITOR = """
+    SELECT v.namespace, v.key, v.knowledge, v.habits, ifnull(h.purged_before, 0)
+    FROM visitors v LEFT JOIN horizons h USING (namespace) WHERE v.id = ?
+"""
+_RAW = """
+    WITH RECURSIVE days (day) AS (SELECT :first UNION ALL SELECT day + 1 FROM days WHERE day < :last)
+    SELECT day, time_us, id, service, channel, kind, body FROM days CROSS JOIN events USING (day)
+    WHERE visitor = :visitor
+"""
+
+
+class _Raw(NamedTuple):
+    """A raw event's row."""
+
+    day: int
+    time_us: int
+    id: int
+    service: int
+    channel: Any
+    kind: str
+    body: Any
+
+    @property
+    def trace(self) -> Trace:
+        return Trace(self.service, self.channel, self.time_us, self.day, self.kind)
+
+
+def stretches(sql: sqlite3.Connection) -> dict[str, list[Stretch]]:
+    """Give the time by service that logs stand for."""
+    found: dict[str, list[Stretch]] = {}
+    for service, since_us, until_us in sql.execute("SELECT service, since_us, until_us FROM replaced"):
+        found.setdefault(service, []).append((since_us, until_us))
+    return found
+
+
+class Sweep:
+    """One stretch of one service on its way out of the history file."""
+
+    def __init__(self, connection: Connection, service: str, stretch: Stretch) -> None:
+        """Sweep with the connection; nothing is done yet."""
+        self._connection = connection
+        self._service = service
+        self._stretch = stretch
+
+    def carry_out(self) -> int:
+        """Let no more live page views in, take out those there are, and give their number."""
+        with self._connection.transaction(_TIMEOUT_SECONDS) as sql:
+            sql.execute("INSERT OR IGNORE INTO replaced VALUES (?, ?, ?, 0)", (self._service, *self._stretch))
+        gone = sum(self._sweep_day(day) for day in self._days())
+        with self._connection.transaction(_TIMEOUT_SECONDS) as sql:
+            sql.execute(
+                "UPDATE replaced SET swept = 1 WHERE service = ? AND since_us = ? AND until_us = ?",
+                (self._service, *self._stretch),
+            )
+        return gone
+
+    def _days(self) -> Iterator[int]:
+        """Give the local days that there is something to sweep on, in whatever zone."""
+        for since_us, until_us in self._to_sweep(self._connection.sql):
+            first, last = (from_micros(moment).astimezone(UTC).toordinal() for moment in (since_us, until_us))
+            yield from range(first - 1, last + 2)
+
+    def _to_sweep(self, sql: sqlite3.Connection) -> list[Stretch]:
+        rows = sql.execute("SELECT since_us, until_us, swept FROM replaced WHERE service = ?", (self._service,))
+        live = sql.execute("SELECT since_us FROM live WHERE service = ?", (self._service,)).fetchone()
+        known = [Replacement(since_us, until_us, bool(swept)) for since_us, until_us, swept in rows]
+        return to_sweep(known, live and live[0])
+
+    def _sweep_day(self, day: int) -> int:
+        """Take out what visitors of a day viewed, on this day or another; some visitors at a time."""
+        gone, after, more = 0, -1, True
+        while more:
+            with self._connection.transaction(_TIMEOUT_SECONDS) as sql:
+                found = self._visitors(sql, day, after)
+                if found:
+                    gone += _Withdrawal(sql, self._service, self._to_sweep(sql)).carry_out(found)
+                    after = found[-1]
+            more = bool(found)
+        return gone
+
+    def _visitors(self, sql: sqlite3.Connection, day: int, after: int) -> list[int]:
+        asked = self._to_sweep(sql)
+        if not asked:
+            return []
+        times = " OR ".join("time_us >= ? AND time_us < ?" for _ in asked)
+        query = f"""
+            SELECT DISTINCT visitor FROM events WHERE day = ? AND visitor > ? AND kind = 'v' AND channel = 'web'
+                AND service IN (SELECT id FROM services WHERE service = ?) AND ({times})
+            ORDER BY visitor LIMIT ?
+        """
+        moments = [moment for stretch in asked for moment in stretch]
+        rows = sql.execute(query, (day, after, self._service, *moments, _AT_ONCE)).fetchall()
+        return [visitor for (visitor,) in rows]
+
+
+class _Withdrawal:
+    """Some visitors' page views, taken out within one transaction."""
+
+    def __init__(self, sql: sqlite3.Connection, service: str, asked: Sequence[Stretch]) -> None:
+        self._sql = sql
+        self._asked = asked
+        rows = sql.execute(_SERVICES).fetchall()
+        self._gaps_us: Mapping[int, int] = {id_: gap_us for id_, gap_us, _ in rows}
+        self._frozen_before: Mapping[int, int] = {id_: before for id_, _, before in rows}
+        named = sql.execute("SELECT id FROM services WHERE service = ?", (service,))
+        self._ids = frozenset(id_ for (id_,) in named)
+        self._pages = ShownPages(sql)
+        self._tastes = Tastes()
+        self._touched: set[ServiceDay] = set()
+
+    def carry_out(self, visitors: Sequence[int]) -> int:
+        """Take page views out of everything that is made of them; give their number."""
+        draw(self._sql)
+        gone = sum(self._withdraw(visitor) for visitor in visitors)
+        tastes.write(self._sql, self._tastes)
+        mark_changed(self._sql, self._touched, max(map(margin_days, self._gaps_us.values())))
+        return gone
+
+    def _withdraw(self, visitor: int) -> int:
+        namespace, key, knowledge, habits, purged_before = self._sql.execute(_VISITOR, (visitor,)).fetchone()
+        chronicle = decode_chronicle(knowledge)
+        first, last = chronicle.days
+        rows = [_Raw(*row) for row in self._sql.execute(_RAW, {"visitor": visitor, "first": first, "last": last})]
+        gone = [row for row in rows if self._goes(row)]
+        left = [row for row in rows if not self._goes(row)]
+        whole = first >= purged_before
+        arrived = {service: each.first_day for service, each in chronicle.presence.items()}
+        withdraw(chronicle, [row.trace for row in left], [row.trace for row in gone], self._gaps_us, whole=whole)
+        self._sql.executemany(
+            "DELETE FROM events WHERE day = ? AND visitor = ? AND time_us = ? AND id = ?",
+            [(row.day, visitor, row.time_us, row.id) for row in gone],
+        )
+        self._touched.update((row.service, row.day) for row in gone)
+        self._move_arrivals(visitor, arrived, chronicle)
+        self._keep(visitor, chronicle, self._habits(namespace, key, habits, left if whole else None, gone))
+        if whole and not left:
+            self._sql.execute("DELETE FROM visitors WHERE id = ?", (visitor,))
+        return len(gone)
+
+    def _goes(self, row: _Raw) -> bool:
+        """Tell whether a log stands for an event; days that are frozen stay as they are."""
+        return (
+            row.kind == "v"
+            and row.channel == "web"
+            and row.service in self._ids
+            and within(row.time_us, self._asked)
+            and row.day >= self._frozen_before[row.service]
+        )
+
+    def _move_arrivals(self, visitor: int, before: Mapping[int, int], chronicle: Chronicle) -> None:
+        for service, day in before.items():
+            presence = chronicle.presence.get(service)
+            if presence is not None and presence.first_day == day:
+                continue
+            self._sql.execute(
+                "DELETE FROM arrivals WHERE service = ? AND day = ? AND visitor = ?", (service, day, visitor)
+            )
+            self._touched.add((service, day))
+            if presence is not None:
+                self._sql.execute("INSERT INTO arrivals VALUES (?, ?, ?)", (service, presence.first_day, visitor))
+                self._touched.add((service, presence.first_day))
+
+    def _habits(
+        self, namespace: str, key: str, kept: bytes, left: Sequence[_Raw] | None, gone: Sequence[_Raw]
+    ) -> bytes:
+        """Give a visitor's habits without `gone`: worked out anew where all that is `left` is known."""
+        if left is None:
+            habits = decode_habits(kept)
+            lessen(habits, [event for row in gone if isinstance(event := self._event(key, row), PageView)])
+        else:
+            by_service: dict[int, list[Event]] = {}
+            for row in left:
+                by_service.setdefault(row.service, []).append(self._event(key, row))
+            habits = habits_of(event for theirs in by_service.values() for event in without_cancelled(theirs))
+        encoded = encode_habits(bounded(habits))
+        self._tastes.forget(namespace, kept)
+        self._tastes.remember(namespace, encoded)
+        return encoded
+
+    def _event(self, key: str, row: _Raw) -> Event:
+        if row.kind == "v":
+            return PageView(key, row.time_us, row.time_us, row.day, row.channel, *self._pages.shown(row.body))
+        return restore(row.kind, key, time_us=row.time_us, day=row.day, channel=row.channel, body=row.body)
+
+    def _keep(self, visitor: int, chronicle: Chronicle, habits: bytes) -> None:
+        self._sql.execute(
+            "UPDATE visitors SET knowledge = ?, habits = ? WHERE id = ?",
+            (encode_chronicle(chronicle), habits, visitor),
+        )
