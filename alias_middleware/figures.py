@@ -22,7 +22,8 @@ from alias_middleware.statistics.summary import (
     summarise,
     totals_of,
 )
-from alias_middleware.storage.base import Clientele, Difference, Question, Scope, Storage
+from alias_middleware.storage.base import Difference, Question, Scope, Storage
+from alias_middleware.storage.clientele import Clientele
 
 EVERY_SERVICE = "*"
 """Stands for all services of the namespace."""
@@ -234,6 +235,7 @@ class Statistics:
             zone=self._settings.zone,
             newest_event=from_micros(newest_us) if newest_us else None,
             waiting=None if self._waiting is None else self._waiting(),
+            attached_on=self.attached_before(date.max, service),
         )
 
     def verify(self, since: date, until: date) -> list[Difference]:
@@ -259,7 +261,18 @@ class Statistics:
             "since": since,
             "until": until,
             "zone": self._settings.zone,
+            "attached_on": self.attached_before(until, service),
         }
+
+    def attached_before(self, until: date, service: str | None = None) -> date | None:
+        """Give the day on which the aliases became the reference's, if it is before `until`.
+
+        It is known of the service that the settings name; all services of the namespace together have its
+        visitors since that day only.
+        """
+        attachment = self._settings.attachment
+        concerned = service in (None, self._settings.service, EVERY_SERVICE)
+        return attachment.on if attachment is not None and concerned and attachment.on < until else None
 
     def _ask(
         self,

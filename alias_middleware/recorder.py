@@ -18,6 +18,7 @@ from functools import partial
 from pathlib import Path
 
 from alias_middleware.asking import Asking
+from alias_middleware.attachment import check_attached
 from alias_middleware.budget import Budgeted
 from alias_middleware.categories import Categories
 from alias_middleware.errors import SettingsError, SpoolError, StorageError, describe
@@ -55,10 +56,14 @@ class Recorder(Asking):
         """Record for the service that `settings` name; no file is opened and no thread started yet.
 
         `now` gives microseconds since the epoch, `entropy(n)` n random bytes.
+
+        Raises:
+            SettingsError: the storage needs a spool's folder, or the service is attached on a day to come.
         """
         super().__init__(settings, storage, now=now)
         self.durable: frozenset[type[Event]] = _durable_types(settings)
         self.day = LocalDays(settings.tzinfo).day
+        check_attached(settings.attachment, self.day(now()))
         self.category_of: Callable[[str], str | None] | None = None
         if settings.categories:
             self.category_of = Categories(settings.categories).of

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Mapping, Sequence
-from datetime import tzinfo
+from datetime import date, tzinfo
 from pathlib import Path
 from typing import Any, Literal, get_args
 from zoneinfo import ZoneInfo
 
 import msgspec
 
+from alias_middleware.attachment import Attachment, local_date
 from alias_middleware.contact import COMMANDS, PRESETS, TERRITORIES, FrequencyCap, Policy, ShortCodes, policy
 from alias_middleware.contact.keywords import Verb, first_word
 from alias_middleware.errors import SettingsError
@@ -35,6 +36,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         storage: Where profiles and history live: an URL, or an instance.
         gateway_secret: A header's (name, value) that a trusted gateway must also send.
         reference: With identifiant commun, the service whose aliases this one shares; its name is the namespace.
+        attached_on: The first local day on which the aliases were the reference's, as 2026-03-01; none: always.
         source: What reads the alias out of the request's headers.
         secret_keys: Keys for the continuity cookie and for the hashes of the erased, oldest first; the last signs.
         pseudonym_keys: Keys under which aliases are stored as keyed pseudonyms, oldest first; none: as they are.
@@ -71,6 +73,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     storage: str | Storage = "sqlite:///alias.db"
     gateway_secret: tuple[str, str] | None = None
     reference: str | None = None
+    attached_on: date | None = None
     source: Source = msgspec.field(default_factory=WapNetworkInfo)
     secret_keys: Sequence[bytes] = ()
     pseudonym_keys: Sequence[bytes] = ()
@@ -105,6 +108,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def namespace(self) -> str:
         """The service whose aliases these are: the reference, or the service itself."""
         return self.reference or self.service
+
+    @property
+    def attachment(self) -> Attachment | None:
+        """When the aliases became the reference's; None where they always were, or are the service's own."""
+        if self.attached_on is None or self.reference is None:
+            return None
+        return Attachment(self.service, self.reference, self.attached_on)
+
+    def namespace_on(self, day: int) -> str:
+        """Give the namespace of what happened on a local day (ordinal): another one before `attached_on`."""
+        return self.namespace if self.attachment is None else self.attachment.namespace_on(day)
 
     @property
     def tzinfo(self) -> tzinfo:
@@ -158,6 +172,8 @@ def make_settings(given: dict[str, Any]) -> Settings:
                 "belong to that service's tracker",
                 setting="short_codes",
             )
+    if settings.attached_on is not None and settings.reference in (None, settings.service):
+        raise SettingsError("it goes with the reference that the service was attached to", setting="attached_on")
     if settings.continuity and not settings.secret_keys:
         raise SettingsError(
             "continuity=True encrypts a cookie: give secret_keys=[...], made by `alias-middleware keys`",
@@ -300,6 +316,7 @@ def _source(setting: str, value: object) -> Source:
 _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "service": _name,
     "reference": _optional_name,
+    "attached_on": local_date,
     "source": _source,
     "secret_keys": _keys,
     "pseudonym_keys": _keys,

@@ -130,4 +130,4 @@ def test_only_two_are_required() -> None:
     made = make_settings(REQUIRED)
     assert set(Settings.__struct_fields__) - {
         name for name in Settings.__struct_fields__ if getattr(made, name) is not None
-    } == {"frequency_cap", "gateway_secret", "light_gallery_days", "reference", "spool"}
+    } == {"attached_on", "frequency_cap", "gateway_secret", "light_gallery_days", "reference", "spool"}

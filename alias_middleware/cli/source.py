@@ -24,6 +24,7 @@ OPTIONS = {
     "storage": "URL of the storage",
     "service": "name of the Gallery service",
     "reference": "the service whose aliases it shares",
+    "attached_on": "first local day on which it shared them, if not always",
     "spool": "folder of the spool, if not the storage's own",
     "zone": "time zone of local dates",
 }
@@ -108,7 +109,7 @@ def _option(name: str) -> click.Option:
             context.obj.given[name] = value
 
     return click.Option(
-        [f"--{name}"],
+        [f"--{name.replace('_', '-')}"],
         envvar=f"ALIAS_{name.upper()}",
         show_envvar=True,
         expose_value=False,

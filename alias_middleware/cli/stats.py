@@ -20,6 +20,7 @@ from alias_middleware.statistics import check_interval
 from alias_middleware.statistics.intervals import By
 from alias_middleware.statistics.layout import Answer, Layout, document_of, layouts
 from alias_middleware.statistics.series import FOLLOWED
+from alias_middleware.statistics.summary import Result
 
 DAYS = 30
 _MOST_DAYS = 36_600
@@ -73,6 +74,7 @@ def summary(source: Source, /, **asked: Any) -> None:
 def _summary(source: Source, asked: dict[str, Any]) -> None:
     with _answering(source, asked) as (statistics, since, until, of):
         found = statistics.summary(since, until, **of)
+        _remark(found.remarks())
     if asked["as_csv"]:
         _write_csv(layouts(found), sys.stdout)
     else:
@@ -157,10 +159,17 @@ def _answering(source: Source, asked: dict[str, Any]) -> Iterator[tuple[Statisti
 def _show(source: Source, asked: dict[str, Any], ask: Callable[..., Answer]) -> None:
     with _answering(source, asked) as (statistics, since, until, of):
         answer = ask(statistics, since, until, **of)
+        _remark(answer.remarks() if isinstance(answer, Result) else [])
     if asked["as_csv"]:
         _write_csv(layouts(answer), sys.stdout)
     else:
         show(asked["as_json"], document_of(answer), lambda: list(map(_table, layouts(answer))))
+
+
+def _remark(remarks: list[str]) -> None:
+    """Say beside figures what they cannot tell."""
+    for remark in remarks:
+        click.echo(f"Note: {remark}.", err=True)
 
 
 def _table(layout: Layout) -> Table:

@@ -35,6 +35,7 @@ def report(tracker: Tracker, period: Period, *, language: str, now: datetime) ->
                 words=words,
                 period=period,
                 zone=settings.zone,
+                attached_on=tracker.statistics.attached_before(period.until, period.service),
                 cells=found.cells,
                 panels=[panel(table, words, policy, drawer) for table in found.tables],
                 made=words.moment(now),

@@ -28,7 +28,9 @@ def show_overview(desk: Desk, request: Request, page: Page) -> Response:
 
     found = desk.latest.overview(desk.period(page), laid)
     panels = [laid(table) for table in found.tables]
-    return desk.render("overview.html", page, cells=found.cells, panels=panels)
+    period = desk.period(page)
+    attached_on = desk.tracker.statistics.attached_before(period.until, period.service)
+    return desk.render("overview.html", page, cells=found.cells, panels=panels, attached_on=attached_on)
 
 
 def download(desk: Desk, request: Request, page: Page) -> Response:

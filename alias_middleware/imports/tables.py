@@ -14,7 +14,7 @@ from hashlib import blake2b
 from alias_middleware.errors import EventError, SettingsError
 from alias_middleware.events import Item, Purchase, check_order, event_time
 from alias_middleware.identity import Source
-from alias_middleware.imports.views import UNREADABLE
+from alias_middleware.imports.views import UNREADABLE, former_key_of
 from alias_middleware.local_time import LocalDays, to_micros
 from alias_middleware.profile import Operation, ProfileChange
 from alias_middleware.settings import Settings
@@ -54,6 +54,17 @@ class _Table:
         return None
 
 
+class _Keys:
+    """Makes visitor keys in the service's present namespace, and in the one it had before it was attached."""
+
+    def __init__(self, settings: Settings, key_of: Callable[[str], str]) -> None:
+        self._namespace = settings.namespace
+        self._present, self._former = key_of, former_key_of(settings)
+
+    def __call__(self, namespace: str) -> Callable[[str], str]:
+        return self._present if namespace == self._namespace else self._former
+
+
 class AliasReader:
     """Reads the aliases of a table's lines: opt-outs from before."""
 
@@ -79,11 +90,14 @@ class OrderReader:
     """Makes purchases of a table's lines: one order a line, its time with a zone."""
 
     def __init__(self, settings: Settings, *, key_of: Callable[[str], str]) -> None:
-        """Read orders of the service that `settings` name."""
+        """Read orders of the service that `settings` name; `key_of` gives an alias's visitor key.
+
+        Aliases are those of the time of the order: before `attached_on` the service's own.
+        """
         self._table = _Table(ORDER_COLUMNS)
         self._source: Source = settings.source
-        self._key_of = key_of
-        self._origin = Origin(settings.service, settings.namespace, settings.visit_gap_us)
+        self._keys = _Keys(settings, key_of)
+        self._settings = settings
         self._day = LocalDays(settings.tzinfo).day
 
     def read(self, number: int, line: bytes) -> Entry | str:
@@ -101,26 +115,30 @@ class OrderReader:
             return UNREADABLE
         if not self._source.accepts(cells["alias"]):
             return UNREADABLE
-        key = self._key_of(cells["alias"])
         day = self._day(time_us)
+        settings = self._settings
+        origin = Origin(settings.service, settings.namespace_on(day), settings.visit_gap_us)
+        key = self._keys(origin.namespace)(cells["alias"])
         event = Purchase(key, time_us, time_us, day, "web", cells["order_id"], cells["currency"], lines)
-        digest = blake2b(b"\0".join((self._origin.service.encode(), line)), digest_size=8).digest()
-        return Entry(self._origin, event, int.from_bytes(digest) >> 1)
+        digest = blake2b(b"\0".join((origin.service.encode(), line)), digest_size=8).digest()
+        return Entry(origin, event, int.from_bytes(digest) >> 1)
 
 
 class ProfileReader:
     """Makes profile changes of a table's lines: each column is a preference, `personal.name` a personal field.
 
     Empty cells say nothing. A value is set as of `time_us`, or of the column `time`: what the visitor changed
-    since stays, and the same file again changes nothing.
+    since stays, and the same file again changes nothing. Aliases are those of that time: before `attached_on`
+    the service's own.
     """
 
     def __init__(self, settings: Settings, *, key_of: Callable[[str], str], time_us: int) -> None:
-        """Read profiles of the namespace that `settings` name."""
+        """Read profiles of the namespace that `settings` name; `key_of` gives an alias's visitor key."""
         self._table = _Table(("alias",))
         self._source: Source = settings.source
-        self._namespace = settings.namespace
-        self._key_of = key_of
+        self._settings = settings
+        self._day = LocalDays(settings.tzinfo).day
+        self._keys = _Keys(settings, key_of)
         self._time_us = time_us
 
     def read(self, number: int, line: bytes) -> LateChange | str:
@@ -138,9 +156,10 @@ class ProfileReader:
         if not self._source.accepts(alias):
             return UNREADABLE
         operations = tuple(_set(name, value) for name, value in cells.items() if name and value)
-        change = ProfileChange(self._key_of(alias), time_us, time_us, operations)
+        namespace = self._settings.namespace_on(self._day(time_us))
+        change = ProfileChange(self._keys(namespace)(alias), time_us, time_us, operations)
         digest = blake2b(b"%d\0%b" % (number, line), digest_size=8).digest()
-        return LateChange(self._namespace, change, int.from_bytes(digest) >> 1)
+        return LateChange(namespace, change, int.from_bytes(digest) >> 1)
 
 
 def _set(column: str, value: str) -> Operation:

@@ -9,11 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from fnmatch import translate
+from functools import partial
 from typing import Any
 
 from alias_middleware.categories import Categories
 from alias_middleware.events import PATH_LIMIT, PageView, clean_text, media_type
-from alias_middleware.identity import Status
+from alias_middleware.identity import Status, visitor_key
 from alias_middleware.imports.logs import ASSETS, BOTS, Hit, Parser, path_of
 from alias_middleware.imports.ordinals import Ordinals
 from alias_middleware.local_time import LocalDays
@@ -37,11 +38,17 @@ class ViewReader:
         key_of: Callable[[str], str],
         until_us: int | None,
     ) -> None:
-        """Read lines with `parse`; `key_of` gives an alias's visitor key, lines from `until_us` on are refused."""
+        """Read lines with `parse`, those from `until_us` on are refused.
+
+        `key_of` gives the visitor key of an alias; before `attached_on` it is that of another namespace.
+        """
         self._parse = parse
-        self._key_of = key_of
         self._until_us = until_us
-        self._origin = Origin(settings.service, settings.namespace, settings.visit_gap_us)
+        self._present = _Population(settings, settings.namespace, key_of)
+        self._former, self._attached_day = self._present, 0
+        if settings.attachment is not None:
+            self._former = _Population(settings, settings.service, former_key_of(settings))
+            self._attached_day = settings.attachment.on.toordinal()
         self._source, self._trust = settings.source, settings.trust()
         self._header = settings.source.header.encode()
         self._page_types = settings.page_types
@@ -49,7 +56,6 @@ class ViewReader:
         self._categories = Categories(settings.categories) if settings.categories else None
         self._day = LocalDays(settings.tzinfo).day
         self._ordinals = Ordinals()
-        self._keys: dict[tuple[str, bytes], str | None] = {}
         self._paths: dict[bytes, tuple[str, str | None] | str] = {}
         self._agents: dict[bytes, bool] = {}
 
@@ -60,7 +66,9 @@ class ViewReader:
             return UNREADABLE if line else "empty"
         if (reason := self._no_page(hit)) is not None:
             return reason
-        key = self._visitor(hit)
+        day = self._day(hit.time_us)
+        population = self._present if day >= self._attached_day else self._former
+        key = self._visitor(hit, population)
         if key is None:
             return "no alias"
         if self._until_us is not None and hit.time_us >= self._until_us:
@@ -69,8 +77,8 @@ class ViewReader:
         if isinstance(found, str):
             return found
         path, category = found
-        event = PageView(key, hit.time_us, hit.time_us, self._day(hit.time_us), "web", path, None, category)
-        return Entry(self._origin, event, self._ordinals.id_of(number, line))
+        event = PageView(key, hit.time_us, hit.time_us, day, "web", path, None, category)
+        return Entry(population.origin, event, self._ordinals.id_of(number, line))
 
     def _no_page(self, hit: Hit) -> str | None:
         """Say why an answer is no page somebody looked at; None when it is one."""
@@ -100,19 +108,34 @@ class ViewReader:
         self._paths[target] = found
         return found
 
-    def _visitor(self, hit: Hit) -> str | None:
+    def _visitor(self, hit: Hit, population: _Population) -> str | None:
         """Recognise the visitor as a live request is: by the same source, from a gateway only."""
         place = (hit.peer, hit.alias)
-        if place in self._keys:
-            return self._keys[place]
-        _make_room(self._keys)
+        keys = population.keys
+        if place in keys:
+            return keys[place]
+        _make_room(keys)
         pairs = [(self._header, hit.alias)] if hit.alias else []
         recognition = self._source.recognise(pairs, hit.peer, self._trust)
         key = None
         if recognition.status is Status.OK and recognition.alias is not None:
-            key = self._key_of(recognition.alias)
-        self._keys[place] = key
+            key = population.key_of(recognition.alias)
+        keys[place] = key
         return key
+
+
+def former_key_of(settings: Settings) -> Callable[[str], str]:
+    """Give what makes visitor keys of the aliases that the service had of its own before it was attached."""
+    return partial(visitor_key, namespace=settings.service, pseudonym_keys=settings.pseudonym_keys)
+
+
+class _Population:
+    """The visitors of one namespace: where their events come from, and the keys of those just met."""
+
+    def __init__(self, settings: Settings, namespace: str, key_of: Callable[[str], str]) -> None:
+        self.key_of = key_of
+        self.origin = Origin(settings.service, namespace, settings.visit_gap_us)
+        self.keys: dict[tuple[str, bytes], str | None] = {}
 
 
 def _make_room(memory: dict[Any, Any]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 
 import msgspec
 
@@ -80,6 +80,8 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
 
     `interval` and `zone`: what a question's dates mean. `newest_event`: the latest event counted, an aware UTC
     datetime. `waiting`: events in the spool that are not counted yet, None when that is not known.
+    `attached_on`: the day on which the aliases became the reference's; visitors of before and after are not known
+    to be the same.
     """
 
     name: str
@@ -88,6 +90,7 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     zone: str
     newest_event: datetime | None
     waiting: int | None
+    attached_on: date | None = None
     exact: bool = True
 
 

@@ -12,6 +12,7 @@ from itertools import pairwise
 import msgspec
 from pyroaring import BitMap
 
+from alias_middleware.attachment import remarks
 from alias_middleware.money import from_millionths
 from alias_middleware.rollups.counts import total
 from alias_middleware.rollups.model import Days, Orders, Rollup, Section
@@ -46,7 +47,8 @@ class Totals(msgspec.Struct, frozen=True, kw_only=True):
 class Result(msgspec.Struct, frozen=True, kw_only=True):
     """What every answer says of the question: the local days from `since` to the one before `until`.
 
-    `service` is "*" for all services of the namespace, `channel` None for all channels.
+    `service` is "*" for all services of the namespace, `channel` None for all channels. `attached_on`: the day
+    on which the service's aliases became its reference's, where the interval goes beyond it: see `remarks`.
     """
 
     service: str
@@ -54,6 +56,11 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     since: date
     until: date
     zone: str
+    attached_on: date | None = None
+
+    def remarks(self) -> list[str]:
+        """Say what the figures cannot tell because the aliases changed; nothing where they can."""
+        return remarks(self.attached_on, self.since, self.until)
 
 
 class Summary(Result, frozen=True, kw_only=True):
@@ -130,7 +137,14 @@ def _baskets(orders: Orders) -> dict[int, Baskets]:
 
 
 def summarise(
-    totals: Totals, *, service: str, since: date, until: date, zone: str, channel: str | None = None
+    totals: Totals,
+    *,
+    service: str,
+    since: date,
+    until: date,
+    zone: str,
+    channel: str | None = None,
+    attached_on: date | None = None,
 ) -> Summary:
     """Turn totals into figures."""
     orders = {
@@ -146,6 +160,7 @@ def summarise(
         since=since,
         until=until,
         zone=zone,
+        attached_on=attached_on,
         visitors=totals.visitors,
         new_visitors=totals.new_visitors,
         returning_visitors=totals.visitors - totals.new_visitors,

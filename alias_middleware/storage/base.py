@@ -20,7 +20,7 @@ from alias_middleware.history import Knowledge
 from alias_middleware.interests import Sums
 from alias_middleware.profile import ProfileChange, StoredProfile
 from alias_middleware.rollups.model import Days, Rollup, Section
-from alias_middleware.statistics.clients import Order, Place
+from alias_middleware.storage.clientele import Clientele
 from alias_middleware.storage.conversions import Conversions
 from alias_middleware.storage.custody import Custody
 from alias_middleware.storage.outbox import Outbox, Suppression
@@ -181,19 +181,6 @@ class Difference(NamedTuple):
     day: int | None = None
     channel: str | None = None
     visitor: int | None = None
-
-
-class Clientele(NamedTuple):
-    """A page of visitors: `limit` of a namespace, ordered by what they add up to, after a place in that order.
-
-    The highest come first, equal ones by key. `currency` says whose revenue orders them.
-    """
-
-    namespace: str
-    order_by: Order
-    limit: int
-    after: Place | None = None
-    currency: str = "EUR"
 
 
 class Storage(ABC):

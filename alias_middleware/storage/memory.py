@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from msgspec.structs import replace
 
 from alias_middleware.errors import SettingsError, StorageUnavailable
-from alias_middleware.events import Event, Purchase
+from alias_middleware.events import Event
 from alias_middleware.habits import bounded, encode_habits
 from alias_middleware.history import Knowledge, knowledge_of, needs_consent
 from alias_middleware.interests import Sums
@@ -27,7 +27,6 @@ from alias_middleware.storage.base import (
     Abilities,
     Answer,
     Batch,
-    Clientele,
     Difference,
     Entry,
     Ledger,
@@ -37,9 +36,10 @@ from alias_middleware.storage.base import (
     Scope,
     Storage,
 )
+from alias_middleware.storage.clientele import Clientele
 from alias_middleware.storage.memory_contact import MemoryConversions, MemoryOutbox
 from alias_middleware.storage.memory_custody import MemoryCustody
-from alias_middleware.storage.memory_record import Record, sums_of, when
+from alias_middleware.storage.memory_record import Record, concerns, sums_of, when
 from alias_middleware.storage.outbox import Evidence, Suppression
 from alias_middleware.storage.replacing import Replacement, to_sweep, without_replaced
 
@@ -127,7 +127,7 @@ class MemoryStorage(Storage):
 
     def _change(self, namespace: str, change: ProfileChange, *, late: bool) -> int:
         record = self._records.setdefault((namespace, change.key), Record())
-        if _begun_before_erasure(record, change.begun_us):
+        if record.begun_before_erasure(change.begun_us):
             return 0
         return apply_change(record.document, change, late=late)
 
@@ -168,14 +168,14 @@ class MemoryStorage(Storage):
     def _keep(self, entry: Entry, outcome: Outcome) -> None:
         record = self._records.setdefault((entry.origin.namespace, entry.event.key), Record())
         refusal = record.document.refuses("measure")
-        if _begun_before_erasure(record, entry.event.begun_us):
+        if record.begun_before_erasure(entry.event.begun_us):
             outcome.dropped["erased"] += 1
         elif refusal and refusal.time_us <= entry.event.time_us and needs_consent(entry.event):
             outcome.dropped["no_consent"] += 1
         elif any(when(entry) == when(kept) for kept in record.entries):
             outcome.deduplicated += 1
         else:
-            copy = _copy_of_order(record, entry)
+            copy = record.copy_of_order(entry)
             outcome.stored += copy is None
             outcome.deduplicated += copy is not None
             outcome.conflicts += copy is not None and not copy.same_order(entry.event)  # type: ignore[arg-type]
@@ -206,13 +206,13 @@ class MemoryStorage(Storage):
 
     def _answer(self, question: Question) -> Answer:
         days = recount.days_of(
-            [record.counted() for record in self._records.values()],
+            [
+                record.counted()
+                for (namespace, _), record in self._records.items()
+                if concerns(question.scope, namespace)
+            ],
             self._services(question.scope),
-            {
-                (origin.service, day): number
-                for (origin, day), number in self._unidentified.items()
-                if origin.service in self._services(question.scope)
-            },
+            {(origin.service, day): n for (origin, day), n in self._unidentified_in(question.scope).items()},
             question.scope.channel,
         )
         erased = sum(
@@ -242,16 +242,25 @@ class MemoryStorage(Storage):
     def unidentified(self, scope: Scope, since: int, until: int) -> int:
         """Count the page views without an alias between two days, for the same recount."""
         with self._lock:
-            services = self._services(scope)
-            counted = self._unidentified.items()
-            return sum(n for (origin, day), n in counted if origin.service in services and since <= day < until)
+            return sum(n for (_, day), n in self._unidentified_in(scope).items() if since <= day < until)
+
+    def _unidentified_in(self, scope: Scope) -> dict[tuple[Origin, int], int]:
+        services = self._services(scope)
+        return {
+            (origin, day): number
+            for (origin, day), number in self._unidentified.items()
+            if origin.service in services and concerns(scope, origin.namespace)
+        }
 
     def span(self, scope: Scope) -> Days | None:
         """Give the days between the first and the last that anything was recorded on."""
         with self._lock:
             services = self._services(scope)
-            days = {day for (origin, day) in self._unidentified if origin.service in services}
-            days |= {entry.event.day for entry in self.entries() if entry.origin.service in services}
+            days = {day for _, day in self._unidentified_in(scope)} | {
+                entry.event.day
+                for entry in self.entries()
+                if entry.origin.service in services and concerns(scope, entry.origin.namespace)
+            }
             return (min(days), max(days) + 1) if days else None
 
     def verify(self, since: int, until: int) -> list[Difference]:
@@ -338,21 +347,3 @@ class MemoryStorage(Storage):
 def _unlock(storage: weakref.ref[MemoryStorage]) -> None:
     if (inherited := storage()) is not None:
         inherited.begin_anew()
-
-
-def _begun_before_erasure(record: Record, begun_us: int) -> bool:
-    return record.erased_us is not None and begun_us <= record.erased_us
-
-
-def _copy_of_order(record: Record, entry: Entry) -> Purchase | None:
-    """The copy of the same order that counts so far, if there is one."""
-    event = entry.event
-    if isinstance(event, Purchase):
-        for kept in record.counted():
-            if (
-                isinstance(kept.event, Purchase)
-                and kept.event.order_id == event.order_id
-                and kept.origin.service == entry.origin.service
-            ):
-                return kept.event
-    return None

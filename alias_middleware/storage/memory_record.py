@@ -10,7 +10,7 @@ from alias_middleware.habits import Habits, habits_of
 from alias_middleware.history import first_copies, without_cancelled
 from alias_middleware.interests import Sums
 from alias_middleware.profile import ProfileDocument
-from alias_middleware.storage.base import Entry
+from alias_middleware.storage.base import Entry, Scope
 
 
 @dataclass
@@ -34,6 +34,23 @@ class Record:
             if not isinstance(entry.event, Purchase)
             or kept[entry.origin.service][entry.event.order_id] is entry.event
         ]
+
+    def begun_before_erasure(self, begun_us: int) -> bool:
+        """Tell whether a request began before the visitor was erased."""
+        return self.erased_us is not None and begun_us <= self.erased_us
+
+    def copy_of_order(self, entry: Entry) -> Purchase | None:
+        """Give the copy of the same order that counts so far, if there is one."""
+        event = entry.event
+        if isinstance(event, Purchase):
+            for kept in self.counted():
+                if (
+                    isinstance(kept.event, Purchase)
+                    and kept.event.order_id == event.order_id
+                    and kept.origin.service == entry.origin.service
+                ):
+                    return kept.event
+        return None
 
     def streams(self) -> dict[tuple[str, str], list[Event]]:
         """The counted events of each (service, channel), in the order of their times."""
@@ -63,3 +80,8 @@ def sums_of(records: Iterable[Record]) -> dict[str, Sums]:
 def when(entry: Entry) -> tuple[int, int]:
     """Give the place of an entry among others."""
     return entry.event.time_us, entry.id
+
+
+def concerns(scope: Scope, namespace: str) -> bool:
+    """Tell whether a scope has the events of a namespace: a service may have had another before."""
+    return scope.service is not None or scope.namespace == namespace

@@ -10,7 +10,8 @@ from alias_middleware.history import Knowledge, forms_visit, settled_orders
 from alias_middleware.rollups.days import Order, Sighting, roll_up, sighting_of
 from alias_middleware.rollups.model import Rollup
 from alias_middleware.statistics.clients import Place, place_of
-from alias_middleware.storage.base import Clientele, Entry
+from alias_middleware.storage.base import Entry
+from alias_middleware.storage.clientele import Clientele
 
 Stream = tuple[Channel, int]
 """A channel's local day."""

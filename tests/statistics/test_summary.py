@@ -109,7 +109,7 @@ def test_where_nothing_is_to_divide_by() -> None:
 
 def test_every_figure_has_one_definition() -> None:
     """What is published is defined, and nothing else is."""
-    asked = {"service", "channel", "since", "until", "zone"}
+    asked = {"service", "channel", "since", "until", "zone", "attached_on"}
     assert set(Summary.__struct_fields__) - asked == set(SUMMARY)
     assert len(set(DEFINITIONS.values())) == len(DEFINITIONS)
 

@@ -59,6 +59,8 @@ TEXTS: Final[Mapping[str, str]] = MappingProxyType(
         "period.show": "Show",
         "period.says": "{first} to {last}, {zone}",
         "period.compared": "compared with {first} to {last}",
+        "period.attached": "The aliases of this service changed on {day}: who came before that day only is new since, "
+        "and who came on both sides of it is counted as two visitors and two clients.",
         "overview.title": "Overview",
         "figures.title": "Figures",
         "figures.change": "{change} against {before}",

@@ -58,6 +58,8 @@ TEXTS: Final[Mapping[str, str]] = MappingProxyType(
         "period.show": "Afficher",
         "period.says": "du {first} au {last}, {zone}",
         "period.compared": "comparé à la période du {first} au {last}",
+        "period.attached": "Les alias de ce service ont changé le {day} : qui n'est venu qu'avant ce jour est nouveau "
+        "depuis, et qui est venu avant et après compte pour deux visiteurs et deux clients.",
         "overview.title": "Vue d'ensemble",
         "figures.title": "Chiffres",
         "figures.change": "{change} par rapport à {before}",

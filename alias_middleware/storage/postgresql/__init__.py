@@ -17,7 +17,6 @@ from alias_middleware.storage.base import (
     Abilities,
     Answer,
     Batch,
-    Clientele,
     Difference,
     Ledger,
     Outcome,
@@ -25,6 +24,7 @@ from alias_middleware.storage.base import (
     Scope,
     Storage,
 )
+from alias_middleware.storage.clientele import Clientele
 from alias_middleware.storage.erasure_log import ErasureLog
 from alias_middleware.storage.keyring import TOMBSTONE, Keyring
 from alias_middleware.storage.outbox import Suppression

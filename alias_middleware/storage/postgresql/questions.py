@@ -14,8 +14,9 @@ from alias_middleware.events import Event, restore
 from alias_middleware.history import Knowledge
 from alias_middleware.profile import decode_knowledge
 from alias_middleware.rollups.model import Days
-from alias_middleware.storage.base import Clientele, Ledger, Scope
+from alias_middleware.storage.base import Ledger, Scope
 from alias_middleware.storage.chronicle import decode_chronicle
+from alias_middleware.storage.clientele import Clientele
 from alias_middleware.storage.postgresql.marks import marks
 from alias_middleware.storage.postgresql.pool import Connection
 

@@ -27,7 +27,6 @@ from alias_middleware.storage.base import (
     Abilities,
     Answer,
     Batch,
-    Clientele,
     Difference,
     Entry,
     Ledger,
@@ -36,6 +35,7 @@ from alias_middleware.storage.base import (
     Scope,
     Storage,
 )
+from alias_middleware.storage.clientele import Clientele
 from alias_middleware.storage.erasure_log import ErasureLog
 from alias_middleware.storage.keyring import Keyring
 from alias_middleware.storage.outbox import Suppression

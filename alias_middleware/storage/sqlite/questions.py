@@ -14,8 +14,9 @@ from alias_middleware.events import Channel, Event, PageView, restore
 from alias_middleware.history import Knowledge
 from alias_middleware.profile import decode_knowledge
 from alias_middleware.rollups.model import Days
-from alias_middleware.storage.base import Batch, Clientele, Ledger, Scope
+from alias_middleware.storage.base import Batch, Ledger, Scope
 from alias_middleware.storage.chronicle import decode_chronicle
+from alias_middleware.storage.clientele import Clientele
 from alias_middleware.storage.sqlite.marks import marks
 from alias_middleware.storage.sqlite.pages import ShownPages
 
