@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
-from functools import lru_cache
 from typing import Any, TypeVar
 
 from alias_middleware.exchange import Exchange, Pair, Request
@@ -68,12 +67,14 @@ class AliasMiddleware:
         state = scope.get("state")
         scope["state"] = {**state, "visitor": visitor} if state else {"visitor": visitor}
 
-        async def send_on(message: Message) -> None:
+        def send_on(
+            message: Message,
+        ) -> Awaitable[None]:  # no coroutine of its own: it would take 0.3 us each time
             if message["type"] in _STARTS:
                 message = _started(exchange, scope, message)
             if exchange.recognised and exchange.has_work():
-                await self._hop(exchange.commit)
-            await send(message)
+                return self._commit_and_send(exchange, send, message)
+            return send(message)
 
         token = current_visitor.set(visitor)
         try:
@@ -85,6 +86,10 @@ class AliasMiddleware:
                 pass
             if exchange.recognised and exchange.has_work():
                 await self._hop(exchange.commit)
+
+    async def _commit_and_send(self, exchange: Exchange, send: Send, message: Message) -> None:
+        await self._hop(exchange.commit)
+        await send(message)
 
     def _request(self, scope: Scope) -> Request:
         """Tell what is seen of the request, and keep the operator's headers from the app."""
@@ -148,23 +153,16 @@ def _started(exchange: Exchange, scope: Scope, message: Message) -> Message:
                 vary = vary + b", " + value if vary else value
             case b"cache-control":
                 cache_control = cache_control + b", " + value if cache_control else value
-    exchange.started(message["status"], content_type.decode("latin-1"), lambda: _accept(scope))
+    status = message["status"]
+    exchange.started(status, content_type.decode("latin-1"), _accept(scope) if status == 304 else "")
     added = exchange.answer_headers(
         str(vary, "latin-1") if vary else "", str(cache_control, "latin-1") if cache_control else ""
     )
-    if not added:
+    if added is None:
         return message
-    if vary and any(name == "Vary" for name, _ in added):
+    if vary and added.vary:
         headers = [pair for pair in headers if pair[0].lower() != b"vary"]
-    raw = _raw(added) if added[0][0] == "Set-Cookie" else _usual_raw(added)
-    return {**message, "headers": [*headers, *raw]}
-
-
-def _raw(headers: tuple[tuple[str, str], ...]) -> list[tuple[bytes, bytes]]:
-    return [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
-
-
-_usual_raw = lru_cache(_raw)  # nearly every personal answer gets the same; a cookie is one visitor's and not kept
+    return {**message, "headers": headers + added.raw}
 
 
 def _accept(scope: Scope) -> str:

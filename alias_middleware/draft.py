@@ -68,22 +68,23 @@ class Draft(msgspec.Struct, eq=False):
     def __repr__(self) -> str:  # reporters of errors show the locals of every frame
         return f"<Draft with {len(self.operations)} operations>"
 
-    @property
-    def stored(self) -> StoredProfile:
-        """What the storage had when it was first asked."""
-        if self._stored is None:
-            self._stored = StoredProfile() if self._key is None else self._reader.load(self._key)
-        return self._stored
+    def _read(self) -> StoredProfile:
+        """Give what the storage had when it was first asked."""
+        stored = self._stored
+        if stored is None:
+            stored = self._stored = StoredProfile() if self._key is None else self._reader.load(self._key)
+        return stored
 
     def load(self) -> None:
         """Read now what would be read at first use."""
-        _ = self.stored, self._stored_knowledge
+        self._read()
+        _ = self._stored_knowledge
 
     @property
     def consents(self) -> dict[str, Consent]:
         """The visitor's last word on each purpose he spoke of."""
         if self._consents is None:
-            raw = self.stored.consents
+            raw = self._read().consents
             said: dict[str, list[Consent]] = {}
             if raw != b"{}":
                 said = self._decoded(raw, decode_consents, said)
@@ -143,7 +144,7 @@ class Draft(msgspec.Struct, eq=False):
         """Give the working copy of one area; empty for a visitor who refuses to be personalised."""
         document = self._documents.get(area)
         if document is None:
-            stored = self.stored
+            stored = self._read()
             raw: bytes = stored.preferences if area == "preferences" else getattr(stored, area)
             document = {}
             if raw != b"{}" and (

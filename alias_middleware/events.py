@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
@@ -259,24 +259,23 @@ def media_type(value: str) -> str:
     return value.partition(";")[0].strip().lower()
 
 
-def is_page_view(  # noqa: PLR0917 -- positional: asked for every answer
-    method: str,
-    status: int,
-    content_type: str,
-    page_types: frozenset[str],
-    annotated: bool,
-    accept: Callable[[], str],
-) -> bool:
+@lru_cache  # a site gives few kinds of answers, each many times
+def is_page_view(method: str, status: int, content_type: str, page_types: frozenset[str], named: bool) -> bool:
     """Tell whether an answer counts as a page view.
 
-    A GET answered 2xx with a page type. A 304 names no type: it counts when the app annotated the page, or
-    when the request's Accept, which `accept` gives, names a page type explicitly.
+    A GET answered 2xx with a page type. A 304 names no type: it counts when something else did (`named`): the app
+    annotated the page, or the request's Accept `names_page`.
     """
     if method != "GET":
         return False
     if status == 304:
-        return annotated or any(media_type(choice) in page_types for choice in accept().split(","))
+        return named
     return 200 <= status < 300 and media_type(content_type) in page_types
+
+
+def names_page(accept: str, page_types: frozenset[str]) -> bool:
+    """Tell whether a request's Accept names a page type explicitly."""
+    return any(media_type(choice) in page_types for choice in accept.split(","))
 
 
 def is_prefetch(value: bytes) -> bool:

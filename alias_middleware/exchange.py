@@ -7,14 +7,13 @@ Nothing here raises: an error of ours is reported to the keeper and the site goe
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from functools import lru_cache
 from typing import NamedTuple, Protocol
 
 import msgspec
 
 from alias_middleware.continuity import COOKIE, Continuity
-from alias_middleware.events import is_page_view, is_prefetch
+from alias_middleware.events import is_page_view, is_prefetch, names_page
 from alias_middleware.keeper import Keeper
 from alias_middleware.visitor import Visitor
 
@@ -27,7 +26,6 @@ SIGNAL_HEADERS = frozenset({b"sec-gpc", b"dnt"})
 _REISSUE_AFTER_US = 24 * 3600 * 1_000_000
 
 Pair = tuple[bytes, bytes]
-Headers = tuple[tuple[str, str], ...]
 
 
 class Host(Keeper, Protocol):
@@ -44,6 +42,17 @@ class Rules(NamedTuple):
     excluded: re.Pattern[str] | None
     vary: tuple[str, ...]
     continuity: Continuity | None
+
+
+class Added(NamedTuple):
+    """Headers to add to an answer: as WSGI has them, and the same as ASGI has them.
+
+    `vary`: one of them is a Vary, which says what the answer's own says, too, and takes its place.
+    """
+
+    text: tuple[tuple[str, str], ...]
+    raw: list[Pair]
+    vary: bool
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -80,17 +89,18 @@ class Exchange(msgspec.Struct, eq=False):
     def __repr__(self) -> str:  # reporters of errors show the locals of every frame
         return f"<Exchange of {self._request!r}>"
 
-    def started(self, status: int, content_type: str, accept: Callable[[], str]) -> None:
-        """Record the page view, if the answer that starts now is one. `accept` gives the request's Accept."""
-        request, rules, visitor = self._request, self._rules, self.visitor
-        annotated = visitor.annotation is not None
+    def started(self, status: int, content_type: str, accept: str) -> None:
+        """Record the page view, if the answer that starts now is one. `accept`: the request's, asked for a 304."""
+        request, visitor, recognised = self._request, self.visitor, self.recognised
+        page_types, excluded, _, _ = self._rules
         try:
+            named = status == 304 and (visitor.annotation is not None or names_page(accept, page_types))
             if (
-                is_page_view(request.method, status, content_type, rules.page_types, annotated, accept)
-                and not (len(request.noticed) > self.recognised and _says_prefetch(request.noticed))
-                and (rules.excluded is None or not rules.excluded.match(request.path))
+                is_page_view(request.method, status, content_type, page_types, named)
+                and not (len(request.noticed) > recognised and _says_prefetch(request.noticed))
+                and (excluded is None or not excluded.match(request.path))
             ):
-                if self.recognised:
+                if recognised:
                     visitor.show(request.path)
                 else:
                     self._host.unidentified(visitor.begun_us)
@@ -123,22 +133,22 @@ class Exchange(msgspec.Struct, eq=False):
         except Exception as error:
             self._host.problem(error)
 
-    def answer_headers(self, vary: str, cache_control: str) -> Headers:
-        """Give the headers to add to the answer, given two of its own; a Vary among them replaces the answer's.
+    def answer_headers(self, vary: str, cache_control: str) -> Added | None:
+        """Give the headers to add to the answer, given two of its own; None where nothing is to be said.
 
         A personal answer says what it depends on, and is private unless the app set its own Cache-Control. No
         cookie goes with an answer that the app lets shared caches keep: they would hand it to everybody.
         """
-        rules = self._rules
-        cookie = None
-        if rules.continuity is not None and not _is_shareable(cache_control):
+        _, _, names, continuity = self._rules
+        if continuity is not None and not _is_shareable(cache_control):
             try:
                 cookie = self._continuity_cookie()
             except Exception as error:
                 self._host.problem(error)
-        if cookie is not None:
-            return (("Set-Cookie", cookie), *_personal(vary, cache_control, rules.vary))
-        return _personal(vary, cache_control, rules.vary) if self.visitor.touched else ()
+            else:
+                if cookie is not None:
+                    return _added((("Set-Cookie", cookie), *_personal(vary, cache_control, names).text))
+        return _personal(vary, cache_control, names) if self.visitor.touched else None
 
     def _continuity_cookie(self) -> str | None:
         """A fresh cookie when the header named the visitor and the one he has is missing, old or another's."""
@@ -154,13 +164,18 @@ class Exchange(msgspec.Struct, eq=False):
         return continuity.set_cookie(continuity.issue(alias, now), self._request.secure)
 
 
+def _added(text: tuple[tuple[str, str], ...]) -> Added:
+    raw = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in text]
+    return Added(text, raw, any(name == "Vary" for name, _ in text))
+
+
 @lru_cache  # nearly every personal answer of a site gets the same
-def _personal(vary: str, cache_control: str, names: tuple[str, ...]) -> Headers:
+def _personal(vary: str, cache_control: str, names: tuple[str, ...]) -> Added:
     """What a personal answer says besides what it says already: the request headers it depends on, and private."""
     named = {name.strip().lower() for name in vary.split(",")}
     missing = [name for name in names if name not in named]
     depends = () if not missing or "*" in named else (("Vary", ", ".join([vary, *missing] if vary else missing)),)
-    return depends if cache_control else (*depends, ("Cache-Control", "private"))
+    return _added(depends if cache_control else (*depends, ("Cache-Control", "private")))
 
 
 def _says_prefetch(noticed: list[Pair]) -> bool:

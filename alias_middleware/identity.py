@@ -26,7 +26,9 @@ _TWIN_SEEN = frozenset({"underscore_variant"})
 OWS = b" \t"
 _BAD_CHAR = re.compile(rb"[^\t\x20-\x7e]")
 _ALIAS = re.compile(rb"[0-9]{12}")
-_USUAL = re.compile(rb"mUserAlias:([0-9]{12})")
+_USUAL = b"mUserAlias:"
+_DIGITS = 12
+_USUAL_BYTES = len(_USUAL) + _DIGITS
 _MEMBER = re.compile(rb"([A-Za-z][A-Za-z0-9_-]{0,31})[ \t]*:[ \t]*([\x21-\x2b\x2d-\x7e]{0,64})")
 _HEADER_NAME = re.compile(r"[A-Za-z0-9]+(-[A-Za-z0-9]+){0,7}")
 _KEY_BYTES = 16
@@ -46,6 +48,9 @@ class Status(StrEnum):
     TOO_LONG = "TOO_LONG"
     CONFLICT = "CONFLICT"
     UNTRUSTED = "UNTRUSTED"
+
+
+_OK = Status.OK
 
 
 class Recognition(NamedTuple):
@@ -135,9 +140,13 @@ class WapNetworkInfo(Source):
 
     def read(self, pairs: Pairs) -> Recognition:
         if type(pairs) is list and len(pairs) == 1 and pairs[0][0] == self._name:
-            usual = _USUAL.fullmatch(pairs[0][1])
-            if usual:  # what nearly every gateway sends; a named tuple's own constructor takes thrice as long
-                return tuple.__new__(Recognition, (Status.OK, usual[1].decode("ascii"), _NO_FLAGS))
+            value = pairs[0][1]
+            digits = value.removeprefix(
+                _USUAL
+            )  # what nearly every gateway sends, in half the time of an expression
+            if len(digits) == _DIGITS and len(value) == _USUAL_BYTES and digits.isdigit():
+                # A named tuple's own constructor takes thrice as long.
+                return tuple.__new__(Recognition, (_OK, digits.decode("ascii"), _NO_FLAGS))
         lines, flags = self._lines(pairs)
         if not (lines or flags):
             return _ABSENT

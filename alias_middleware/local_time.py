@@ -83,11 +83,10 @@ class LocalDays:
 
     def day(self, micros: int) -> int:
         """Give the ordinal of the local day that holds the instant `micros` (microseconds, UTC)."""
-        bounds = self._last
-        if not bounds.start <= micros < bounds.end:
-            bounds = self._bounds(micros)
-            self._last = bounds
-        return bounds.day
+        start, end, day = self._last
+        if not start <= micros < end:
+            _, _, day = self._last = self._bounds(micros)
+        return day
 
     def _bounds(self, micros: int) -> _DayBounds:
         today = from_micros(micros).astimezone(self._zone).date()

@@ -31,6 +31,7 @@ from alias_middleware.exchange import (
 )
 from alias_middleware.identity import Recognition, Status, visitor_key
 from alias_middleware.privacy import Privacy
+from alias_middleware.processes import mark_process
 from alias_middleware.recorder import Recorder
 from alias_middleware.settings import make_settings
 from alias_middleware.storage import open_storage
@@ -83,6 +84,7 @@ class Tracker:
         keys = self.settings.pseudonym_keys
         self._key = partial(visitor_key, namespace=self._namespace, pseudonym_keys=keys) if keys else str
         self._rules = self._make_rules()
+        self._continues = self._rules.continuity is not None
         secret = self._trust.secret_name
         self.hidden = self._source.names | (frozenset() if secret is None else {secret})
         """The request headers, in lower case, that the app does not get to see."""
@@ -157,6 +159,7 @@ class Tracker:
     def _begin(self) -> None:
         self._recorder = Recorder(self.settings, self.storage, now=self._now, entropy=self._entropy)
         self._pid = os.getpid()  # last: until then no thread takes the new process's recorder for there
+        self._made_here = mark_process()
 
     def _here(self) -> Recorder:
         """Give this process's recorder; after a fork, the parent's is left to the parent."""
@@ -178,7 +181,7 @@ class Tracker:
 
     def exchange(self, request: Request) -> Exchange:
         """Recognise the visitor of a request that has just arrived. Does not raise in production."""
-        recorder = self._recorder if self._pid == os.getpid() else self._here()
+        recorder = self._recorder if self._made_here[0] else self._here()
         now = self._clock() // 1000
         if not request.noticed:
             recorder.counters.add(_NOBODY)
@@ -186,14 +189,15 @@ class Tracker:
         recognition, cookie_at_us, by_continuity, key = _STRANGER, None, False, None
         try:
             recognition = self._source.recognise(request.noticed, request.peer, self._trust)
-            if self._rules.continuity is not None:
+            if self._continues:
                 recognition, cookie_at_us, by_continuity = self._continued(recognition, request)
-            status = recognition.status
+            status, alias, flags = recognition
             recorder.counters.add(_SOMEBODY if status is _OK else f"identity.{status}")
-            for flag in recognition.flags:
-                recorder.counters.add(f"identity.{flag}")
-            if recognition.alias is not None:
-                key = self._key(recognition.alias)
+            if flags:
+                for flag in flags:
+                    recorder.counters.add(f"identity.{flag}")
+            if alias is not None:
+                key = self._key(alias)
         except Exception as error:
             recognition = _STRANGER
             recorder.problem(error)

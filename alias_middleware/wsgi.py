@@ -103,10 +103,12 @@ class _Answer(msgspec.Struct, eq=False):
         if exchange.recognised and exchange.has_work():
             exchange.commit()
         added = exchange.answer_headers(vary, cache_control)
-        if vary and any(name == "Vary" for name, _ in added):
-            headers = [header for header in headers if header[0].lower() != "vary"]
+        if added is not None:
+            if vary and added.vary:
+                headers = [header for header in headers if header[0].lower() != "vary"]
+            headers = [*headers, *added.text]
         error = (exc_info,) if exc_info else ()
-        self._server_write = self._server_start(status, [*headers, *added], *error)
+        self._server_write = self._server_start(status, headers, *error)
         return self._write
 
     def _write(self, chunk: bytes) -> None:
@@ -157,12 +159,9 @@ class _Answer(msgspec.Struct, eq=False):
         exchange = self._exchange
         if not self._judged and self._started is not None:
             self._judged = True
-            exchange.started(*self._started, self._accept)
+            exchange.started(*self._started, self._environ.get("HTTP_ACCEPT", ""))
         if exchange.recognised and exchange.has_work():
             exchange.commit()
-
-    def _accept(self) -> str:
-        return str(self._environ.get("HTTP_ACCEPT", ""))
 
     def finish(self) -> None:
         """Record what is left when the answer has ended, however it ended."""

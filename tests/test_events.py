@@ -33,6 +33,7 @@ from alias_middleware.events import (
     is_prefetch,
     kind_of,
     media_type,
+    names_page,
     restore,
 )
 from alias_middleware.money import from_millionths, to_millionths
@@ -88,13 +89,13 @@ def test_what_counts_as_a_page_view(request_and_answer: dict[str, Any], counts: 
         "annotated": False,
     }
     asked = usual | request_and_answer
-    accept = asked.pop("accept")
-    assert is_page_view(**asked, accept=lambda: accept, page_types=PAGE_TYPES) is counts
+    named = asked.pop("annotated") | names_page(asked.pop("accept"), PAGE_TYPES)
+    assert is_page_view(**asked, named=named, page_types=PAGE_TYPES) is counts
 
 
 def test_page_types_are_a_setting() -> None:
     """Other types than the usual ones can be pages."""
-    asked: dict[str, Any] = {"method": "GET", "status": 200, "accept": str, "annotated": False}
+    asked: dict[str, Any] = {"method": "GET", "status": 200, "named": False}
     types = frozenset({"application/pdf"})
     assert is_page_view(**asked, content_type="application/pdf", page_types=types)
     assert not is_page_view(**asked, content_type="text/html", page_types=types)

@@ -65,6 +65,7 @@ _READ = """
 """
 _KNOW = "SELECT knowledge, habits FROM visitors WHERE namespace = ? AND key = ?"
 _STRANGER = StoredProfile()
+_EMPTY = b"{}"
 
 
 class SQLiteStorage(Storage):
@@ -333,8 +334,12 @@ def _unlock(storage: weakref.ref[SQLiteStorage]) -> None:
 
 
 def _stored(row: tuple[bytes, bytes, bytes]) -> StoredProfile:
-    """Take the documents of a row; the named tuple's own constructor takes a tenth of the whole read."""
-    profile: StoredProfile = tuple.__new__(StoredProfile, row)
+    """Take the documents of a row, those that are empty as one object: many profiles are kept on the shelf.
+
+    The named tuple's own constructor takes a tenth of the whole read.
+    """
+    documents = [_EMPTY if document == _EMPTY else document for document in row]
+    profile: StoredProfile = tuple.__new__(StoredProfile, documents)
     return profile
 
 

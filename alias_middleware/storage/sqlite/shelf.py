@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -32,8 +33,12 @@ Renew = Callable[[str, str], None]
 
 Identity = tuple[tuple[int, int] | None, ...]
 
-_Entries = dict[tuple[str, str], tuple[memoryview, int, int, StoredProfile]]
-"""By namespace and key: the words to compare, the place of `begun` in them, what it was, and the profile."""
+_Entries = defaultdict[str, dict[str, tuple[memoryview, int, int, StoredProfile]]]
+"""By namespace and by key: the words to compare, the place of `begun` in them, what it was, and the profile.
+
+A visitor whom no request has met for a while is in no cache of the processor, where each object takes longer to
+reach than a line of Python to run. So there are few of them: no pair of namespace and key, no empty document.
+"""
 
 
 class Slip(NamedTuple):
@@ -100,8 +105,8 @@ class Shelf:
 
     def _forget(self) -> None:
         # In two halves by age: the older goes when the younger is full, or 30 seconds old.
-        self._young: _Entries = {}
-        self._old: _Entries = {}
+        self._young: _Entries = defaultdict(dict)
+        self._old: _Entries = defaultdict(dict)
         self._bytes = 0
 
     def find(self, namespace: str, key: str) -> StoredProfile | None:
@@ -109,8 +114,7 @@ class Shelf:
         self._asked += 1  # as `look_if_due`, without its call
         if self._asked % LOOK_EVERY == 0 or self._clock() >= self._look_at:
             self.look()
-        visitor = (namespace, key)
-        entry = self._young.get(visitor) or self._old.get(visitor)
+        entry = self._young[namespace].get(key) or self._old[namespace].get(key)
         if entry is not None:
             words, place, begun, profile = entry
             if words[place] == begun:
@@ -157,13 +161,13 @@ class Shelf:
         size = sum(map(len, profile))
         if slip is None or slip.files != files or size > _LARGEST_BYTES:
             return
-        slip.entries[namespace, key] = (slip.words, slip.place, slip.begun, profile)
+        slip.entries[namespace][key] = (slip.words, slip.place, slip.begun, profile)
         self._bytes += size + _ENTRY_BYTES
         if self._bytes > _MOST_BYTES:
             self._turn()
 
     def _turn(self) -> None:
-        self._old, self._young, self._bytes = self._young, {}, 0
+        self._old, self._young, self._bytes = self._young, defaultdict(dict), 0
 
     def versions_to_renew(self) -> Versions | None:
         """Give the versions that are there now, made if need be; for who holds the write lock.
