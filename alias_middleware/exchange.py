@@ -35,15 +35,6 @@ class Host(Keeper, Protocol):
         """Count a page view without an alias, in a request begun at `time_us`."""
 
 
-class Rules(NamedTuple):
-    """What the settings say about answers. `vary`: the request headers that a personal answer depends on."""
-
-    page_types: frozenset[str]
-    excluded: re.Pattern[str] | None
-    vary: tuple[str, ...]
-    continuity: Continuity | None
-
-
 class Added(NamedTuple):
     """Headers to add to an answer: as WSGI has them, and the same as ASGI has them.
 
@@ -55,7 +46,17 @@ class Added(NamedTuple):
     vary: bool
 
 
-class Request(msgspec.Struct, frozen=True):
+class Rules(NamedTuple):
+    """What the settings say about answers. `vary`: the request headers that a personal answer depends on."""
+
+    page_types: frozenset[str]
+    excluded: re.Pattern[str] | None
+    vary: tuple[str, ...]
+    continuity: Continuity | None
+    usual: Added
+
+
+class Request(msgspec.Struct, frozen=True, gc=False):
     """What an edge knows when a request arrives.
 
     `noticed`: the request's headers among those the tracker watches, names in lower case. `peer`: the
@@ -91,16 +92,16 @@ class Exchange(msgspec.Struct, eq=False):
 
     def started(self, status: int, content_type: str, accept: str) -> None:
         """Record the page view, if the answer that starts now is one. `accept`: the request's, asked for a 304."""
-        request, visitor, recognised = self._request, self.visitor, self.recognised
-        page_types, excluded, _, _ = self._rules
+        request, visitor = self._request, self.visitor
+        page_types, excluded, _, _, _ = self._rules
         try:
             named = status == 304 and (visitor.annotation is not None or names_page(accept, page_types))
             if (
                 is_page_view(request.method, status, content_type, page_types, named)
-                and not (len(request.noticed) > recognised and _says_prefetch(request.noticed))
+                and not (len(request.noticed) > self.recognised and _says_prefetch(request.noticed))
                 and (excluded is None or not excluded.match(request.path))
             ):
-                if recognised:
+                if self.recognised:
                     visitor.show(request.path)
                 else:
                     self._host.unidentified(visitor.begun_us)
@@ -139,7 +140,9 @@ class Exchange(msgspec.Struct, eq=False):
         A personal answer says what it depends on, and is private unless the app set its own Cache-Control. No
         cookie goes with an answer that the app lets shared caches keep: they would hand it to everybody.
         """
-        _, _, names, continuity = self._rules
+        _, _, names, continuity, usual = self._rules
+        if continuity is None and not vary and not cache_control:
+            return usual if self.visitor.touched else None
         if continuity is not None and not _is_shareable(cache_control):
             try:
                 cookie = self._continuity_cookie()
@@ -147,8 +150,8 @@ class Exchange(msgspec.Struct, eq=False):
                 self._host.problem(error)
             else:
                 if cookie is not None:
-                    return _added((("Set-Cookie", cookie), *_personal(vary, cache_control, names).text))
-        return _personal(vary, cache_control, names) if self.visitor.touched else None
+                    return _added((("Set-Cookie", cookie), *personal(vary, cache_control, names).text))
+        return personal(vary, cache_control, names) if self.visitor.touched else None
 
     def _continuity_cookie(self) -> str | None:
         """A fresh cookie when the header named the visitor and the one he has is missing, old or another's."""
@@ -170,7 +173,7 @@ def _added(text: tuple[tuple[str, str], ...]) -> Added:
 
 
 @lru_cache  # nearly every personal answer of a site gets the same
-def _personal(vary: str, cache_control: str, names: tuple[str, ...]) -> Added:
+def personal(vary: str, cache_control: str, names: tuple[str, ...]) -> Added:
     """What a personal answer says besides what it says already: the request headers it depends on, and private."""
     named = {name.strip().lower() for name in vary.split(",")}
     missing = [name for name in names if name not in named]

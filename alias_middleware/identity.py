@@ -26,6 +26,7 @@ _TWIN_SEEN = frozenset({"underscore_variant"})
 OWS = b" \t"
 _BAD_CHAR = re.compile(rb"[^\t\x20-\x7e]")
 _ALIAS = re.compile(rb"[0-9]{12}")
+_NO_PAIR = (b"", b"")
 _USUAL = b"mUserAlias:"
 _DIGITS = 12
 _USUAL_BYTES = len(_USUAL) + _DIGITS
@@ -139,14 +140,14 @@ class WapNetworkInfo(Source):
         super().__init__("wap-network-info")
 
     def read(self, pairs: Pairs) -> Recognition:
-        if type(pairs) is list and len(pairs) == 1 and pairs[0][0] == self._name:
-            value = pairs[0][1]
+        name, value = pairs[0] if type(pairs) is list and len(pairs) == 1 else _NO_PAIR
+        if name == self._name:
             digits = value.removeprefix(
                 _USUAL
             )  # what nearly every gateway sends, in half the time of an expression
             if len(digits) == _DIGITS and len(value) == _USUAL_BYTES and digits.isdigit():
                 # A named tuple's own constructor takes thrice as long.
-                return tuple.__new__(Recognition, (_OK, digits.decode("ascii"), _NO_FLAGS))
+                return tuple.__new__(Recognition, (_OK, digits.decode(), _NO_FLAGS))
         lines, flags = self._lines(pairs)
         if not (lines or flags):
             return _ABSENT

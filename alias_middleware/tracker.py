@@ -24,9 +24,11 @@ from alias_middleware.exchange import (
     PURPOSE_HEADERS,
     SIGNAL_HEADERS,
     Exchange,
+    Pair,
     Request,
     Rules,
     asks_for_privacy,
+    personal,
     presented_cookie,
 )
 from alias_middleware.identity import Recognition, Status, visitor_key
@@ -89,7 +91,7 @@ class Tracker:
         self.hidden = self._source.names | (frozenset() if secret is None else {secret})
         """The request headers, in lower case, that the app does not get to see."""
         signals = SIGNAL_HEADERS if self.settings.privacy_signals == "statistics" else frozenset()
-        self._restrains = bool(signals) or self.settings.statistics_only
+        self._statistics_only = self.settings.statistics_only
         cookie = {b"cookie"} if self._rules.continuity else frozenset()
         self.watched = self.hidden | PURPOSE_HEADERS | signals | cookie
         """The request headers, in lower case, that an edge passes on."""
@@ -149,11 +151,13 @@ class Tracker:
         settings = self.settings
         patterns = "|".join(map(translate, settings.excluded_paths))
         continuity = Continuity(self._namespace, settings.secret_keys) if settings.continuity else None
+        vary = (self._source.header, *(("cookie",) if continuity else ()))
         return Rules(
             page_types=settings.page_types,
             excluded=re.compile(patterns) if patterns else None,
-            vary=(self._source.header, *(("cookie",) if continuity else ())),
+            vary=vary,
             continuity=continuity,
+            usual=personal("", "", vary),
         )
 
     def _begin(self) -> None:
@@ -183,19 +187,19 @@ class Tracker:
         """Recognise the visitor of a request that has just arrived. Does not raise in production."""
         recorder = self._recorder if self._made_here[0] else self._here()
         now = self._clock() // 1000
-        if not request.noticed:
+        noticed = request.noticed
+        if not noticed:
             recorder.counters.add(_NOBODY)
             return Exchange(recorder, self._rules, request, Visitor(recorder, _STRANGER, None, now), False)
         recognition, cookie_at_us, by_continuity, key = _STRANGER, None, False, None
         try:
-            recognition = self._source.recognise(request.noticed, request.peer, self._trust)
+            recognition = self._source.recognise(noticed, request.peer, self._trust)
             if self._continues:
                 recognition, cookie_at_us, by_continuity = self._continued(recognition, request)
             status, alias, flags = recognition
             recorder.counters.add(_SOMEBODY if status is _OK else f"identity.{status}")
-            if flags:
-                for flag in flags:
-                    recorder.counters.add(f"identity.{flag}")
+            for flag in flags:
+                recorder.counters.add(f"identity.{flag}")
             if alias is not None:
                 key = self._key(alias)
         except Exception as error:
@@ -204,15 +208,17 @@ class Tracker:
         visitor = Visitor(recorder, recognition, key, now)
         if by_continuity:
             visitor.by_continuity = True
-        if self._restrains and key is not None and (restraint := self._restraint(request)) is not None:
-            visitor.draft = Draft(recorder, key, restraint=restraint)
+        if key is not None and (len(noticed) > 1 or self._statistics_only):
+            restraint = self._restraint(noticed)
+            if restraint is not None:
+                visitor.draft = Draft(recorder, key, restraint=restraint)
         return Exchange(recorder, self._rules, request, visitor, key is not None, cookie_at_us)
 
-    def _restraint(self, request: Request) -> Restraint | None:
+    def _restraint(self, noticed: list[Pair]) -> Restraint | None:
         """Tell why a visitor is there for the statistics only, None where he is not."""
-        if self.settings.statistics_only:
+        if self._statistics_only:
             return "mode"
-        return "signal" if len(request.noticed) > 1 and asks_for_privacy(request.noticed) else None
+        return "signal" if asks_for_privacy(noticed) else None
 
     def recognises_inline(self, request: Request) -> bool:
         """Tell whether `exchange` reads no storage: it does where a continuity cookie has to be checked."""
