@@ -10,16 +10,19 @@ import sys
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import click
 import msgspec
 
 from alias_middleware.audience import Audience
 from alias_middleware.campaigns import Campaign
-from alias_middleware.cli.output import json_option, show, silence_log
+from alias_middleware.cli.output import json_of, json_option, show, silence_log
+from alias_middleware.cli.progress import Watched, progress
 from alias_middleware.cli.source import Source, require_data, zone_of
 from alias_middleware.cli.tables import Table
 from alias_middleware.contact import OFFERS, Verdict
+from alias_middleware.local_time import from_micros
 from alias_middleware.plans import Preview, Progress
 from alias_middleware.tracker import Tracker
 from alias_middleware.transport import Transport
@@ -60,7 +63,8 @@ def verdict(
             judged = tracker.contact.verdict(alias, offer=offer, kind=kind, sender=sender, at=moment)
         except ValueError as error:
             raise click.UsageError(str(error)) from error
-    show(as_json, _verdict_document(judged), lambda: [_verdict_table(judged)])
+        zone = zone_of(tracker)
+    show(as_json, _verdict_document(judged), lambda: [_verdict_table(judged, zone)])
 
 
 @click.group("campaign")
@@ -101,7 +105,8 @@ def preview(source: Source, /, *, at: str | None, as_json: bool, **plan: Any) ->
     with source.opened() as tracker:
         require_data(tracker)
         found = _planned(tracker, plan).preview(_moment(tracker, at))
-    show(as_json, found, lambda: _preview_tables(found))
+        zone = zone_of(tracker)
+    show(as_json, found, lambda: _preview_tables(found, zone))
 
 
 @campaign.command("run")
@@ -122,12 +127,16 @@ def run(source: Source, /, *, transport: str, no_prior_optouts: bool, as_json: b
         require_data(tracker)
         if no_prior_optouts:
             tracker.contact.declare_no_prior_optouts()
-        if plan["name"] is None:
-            _require_no_plan(plan)
-            due = tracker.contact.run_due(_transport(transport))
-            return show(as_json, due, lambda: [_progress_table(due)])
-        progress = _planned(tracker, plan).run(_transport(transport))
-    return show(as_json, progress, lambda: [_progress_table([progress])])
+        way = _transport(transport)
+        with progress(f"{plan['name'] or 'campaigns'}: messages handed over") as step:
+            watched = Watched(way, step)
+            if plan["name"] is None:
+                _require_no_plan(plan)
+                found = tracker.contact.run_due(watched)
+            else:
+                found = [_planned(tracker, plan).run(watched)]
+    document = found if plan["name"] is None else found[0]
+    show(as_json, document, lambda: [_progress_table(found)])
 
 
 @campaign.command("status")
@@ -143,30 +152,50 @@ def status(source: Source, name: str | None, as_json: bool) -> None:
     show(as_json, found, lambda: [_progress_table(found)])
 
 
+@campaign.command("uncertain")
+@click.argument("name")
+@click.option("--after", default="", help="The visitor whom the page before ended with.")
+@click.option("--limit", type=click.IntRange(1), default=100, show_default=True, help="Messages of a page.")
+@json_option
+@click.pass_obj
+def uncertain(source: Source, name: str, *, after: str, limit: int, as_json: bool) -> None:
+    """List the messages of which nobody knows whether the gateway took them; they are never sent again."""
+    silence_log()
+    with source.opened() as tracker:
+        require_data(tracker)
+        found = tracker.contact.find(name).uncertain(after, limit)
+        zone = zone_of(tracker)
+    rows = [(each.key, each.message_id, each.reason, _shown(from_micros(each.time_us), zone)) for each in found]
+    show(as_json, found, lambda: [Table("Uncertain", ("visitor", "message", "why", "since"), rows)])
+
+
 @campaign.command("pause")
 @click.argument("name")
+@json_option
 @click.pass_obj
-def pause(source: Source, name: str) -> None:
+def pause(source: Source, name: str, as_json: bool) -> None:
     """Let a run end after the message it is sending."""
-    _turn(source, name, "pause")
+    _turn(source, name, "pause", as_json=as_json)
 
 
 @campaign.command("cancel")
 @click.argument("name")
+@json_option
 @click.pass_obj
-def cancel(source: Source, name: str) -> None:
+def cancel(source: Source, name: str, as_json: bool) -> None:
     """End a campaign for good; what waits is cancelled."""
-    _turn(source, name, "cancel")
+    _turn(source, name, "cancel", as_json=as_json)
 
 
-def _turn(source: Source, name: str, how: str) -> None:
+def _turn(source: Source, name: str, how: str, *, as_json: bool) -> None:
     silence_log()
     with source.opened() as tracker:
         require_data(tracker)
         found = tracker.contact.find(name)
         if not getattr(found, how)():
             raise click.ClickException("it is finished or cancelled already")
-        click.echo(found.status().standing)
+        turned = found.status()
+    click.echo(json_of(turned) if as_json else turned.standing)
 
 
 def _planned(tracker: Tracker, plan: dict[str, Any]) -> Campaign:
@@ -243,29 +272,33 @@ def _verdict_document(judged: Verdict) -> dict[str, Any]:
     return document
 
 
-def _verdict_table(judged: Verdict) -> Table:
-    until = f" until {judged.until:%Y-%m-%d %H:%M %Z}" if judged.until else ""
-    rows = [
-        (each.decision, each.name, "-" if each.value is None else str(each.value), each.source)
-        for each in judged.reasons
-    ]
+def _verdict_table(judged: Verdict, zone: ZoneInfo) -> Table:
+    until = f" until {_shown(judged.until, zone)}" if judged.until else ""
+    rows = [(each.decision, each.name, _shown(each.value, zone), each.source) for each in judged.reasons]
     return Table(f"{judged.decision}{until}", ("says", "rule", "value", "source"), rows)
 
 
-def _preview_tables(found: Preview) -> list[Table]:
+def _shown(value: object, zone: ZoneInfo) -> str:
+    """Write what a rule found; a moment in the service's zone, as --at is read."""
+    if isinstance(value, datetime):
+        return f"{value.astimezone(zone):%Y-%m-%d %H:%M %Z}"
+    return "-" if value is None else str(value)
+
+
+def _preview_tables(found: Preview, zone: ZoneInfo) -> list[Table]:
     rows = [
         ("selected", str(found.selected)),
         ("would be sent now", str(found.send)),
         ("would be held", str(found.hold)),
         ("would be refused", str(found.refuse)),
-        ("held until", "-" if found.until is None else f"{found.until:%Y-%m-%d %H:%M %Z}"),
+        ("held until", _shown(found.until, zone)),
         ("segments in all", str(found.segments)),
         ("text", found.text),
         *(("warning", f"{warning.phrase!r}: {warning.why.replace('_', ' ')}") for warning in found.warnings),
     ]
     reasons = [(name, str(number)) for name, number in found.reasons.items()]
     return [
-        Table(f"At {found.at:%Y-%m-%d %H:%M %Z}", ("what", "value"), rows),
+        Table(f"At {_shown(found.at, zone)}", ("what", "value"), rows),
         *([Table("Why not now", ("rule", "visitors"), reasons, numbers=frozenset({1}))] if reasons else []),
     ]
 

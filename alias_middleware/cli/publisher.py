@@ -10,7 +10,7 @@ import click
 import msgspec
 
 from alias_middleware.cli.contacting import campaign, contact, moment_of
-from alias_middleware.cli.output import json_option, show, silence_log
+from alias_middleware.cli.output import json_of, json_option, show, silence_log
 from alias_middleware.cli.privacy import privacy
 from alias_middleware.cli.source import Source, require_data, zone_of
 from alias_middleware.cli.tables import Table
@@ -96,8 +96,9 @@ def audit(source: Source, month: str | None, as_json: bool) -> None:
 @click.argument("alias")
 @_why
 @_who
+@json_option
 @click.pass_obj
-def spend(source: Source, alias: str, reason: str, requester: str) -> None:
+def spend(source: Source, alias: str, *, reason: str, requester: str, as_json: bool) -> None:
     """Spend one conversion, to be made on the operator's extranet; given back when you say that it failed."""
     silence_log()
     with source.opened() as tracker:
@@ -106,12 +107,15 @@ def spend(source: Source, alias: str, reason: str, requester: str) -> None:
         except ValueError as error:
             raise click.UsageError(str(error)) from error
         left = tracker.desaliasing.standing()
-    click.echo(f"{left.limit - left.spent} conversions are left in {left.month}.")
+    if as_json:
+        click.echo(json_of(left._asdict()))
+    else:
+        click.echo(f"{left.limit - left.spent} conversions are left in {left.month}.")
 
 
 def _on_the_extranet(alias: str) -> None:
     """Let a person make the conversion, on a page that has no API; the number never passes through here."""
-    click.confirm("Convert it on the operator's extranet now. Did that work?", abort=True)
+    click.confirm("Convert it on the operator's extranet now. Did that work?", abort=True, err=True)
 
 
 def _winner_on_the_extranet(alias: str) -> str:

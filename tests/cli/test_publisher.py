@@ -12,6 +12,8 @@ import pytest
 from click.testing import CliRunner
 
 from alias_middleware.cli.commands import for_app
+from alias_middleware.errors import SendingUncertain
+from alias_middleware.transport import Outgoing
 from tests.cli.conftest import ALIAS, Run
 from tests.support.site import OTHER_ALIAS
 from tests.support.sms import PULL, Shop
@@ -47,6 +49,15 @@ def test_a_verdict_says_what_every_rule_says(shop: Shop) -> None:
     table = run(shop, *asked, "--at", "2026-03-02T14:00")
     assert table.startswith("send")
     assert ALIAS not in table
+
+
+def test_moments_of_a_verdict_are_the_services(shop: Shop) -> None:
+    """A moment is shown in the zone in which --at is read."""
+    asked = ["contact", "verdict", ALIAS, "--offer", "light_pull", "--sender", PULL]
+    table = run(shop, *asked, "--at", "2026-03-02T22:30")
+    assert table.startswith("hold until 2026-03-03 08:00 CET")
+    window = next(line for line in table.splitlines() if "window_open" in line)
+    assert window.split()[2:5] == ["2026-05-01", "13:00", "CEST"]
 
 
 @pytest.mark.parametrize(
@@ -134,8 +145,25 @@ def test_pausing_and_cancelling(shop: Shop) -> None:
     """The standing is told."""
     run(shop, "campaign", "preview", "noel", *PLAN)
     assert run(shop, "campaign", "pause", "noel") == "paused\n"
+    assert json.loads(run(shop, "campaign", "pause", "noel", "--json"))["standing"] == "paused"
     assert run(shop, "campaign", "cancel", "noel") == "cancelled\n"
     assert "no campaign" in run(shop, "campaign", "status", "paques", code=1)
+
+
+def test_what_nobody_knows_is_listed(shop: Shop) -> None:
+    """Message by message, with the visitor it may have reached, page by page."""
+
+    def vanish(message: Outgoing) -> None:
+        raise SendingUncertain(reason="timeout")
+
+    shop.gateway.broken = vanish
+    shop.tracker.contact.declare_no_prior_optouts()
+    shop.campaign("noel").run(shop.gateway)
+    told = json.loads(run(shop, "campaign", "uncertain", "noel", "--json"))
+    assert [(each["key"], each["reason"]) for each in told] == [(key, "timeout") for key in (OTHER_ALIAS, ALIAS)]
+    table = run(shop, "campaign", "uncertain", "noel", "--after", told[0]["key"], "--limit", "1")
+    assert told[1]["message_id"] in table
+    assert told[0]["message_id"] not in table
 
 
 def test_a_transport_that_is_none(shop: Shop) -> None:
@@ -158,10 +186,12 @@ def test_conversions(shop: Shop) -> None:
     """Spent when a person says that it worked, given back when not; the audit has who and why."""
     assert "99 conversions are left" in run(shop, "desalias", "spend", ALIAS, *WHY, input="y\n")
     run(shop, "desalias", "spend", ALIAS, *WHY, input="n\n", code=1)
+    spent = json.loads(run(shop, "desalias", "spend", ALIAS, *WHY, "--json", input="y\n"))
+    assert (spent["limit"], spent["spent"]) == (100, 2)
     standing = json.loads(run(shop, "desalias", "status", "--json"))
-    assert (standing["limit"], standing["spent"], standing["month"]) == (100, 1, "2026-03")
+    assert (standing["limit"], standing["spent"], standing["month"]) == (100, 2, "2026-03")
     audit = run(shop, "desalias", "audit")
-    assert audit.count("M. Martin") == 2
+    assert audit.count("M. Martin") == 3
     assert "given back" in audit
     assert ALIAS not in audit
 
