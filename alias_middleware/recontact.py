@@ -9,7 +9,7 @@ from typing import Literal
 
 from alias_middleware.audience import Audience
 from alias_middleware.campaigns import Campaign, Desk
-from alias_middleware.contact import Facts, FrequencyCap, Kind, Verdict, sms_text, verdict
+from alias_middleware.contact import Facts, FrequencyCap, Kind, Received, Verdict, sms_text, verdict
 from alias_middleware.contact import Suppression as Forbidden
 from alias_middleware.dossier import Question, consent_to, facts_of, suppression
 from alias_middleware.errors import ContactError, SettingsError, StorageUnavailable
@@ -23,10 +23,11 @@ from alias_middleware.profile import decode_knowledge
 from alias_middleware.settings import Settings
 from alias_middleware.storage.base import Storage
 from alias_middleware.storage.outbox import CampaignId, Evidence, Standing, StoredCampaign
-from alias_middleware.transport import Transport
+from alias_middleware.transport import Outgoing, Transport
 
 _NAME_LENGTH = 64
 _INTERESTS = 5
+_ID_BYTES = 16
 
 
 class Contact:
@@ -71,6 +72,37 @@ class Contact:
         question = self._question(offer, kind, sender, self._settings.frequency_cap)
         facts = facts_of(evidence, decode_knowledge(evidence.knowledge), question)
         return verdict(facts, self._policy, at or from_micros(self._now()))
+
+    def reply(
+        self, alias: str, text: str, *, short_code: str, received: datetime, transport: Transport
+    ) -> Verdict:
+        """Answer what a visitor wrote to a short code at a moment, from there: by a confirmation of STOP, say.
+
+        Sent at once where the verdict is "send": within 24 hours, a setting of the policy, whatever forbids
+        marketing. The message is not asked for in the storage, which may not have it yet.
+
+        Raises:
+            ValueError: no alias, a text that cannot be sent, or a moment without a zone.
+            NotAccepted, SendingUncertain: as the transport says.
+        """
+        self._key_of(alias)
+        answered = Received(short_code, event_time(received))
+        question = self._question(None, "reply", short_code, None)
+        facts = Facts(
+            service=question.service,
+            offer=None,
+            kind="reply",
+            sender=short_code,
+            zone=question.zone,
+            sender_kinds=question.sender_kinds,
+            reply_to=answered,
+        )
+        whole = sms_text(text, kind="reply", sender=short_code)
+        judged = verdict(facts, self._policy, from_micros(self._now()))
+        if judged.decision == "send":
+            message_id = self._entropy(_ID_BYTES).hex()
+            transport.send(Outgoing(message_id, alias, short_code, whole.text))
+        return judged
 
     def campaign(
         self,

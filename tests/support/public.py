@@ -39,6 +39,7 @@ REACHED = {
     "alias_middleware.campaigns": ["Campaign", "Preview", "Progress"],
     "alias_middleware.desaliasing": ["Desaliasing"],
     "alias_middleware.contact": ["FrequencyCap", "Mo", "SmsText"],
+    "alias_middleware.smsplus.confirmations": ["Confirmations"],
     "alias_middleware.smsplus.endpoint": ["KannelEndpoint"],
     "alias_middleware.smsplus.kannel": ["KannelTransport"],
     "alias_middleware.smsplus.transports": ["ConsoleTransport", "FileTransport"],
