@@ -160,8 +160,10 @@ class PostgreSQLServer:
     def kill(self) -> None:
         """Kill every process of it at once, as the loss of power would."""
         assert self.process is not None
+        processes = self.processes()
         self.signal(signal.SIGKILL)
         self.process.wait(20)
+        wait_until(lambda: not any(map(_is_running, processes)), "the last of its processes is gone")
 
     def stop(self) -> None:
         """Stop it, cutting off whoever is connected."""
@@ -171,6 +173,14 @@ class PostgreSQLServer:
                 self.process.wait(20)
             except subprocess.TimeoutExpired:
                 self.kill()
+
+
+def _is_running(pid: int) -> bool:
+    """Tell whether a process is there and no mere entry in a list that nobody reads."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
 
 
 @contextmanager
