@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from alias_middleware import Tracker, asgi, current_visitor, wsgi
+from tests.support.pulse import Pulse, percentile
 from tests.support.real import wait_until
 from tests.support.servers import uvicorn_server, waitress_server
 from tests.support.site import ALIAS
@@ -107,36 +108,6 @@ def browse_together(port: int, seconds: float) -> list[float]:
     with ThreadPoolExecutor(CLIENTS) as pool:
         loops = [pool.submit(browse, port, VISITORS[number:] * 500, seconds) for number in range(CLIENTS)]
         return [one for loop in loops for one in loop.result()]
-
-
-def percentile(values: list[float], part: float) -> float:
-    return sorted(values)[int(part * (len(values) - 1))]
-
-
-class Pulse:
-    """Sleeps over and over in a thread of its own: how much longer than it asked for is the machine's doing."""
-
-    BEAT = 0.005
-
-    def __init__(self) -> None:
-        self.late = 0.0
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._beat)
-
-    def _beat(self) -> None:
-        before = time.monotonic()
-        while not self._over.wait(self.BEAT):
-            now = time.monotonic()
-            self.late = max(self.late, now - before - self.BEAT)
-            before = now
-
-    def __enter__(self) -> Pulse:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *raised: object) -> None:
-        self._over.set()
-        self._thread.join()
 
 
 def ours() -> int:

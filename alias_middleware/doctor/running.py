@@ -49,7 +49,11 @@ def storage(tracker: Tracker, folder: Path) -> list[Finding]:
         tracker.storage.ledger()
     except StorageError as error:
         return [fail("storage", describe(error), "requests go on without it, events wait in the spool: mend it")]
-    return [ok("storage", f"answers in {(time.monotonic() - begun) * 1000:.1f} ms")]
+    took, seconds = time.monotonic() - begun, tracker.settings.storage_timeout
+    said = f"answers in {took * 1000:.1f} ms"
+    if took > seconds:
+        return [warn("storage", f"{said}, and requests wait for {seconds:g} s only", "find out what slows it down")]
+    return [ok("storage", said)]
 
 
 def counters(counts: Counts) -> list[Finding]:

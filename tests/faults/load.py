@@ -36,6 +36,8 @@ class Clients:
         self.unanswered: set[str] = set()
         self.slowest = 0.0
         """The longest that an answered page took, seconds."""
+        self.took: list[float] = []
+        """How long each answered page took, seconds."""
         self._port = port
         self._kinds = kinds
         self._stopping = threading.Event()
@@ -64,7 +66,8 @@ class Clients:
                 self.unanswered.add(path)
                 return
             (self.acknowledged if whole else self.unanswered).add(path)
-            self.slowest = max(self.slowest, time.monotonic() - begun)
+            self.took.append(time.monotonic() - begun)
+            self.slowest = max(self.slowest, self.took[-1])
 
     def served(self, more: int) -> None:
         """Wait until so many more pages were served."""

@@ -4,20 +4,29 @@ from __future__ import annotations
 
 import json
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import psycopg
 import pytest
+from click.testing import CliRunner
 
+from alias_middleware.cli.commands import standalone
+from alias_middleware.doctor import running
+from alias_middleware.doctor.findings import Level
 from tests.faults.load import Clients, Reckoning, mixed, reckon, wait_for
 from tests.support.postgresql import PostgreSQLServer, debian_programs, postgresql_server
 from tests.support.processes import make_tracker, process, wait_until_ready
+from tests.support.pulse import Pulse, percentile
 
 KEYS = ["a key of this site that is long"]
 BUDGET = 0.25
+OVER = 0.02
+"""How much later than the budget pages may be answered, seconds at the 99th percentile."""
 LASTS = 1.5
 
 Strike = Callable[[PostgreSQLServer], AbstractContextManager[None]]
@@ -38,6 +47,25 @@ def silent(server: PostgreSQLServer) -> Iterator[None]:
     """Every process of it is stopped in its tracks; connections stay open."""
     with server.frozen():
         yield
+
+
+@contextmanager
+def slow(server: PostgreSQLServer) -> Iterator[None]:
+    """It answers, but each time long after anybody waits for it."""
+    over = threading.Event()
+
+    def hinder() -> None:
+        while not over.wait(0.02):
+            with server.frozen():
+                over.wait(2 * BUDGET)
+
+    hindrance = threading.Thread(target=hinder)
+    hindrance.start()
+    try:
+        yield
+    finally:
+        over.set()
+        hindrance.join()
 
 
 @contextmanager
@@ -80,7 +108,16 @@ def server() -> Iterator[PostgreSQLServer]:
         yield server
 
 
-def suffer(strike: Strike, server: PostgreSQLServer, folder: Path, edge: str) -> Reckoning:
+class Suffered(NamedTuple):
+    """What became of everything; how long pages took meanwhile, how late the machine was; what was counted."""
+
+    reckoning: Reckoning
+    took: list[float]
+    late: float
+    counters: dict[str, Any]
+
+
+def suffer(strike: Strike, server: PostgreSQLServer, folder: Path, edge: str) -> Suffered:
     """Serve a site, let the disaster come over its storage, mend it, let it be browsed on, and reckon up."""
     settings = {
         "storage": server.url(schema=f"{strike.__name__}_{edge}"),
@@ -95,29 +132,69 @@ def suffer(strike: Strike, server: PostgreSQLServer, folder: Path, edge: str) ->
         wait_until_ready(stack.enter_context(site))
         phones = mixed(listener.getsockname()[1], clients=3)
         try:
-            _browse_through(strike(server), phones)
+            with Pulse() as pulse:
+                took = _browse_through(strike(server), phones)
         finally:
             phones.stop()
         tracker = make_tracker("unused", **{**settings, "writer": "external"})
         stack.callback(tracker.close)
         wait_for(lambda: tracker.counters()["seen"] >= phones.brought())  # type: ignore[operator]
-        return reckon(tracker, phones)
+        return Suffered(reckon(tracker, phones), took, pulse.late, tracker.counters())
 
 
-def _browse_through(disaster: AbstractContextManager[None], phones: Clients) -> None:
+def _browse_through(disaster: AbstractContextManager[None], phones: Clients) -> list[float]:
     phones.served(100)
+    before = len(phones.took)
     with disaster:
         end = time.monotonic() + LASTS
         phones.served(20)
         wait_for(lambda: time.monotonic() > end)
     phones.served(100)
+    return phones.took[before:]
 
 
 @pytest.mark.parametrize("edge", ["serve_asgi", "serve_wsgi"])
-@pytest.mark.parametrize("strike", [down, silent, read_only, crowded, killed], ids=lambda strike: strike.__name__)
+@pytest.mark.parametrize(
+    "strike", [down, silent, slow, read_only, crowded, killed], ids=lambda strike: strike.__name__
+)
 def test_the_site_goes_on(strike: Strike, edge: str, server: PostgreSQLServer, tmp_path: Path) -> None:
-    """Every page is answered; what was acknowledged is stored once; it recovers without a restart."""
-    found = suffer(strike, server, tmp_path, edge)
+    """Every page is answered in time; what was acknowledged is stored once; it recovers without a restart.
+
+    The counters tell of it, and so does the doctor.
+    """
+    found, took, late, counters = suffer(strike, server, tmp_path, edge)
     assert (found.lost, found.doubled, found.invented, found.unanswered) == (0, 0, 0, 0), found
+    assert percentile(took, 0.99) <= BUDGET + OVER + 2 * late, found
     assert found.slowest < 2, found
     assert found.dropped == 0
+    assert counters["storage_failures"] >= 3
+    assert counters["breaker_opened"] >= 1
+    assert strike not in {silent, slow} or counters["storage_timeouts"] >= 3
+    (told,) = running.budget(counters, BUDGET)
+    assert told.level is Level.WARN
+    assert f"breaker_opened {counters['breaker_opened']}" in told.measured
+
+
+@pytest.mark.parametrize(
+    ("strike", "said"),
+    [
+        pytest.param(down, "(down)", id="down"),
+        pytest.param(silent, "(timeout)", id="silent"),
+        pytest.param(crowded, "(too_many_connections)", id="crowded"),
+    ],
+)
+def test_the_doctor_tells_what_is_wrong(
+    strike: Strike, said: str, server: PostgreSQLServer, tmp_path: Path
+) -> None:
+    """`alias-middleware doctor --storage URL` ends soon, with the reason and an exit code; then all is well."""
+    url = server.url(schema="doctor")
+    command = ["doctor", "--storage", url, "--spool", str(tmp_path / "spool"), "--service", "sonneries"]
+    command += ["--trusted-gateways", "127.0.0.1", "--wait", "0.2", "--json"]
+    environment = {"ALIAS_SECRET_KEYS": KEYS[0]}
+    with strike(server):
+        ill = CliRunner().invoke(standalone(), command, env=environment)
+    well = CliRunner().invoke(standalone(), command, env=environment)
+    assert ill.exit_code == 1
+    (finding,) = [each for each in json.loads(ill.stdout)["findings"] if each["check"] == "storage"]
+    assert (finding["level"], said in finding["measured"]) == ("fail", True), finding
+    assert "answers in" in well.stdout
