@@ -21,6 +21,10 @@ _KEPT = Path(__file__).parents[1] / "build" / "bench-base"
 _SMALL = 0.02
 
 
+_SMALL = 0.02
+"""What is measured of the large base in a quick part."""
+
+
 class Part(NamedTuple):
     """What stands under one heading. `measure(folder, scale)` may leave in the folder what it likes.
 
@@ -100,6 +104,20 @@ def _compare(folder: Path, scale: Scale) -> Iterator[Figure]:
     return compare_figures(folder, rounds=max(1, scale.rounds // 2))
 
 
+def _postgresql(folder: Path, scale: Scale) -> Iterator[Figure]:
+    from benchmarks.life import Size
+    from benchmarks.postgresql import postgresql_figures  # here, as the others need no server
+
+    return postgresql_figures(Size(days=40).scaled(_SMALL), rounds=scale.rounds)
+
+
+def _large_postgresql(folder: Path, scale: Scale) -> Iterator[Figure]:
+    from benchmarks.life import Size
+    from benchmarks.postgresql import postgresql_figures
+
+    return postgresql_figures(Size().scaled(scale.base), rounds=scale.rounds)
+
+
 def _codec(folder: Path, scale: Scale) -> Iterator[Figure]:
     return codec_figures(rounds=scale.rounds)
 
@@ -116,6 +134,8 @@ PARTS: dict[str, Part] = {
     "dashboard": Part("The dashboard, on 200,000 page views", _dashboard),
     "compare": Part("Beside other libraries", _compare, write=table.write),
     "import-large": Part("Importing ten million lines", _importing_much, quick=False),
+    "postgresql": Part("PostgreSQL", _postgresql),
+    "large-postgresql": Part("Ten million page views in PostgreSQL", _large_postgresql, quick=False),
     "large": Part("Ten million page views", _large, quick=False),
     "large-dashboard": Part("The dashboard, on ten million page views", _large_dashboard, quick=False),
 }

@@ -25,6 +25,7 @@ from benchmarks.life import Size
 from benchmarks.parts import Part
 from benchmarks.peer_queries import Question
 from benchmarks.planning import open_tracker, planning_figures
+from benchmarks.postgresql import postgresql_figures
 from benchmarks.rounds import Contender, Spread, added, measure, ratio, spread
 from benchmarks.servers import SERVERS, backlog_figures, server_figures, settings
 from benchmarks.startup import processes_figures, startup_figures
@@ -196,6 +197,14 @@ def test_looking_is_measured(tmp_path: Path) -> None:
     assert [figure.target for figure in figures] == [1.0, 0.2, 5.0]
     assert figures[0].measured.median > figures[1].measured.median
     assert not list(tmp_path.glob("*.html"))
+
+
+@pytest.mark.once
+def test_postgresql_is_measured() -> None:
+    """Each batch is applied and copied; profiles are really there to be read."""
+    figures = list(postgresql_figures(Size(page_views=2_000, purchases=100, visitors=80, days=40), rounds=1))
+    assert [figure.target for figure in figures if figure.target is not None] == [12, 1.6]
+    assert all(figure.measured.least > 0 for figure in figures)
 
 
 def test_a_difference_between_figures_is_an_error() -> None:

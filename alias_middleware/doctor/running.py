@@ -52,7 +52,9 @@ def storage(tracker: Tracker, folder: Path) -> list[Finding]:
     took, seconds = time.monotonic() - begun, tracker.settings.storage_timeout
     said = f"answers in {took * 1000:.1f} ms"
     if took > seconds:
-        return [warn("storage", f"{said}, and requests wait for {seconds:g} s only", "find out what slows it down")]
+        return [
+            warn("storage", f"{said}, and requests wait for {seconds:g} s only", "find out what slows it down")
+        ]
     return [ok("storage", said)]
 
 

@@ -71,8 +71,12 @@ def packaged_programs() -> Path:
 class PostgreSQLServer:
     """One server with an empty database; it can be killed, frozen and started again."""
 
-    def __init__(self, programs: Path, folder: Path) -> None:
-        """Make the database in a new folder of `folder`. The server refuses root: root drops to another user."""
+    def __init__(self, programs: Path, folder: Path, **options: str) -> None:
+        """Make the database in a new folder of `folder`. The server refuses root: root drops to another user.
+
+        `options` are set at each start.
+        """
+        self._options = _OPTIONS | options
         self._programs = programs
         self._folder = folder
         self._as_user: list[str] = []
@@ -102,7 +106,7 @@ class PostgreSQLServer:
 
     def start(self) -> None:
         """Start it and wait until it lets us in."""
-        words = [word for name, value in _OPTIONS.items() for word in ("-c", f"{name}={value}")]
+        words = [word for name, value in self._options.items() for word in ("-c", f"{name}={value}")]
         command = [
             str(self._programs / "postgres"),
             "-D",
@@ -184,12 +188,12 @@ def _is_running(pid: int) -> bool:
 
 
 @contextmanager
-def postgresql_server(programs: Path) -> Iterator[PostgreSQLServer]:
+def postgresql_server(programs: Path, **options: str) -> Iterator[PostgreSQLServer]:
     """Run a server until the end of the block."""
     with tempfile.TemporaryDirectory(prefix="alias-postgresql-") as name:
         folder = Path(name)
         folder.chmod(0o755)  # the server's user must reach what is in it
-        server = PostgreSQLServer(programs, folder)
+        server = PostgreSQLServer(programs, folder, **options)
         try:
             server.start()
             yield server

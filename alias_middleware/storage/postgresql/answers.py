@@ -12,7 +12,7 @@ from alias_middleware.errors import StorageUnavailable
 from alias_middleware.rollups.model import Rollup, merge_periods
 from alias_middleware.storage.base import Answer, Question
 from alias_middleware.storage.folding import ServiceDay
-from alias_middleware.storage.postgresql import figures, questions
+from alias_middleware.storage.postgresql import figures, planning, questions
 from alias_middleware.storage.postgresql.days import Unnumbered, give_numbers, roll_up_day
 from alias_middleware.storage.postgresql.marks import marks
 from alias_middleware.storage.postgresql.pool import Connection
@@ -54,7 +54,9 @@ class _Answers:
 
     def answer(self, asked: Sequence[Question]) -> list[Answer]:
         """Answer all of them in one snapshot."""
-        self._connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        with self._connection.pipeline():
+            self._connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            planning.look_up(self._connection)
         answers = [self._answer(question) for question in asked]
         self._connection.execute("COMMIT")
         if self._made:

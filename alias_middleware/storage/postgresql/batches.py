@@ -8,7 +8,7 @@ from alias_middleware.errors import StorageUnavailable
 from alias_middleware.storage.base import Batch, Outcome
 from alias_middleware.storage.folding import fold
 from alias_middleware.storage.keyring import TOMBSTONE, Keyring
-from alias_middleware.storage.postgresql import locks, preferences, tastes
+from alias_middleware.storage.postgresql import locks, planning, preferences, tastes
 from alias_middleware.storage.postgresql.erasure import check_keys
 from alias_middleware.storage.postgresql.frozen import admitted
 from alias_middleware.storage.postgresql.marks import mark_changed
@@ -35,8 +35,7 @@ def apply(connection: Connection, batch: Batch, keyring: Keyring) -> Outcome:
     """Take over a batch; when anything is raised the connection is closed, and nothing of it took effect."""
     with connection.pipeline():
         connection.execute("BEGIN")
-        for way in ("seqscan", "hashjoin", "mergejoin"):  # a batch asks for few rows of large tables
-            connection.execute(f"SET LOCAL enable_{way} = off".encode())
+        planning.look_up(connection)
         connection.execute(locks.HISTORY.encode())
         positions = connection.execute(_POSITIONS, (list(batch.spans),))
     _check_positions(dict(positions.fetchall()), batch)

@@ -5,7 +5,8 @@ Numbers are given out when a roll-up first needs them: they are derived, and no 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
@@ -15,32 +16,36 @@ from alias_middleware.history import Settlement
 from alias_middleware.rollups.days import Before, Order, Shown, Sighting, roll_up
 from alias_middleware.rollups.model import Rollup
 from alias_middleware.storage.folding import ServiceDay
-from alias_middleware.storage.postgresql import locks
+from alias_middleware.storage.postgresql import locks, planning
 from alias_middleware.storage.postgresql.arrays import columns_of
 from alias_middleware.storage.postgresql.frozen import frozen_day
 from alias_middleware.storage.postgresql.pool import Connection
 from alias_middleware.storage.postgresql.sections import CHANNELS, OF_THE_SERVICE, Rolled
 from alias_middleware.storage.visits import margin_days
 
-_HIGHEST = """greatest(
-        (SELECT coalesce(max(number), -1) FROM numbers n WHERE n.namespace = fresh.namespace),
-        (SELECT coalesce(max(highest), -1) FROM retired_numbers r WHERE r.namespace = fresh.namespace)
-    )"""
-_GIVE_NUMBERS = f"""
-    INSERT INTO numbers (namespace, key, number)
-    SELECT namespace, key, {_HIGHEST} + row_number() OVER (PARTITION BY namespace ORDER BY key)
-    FROM (SELECT DISTINCT s.namespace, e.key
-          FROM unnest(%s::integer[], %s::integer[]) AS asked (service, day)
-          JOIN services s ON s.id = asked.service
-          JOIN events e ON e.day = asked.day AND e.service = asked.service
-          WHERE NOT EXISTS (SELECT 1 FROM numbers n WHERE n.namespace = s.namespace AND n.key = e.key)) fresh
+_UNNUMBERED = (
+    "(SELECT n.number FROM numbers n WHERE n.namespace = people.namespace AND n.key = people.key) IS NULL"
+)
+"""No NOT EXISTS: the planner might read all numbers for each visitor."""
+_STRANGERS = f"""
+    SELECT namespace, key FROM (
+        SELECT DISTINCT s.namespace, e.key
+        FROM unnest(%s::integer[], %s::integer[]) AS asked (service, day)
+        JOIN services s ON s.id = asked.service
+        JOIN events e ON e.day = asked.day AND e.service = asked.service
+    ) people WHERE {_UNNUMBERED}
 """
-_NUMBER_PEOPLE = f"""
-    INSERT INTO numbers (namespace, key, number)
-    SELECT namespace, key, {_HIGHEST} + row_number() OVER (PARTITION BY namespace ORDER BY key)
-    FROM unnest(%s::text[], %s::text[]) AS fresh (namespace, key)
-    WHERE NOT EXISTS (SELECT 1 FROM numbers n WHERE n.namespace = fresh.namespace AND n.key = fresh.key)
+_STRANGERS_AMONG = f"""
+    SELECT namespace, key FROM unnest(%s::text[], %s::text[]) AS people (namespace, key) WHERE {_UNNUMBERED}
 """
+_HIGHEST = "SELECT namespace, highest FROM given_numbers"
+_KEEP_HIGHEST = """
+    INSERT INTO given_numbers SELECT * FROM unnest(%s::text[], %s::integer[])
+    ON CONFLICT (namespace) DO UPDATE SET highest = excluded.highest
+"""
+_NUMBER_PEOPLE = (
+    "INSERT INTO numbers (namespace, key, number) SELECT * FROM unnest(%s::text[], %s::text[], %s::integer[])"
+)
 _NUMBERS_OF = """
     SELECT n.namespace, n.key, n.number FROM unnest(%s::text[], %s::text[]) AS asked (namespace, key)
     JOIN numbers n ON n.namespace = asked.namespace AND n.key = asked.key
@@ -67,17 +72,24 @@ _BEFORE = f"""
     JOIN services s ON s.id = e.service
 """
 _ORDERS = f"""
-    SELECT {_NUMBER}, o.time_us, o.currency, o.net, o.cancelled, e.body
-    FROM orders o JOIN services s ON s.id = o.service
-    JOIN events e ON e.day = o.day AND e.service = o.service AND e.key = o.key
-        AND e.time_us = o.time_us AND e.id = o.id
-    WHERE o.service = %(service)s AND o.day = %(day)s AND e.channel = %(channel)s
+    SELECT {_NUMBER}, e.key, e.time_us, e.id, e.currency, e.net, e.cancelled
+    FROM orders e JOIN services s ON s.id = e.service
+    WHERE e.service = %(service)s AND e.day = %(day)s
+"""
+_BODIES = """
+    SELECT e.key, e.time_us, e.id, e.channel, e.body
+    FROM unnest(%s::integer[], %s::integer[], %s::text[], %s::bigint[], %s::bigint[])
+        AS asked (day, service, key, time_us, id)
+    JOIN events e USING (day, service, key, time_us, id)
 """
 _ARRIVALS = f"""
     SELECT {_NUMBER} FROM arrivals e JOIN services s ON s.id = e.service
     WHERE e.service = %(service)s AND e.day = %(day)s
 """
 _UNIDENTIFIED = "SELECT page_views FROM unidentified WHERE service = %(service)s AND day = %(day)s"
+
+Who = tuple[str, str]
+"""A visitor by (namespace, key)."""
 
 _decode_shown = msgspec.json.Decoder(Shown).decode
 
@@ -88,23 +100,43 @@ class Unnumbered(Exception):  # noqa: N818 - it says what is wrong
 
 def give_numbers(connection: Connection, days: Collection[ServiceDay]) -> None:
     """Give every visitor of some days a number, unless he has one."""
-    connection.execute("BEGIN")
-    connection.execute(locks.NUMBERS.encode())
-    connection.execute(_GIVE_NUMBERS.encode(), columns_of(days))
-    connection.execute("COMMIT")
+    with _numbering(connection):
+        _number(connection, connection.execute(_STRANGERS.encode(), columns_of(days)).fetchall())
 
 
-def numbers_of(connection: Connection, people: Collection[tuple[str, str]]) -> dict[tuple[str, str], int]:
-    """Give the numbers of some visitors, by (namespace, key); who has none is given one."""
+def numbers_of(connection: Connection, people: Collection[Who]) -> dict[Who, int]:
+    """Give the numbers of some visitors; who has none is given one."""
     if not people:
         return {}
     columns = columns_of(people)
-    connection.execute("BEGIN")
-    connection.execute(locks.NUMBERS.encode())
-    connection.execute(_NUMBER_PEOPLE.encode(), columns)
-    rows = connection.execute(_NUMBERS_OF, columns).fetchall()
-    connection.execute("COMMIT")
+    with _numbering(connection):
+        _number(connection, connection.execute(_STRANGERS_AMONG.encode(), columns).fetchall())
+        rows = connection.execute(_NUMBERS_OF, columns).fetchall()
     return {(namespace, key): number for namespace, key, number in rows}
+
+
+@contextmanager
+def _numbering(connection: Connection) -> Iterator[None]:
+    """Be the only one to give numbers, in a transaction of its own."""
+    with connection.pipeline():
+        connection.execute("BEGIN")
+        planning.look_up(connection)
+        connection.execute(locks.NUMBERS.encode())
+    yield
+    connection.execute("COMMIT")
+
+
+def _number(connection: Connection, strangers: Sequence[Who]) -> None:
+    """Give visitors without a number the next ones, in the order of their keys."""
+    if not strangers:
+        return
+    highest: dict[str, int] = dict(connection.execute(_HIGHEST).fetchall())
+    rows = []
+    for namespace, key in sorted(strangers):
+        number = highest[namespace] = highest.get(namespace, -1) + 1
+        rows.append((namespace, key, number))
+    connection.execute(_NUMBER_PEOPLE, columns_of(rows))
+    connection.execute(_KEEP_HIGHEST, columns_of(sorted(highest.items())))
 
 
 def roll_up_day(connection: Connection, service: int, day: int, gap_us: int) -> Rolled:
@@ -117,12 +149,11 @@ def roll_up_day(connection: Connection, service: int, day: int, gap_us: int) -> 
         return kept
     asked: dict[str, Any] = {"service": service, "day": day}
     rolled: Rolled = {}
+    orders = _orders(connection, asked)
     for channel in CHANNELS:
         of_channel = asked | {"channel": channel}
         before = _before(connection, of_channel, gap_us)
-        rolled[channel] = roll_up(
-            _sightings(connection, of_channel), _orders(connection, of_channel), before, gap_us
-        )
+        rolled[channel] = roll_up(_sightings(connection, of_channel), orders.get(channel, ()), before, gap_us)
     whole = Rollup()
     rows = connection.execute(_ARRIVALS, asked, binary=True).fetchall()
     whole.arrivals.arrived.update(_known(number) for (number,) in rows)
@@ -166,9 +197,21 @@ def _before(connection: Connection, asked: dict[str, Any], gap_us: int) -> Befor
     return {_known(number): last_us for number, last_us in rows}
 
 
-def _orders(connection: Connection, asked: dict[str, Any]) -> Iterator[Order]:
+def _orders(connection: Connection, asked: dict[str, Any]) -> dict[str, list[Order]]:
+    """Give a day's orders by channel. What was bought is looked up apart: the planner would not know how."""
     rows = connection.execute(_ORDERS, asked, binary=True).fetchall()
-    for number, time_us, currency, net, cancelled, body in rows:
-        purchase = restore("p", "", time_us=time_us, day=asked["day"], channel=asked["channel"], body=body)
+    orders: dict[str, list[Order]] = {}
+    if not rows:
+        return orders
+    day, service = asked["day"], asked["service"]
+    marks = [(day, service, *row[1:4]) for row in rows]
+    found = connection.execute(_BODIES, columns_of(marks), binary=True).fetchall()
+    bodies = {tuple(mark): rest for *mark, rest in ((*row[:3], row[3:]) for row in found)}
+    for number, *mark, currency, net, cancelled in rows:
+        channel, body = bodies[tuple(mark)]
+        purchase = restore("p", "", time_us=mark[1], day=day, channel=channel, body=body)
         if isinstance(purchase, Purchase):
-            yield Order(_known(number), time_us, currency, Settlement(net, cancelled), purchase.items)
+            settled = Settlement(net, cancelled)
+            order = Order(_known(number), purchase.time_us, currency, settled, purchase.items)
+            orders.setdefault(channel, []).append(order)
+    return orders

@@ -27,10 +27,6 @@ _FORGET = """
     WHERE {}.service = touched.service AND {}.day = touched.day
 """
 _NUMBER = "SELECT number FROM numbers WHERE namespace = %s AND key = %s"
-_RETIRE = """
-    INSERT INTO retired_numbers VALUES (%s, %s)
-    ON CONFLICT (namespace) DO UPDATE SET highest = greatest(retired_numbers.highest, excluded.highest)
-"""
 _ORDERS = "DELETE FROM orders WHERE key = %(key)s AND service = ANY(%(services)s)"
 _REFUNDS = "DELETE FROM refunds WHERE key = %(key)s AND service = ANY(%(services)s)"
 _VISITOR = "DELETE FROM visitors WHERE namespace = %s AND key = %s"
@@ -85,8 +81,8 @@ def erase(connection: Connection, namespace: str, key: str, keyring: Keyring, ti
 def forget(connection: Connection, namespace: str, key: str, *, from_frozen: bool) -> dict[str, int]:
     """Delete everything recorded of the visitor, and `from_frozen` days take him out; give the rows gone by table.
 
-    Where he stays in frozen days nothing leads to his number any more, and nobody else gets it. It needs an open
-    transaction that keeps batches out.
+    Where he stays in frozen days nothing leads to his number any more. It needs an open transaction that keeps
+    batches out.
     """
     person = namespace, key
     with connection.pipeline():
@@ -107,8 +103,6 @@ def forget(connection: Connection, namespace: str, key: str, *, from_frozen: boo
     dispatches = erase_dispatches(connection, namespace, key)
     arrivals = [(service, presence.first_day, key) for service, presence in chronicle.presence.items()]
     with connection.pipeline():
-        if number is not None and not from_frozen:
-            connection.execute(_RETIRE, (namespace, number))
         _forget_rollups(connection, touched)
         tastes.write(connection, leaving)
         if arrivals:

@@ -13,7 +13,7 @@ from typing import Any
 
 from alias_middleware.storage.custody import Cut
 from alias_middleware.storage.folding import ServiceDay
-from alias_middleware.storage.postgresql import erasure, frozen, locks
+from alias_middleware.storage.postgresql import erasure, frozen, locks, planning
 from alias_middleware.storage.postgresql.days import give_numbers, roll_up_day
 from alias_middleware.storage.postgresql.pool import Connection
 from alias_middleware.storage.retention import TABLES, is_idle
@@ -100,6 +100,7 @@ class Purge:
         with self._connection.pipeline():
             self._connection.execute("BEGIN")
             self._connection.execute(locks.HISTORY.encode())
+            planning.look_up(self._connection)
         yield
         self._connection.execute("COMMIT")
 

@@ -33,3 +33,11 @@ RIGHTS = (
 `frozen`: the roll-ups of such days; once there is one `numbers` are truth: it is made of them.
 `retired_numbers`: the highest number that a forgotten visitor had: nobody else may get it.
 """
+
+NUMBERS = (
+    "ALTER TABLE retired_numbers RENAME TO given_numbers",
+    """INSERT INTO given_numbers SELECT namespace, max(number) FROM numbers GROUP BY namespace
+    ON CONFLICT (namespace) DO UPDATE SET highest = greatest(given_numbers.highest, excluded.highest)""",
+    "DROP INDEX numbers_given",
+)
+"""`given_numbers`: the highest number that any visitor of a namespace ever had: nobody gets one a second time."""

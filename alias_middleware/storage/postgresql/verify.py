@@ -11,8 +11,8 @@ from alias_middleware.rollups.model import SECTIONS
 from alias_middleware.storage.base import Difference
 from alias_middleware.storage.chronicle import decode_chronicle
 from alias_middleware.storage.lives import Life, Refunded, settle_orders
-from alias_middleware.storage.postgresql import figures
-from alias_middleware.storage.postgresql.days import numbers_of, roll_up_day
+from alias_middleware.storage.postgresql import figures, planning
+from alias_middleware.storage.postgresql.days import Who, numbers_of, roll_up_day
 from alias_middleware.storage.postgresql.marks import marks
 from alias_middleware.storage.postgresql.pool import Connection
 from alias_middleware.storage.postgresql.sections import CHANNELS, sections_of
@@ -35,9 +35,6 @@ _ARRIVALS = "SELECT key, service, day FROM arrivals"
 _VISITORS = "SELECT namespace, key, knowledge FROM visitors"
 _HORIZONS = "SELECT namespace, purged_before FROM horizons"
 
-Who = tuple[str, str]
-"""A visitor by (namespace, key)."""
-
 
 class Service(NamedTuple):
     """A service as events name it by number."""
@@ -52,7 +49,9 @@ def verify(connection: Connection, since: int, until: int) -> list[Difference]:
     connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
     connection.execute("SET LOCAL statement_timeout = 0")
     services = {id_: Service(*rest) for id_, *rest in connection.execute(_SERVICES).fetchall()}
+    planning.look_up(connection)
     differences = list(_differing_rollups(connection, services, since, until))
+    planning.scan(connection)
     differing = list(_differing_visitors(connection, services))
     connection.execute("COMMIT")
     numbers = numbers_of(connection, {who for _, who in differing})

@@ -90,8 +90,8 @@ def test_all_is_well(storage: PostgreSQLStorage) -> None:
         pytest.param(
             "DELETE FROM visitors WHERE key = 'other'; DELETE FROM rolled_days; "
             "DELETE FROM numbers WHERE key = 'other'",
-            [Difference("visitors", visitor=1)],
-            id="a visitor whose row is gone, and his number",
+            [Difference("visitors", visitor=2)],
+            id="a visitor whose row is gone, and his number, which nobody gets again",
         ),
     ],
 )

@@ -1,0 +1,22 @@
+"""What PostgreSQL's planner cannot know before it has counted the rows of new tables."""
+
+from __future__ import annotations
+
+from alias_middleware.storage.postgresql.pool import Connection
+
+_OTHER_WAYS = ("seqscan", "hashjoin", "mergejoin")
+
+
+def look_up(connection: Connection) -> None:
+    """Have the transaction look few rows of large tables up by their keys, whatever it has counted."""
+    _allow(connection, "off")
+
+
+def scan(connection: Connection) -> None:
+    """Let the transaction's next questions read whole tables."""
+    _allow(connection, "on")
+
+
+def _allow(connection: Connection, other_ways: str) -> None:
+    for way in _OTHER_WAYS:
+        connection.execute(f"SET LOCAL enable_{way} = {other_ways}".encode())
