@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-from typing import Any
+from collections import Counter
+from typing import Any, get_args, get_type_hints
 
 import pytest
 
+from alias_middleware.errors import SpoolError
+from alias_middleware.identity import Status
+from alias_middleware.storage.base import Outcome
 from tests.docs import prose
 from tests.docs.reference import NOTE, PAGES
 from tests.support.pages import DOCS, ROOT
@@ -32,17 +36,13 @@ def counted() -> set[str]:
     """The counters that the code counts."""
     source = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "alias_middleware").rglob("*.py"))
     names = set(re.findall(r'counters\.add\(\s*"([a-z_]+)"', source))
-    names |= set(re.findall(r'dropped\["([a-z_]+)"\]', source))
-    return names | {
-        "seen",
-        "stored",
-        "deduplicated",
-        "spooled",
-        "dropped",
-        "identity",
-        "storage_unavailable",
-        "torn",
-    }
+    for dropped in (r'dropped\["([a-z_]+)"\]', r'"dropped\.([a-z_]+)"', r'\b(?:add_)?dropped\(\s*"([a-z_]+)"'):
+        names |= set(re.findall(dropped, source))
+    names |= {f"spool_{reason}" for reason in get_args(get_type_hints(SpoolError.__init__)["reason"])}
+    names |= {name.partition(".")[2] or name for name in Outcome(1, 1, Counter(erased=1), 1, 1).counts()}
+    names |= {str(status) for status in Status}
+    names |= {"continuity", *re.findall(r'"(duplicate|msisdn_seen|underscore_variant|unknown_key)"', source)}
+    return names | {"seen", "spooled", "dropped", "identity", "storage_unavailable", "torn", "breaker_open"}
 
 
 @pytest.mark.parametrize("name", sorted(counted()))
