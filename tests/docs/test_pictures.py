@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.docs.pictures import COMMANDS, LIFE, drawn, shown, words, words_of
-from tests.support.pages import DOCS
+from tests.support.pages import DOCS, ROOT, blocks
 
 
 @pytest.fixture(scope="module")
@@ -37,3 +37,12 @@ def shows(name: str, picture: Path, output: str) -> bool:
         return words(output) == seen[-len(words(output)) :]
     checks = {first[1] for line in output.splitlines() if (first := words(line))[:1] in (["ok"], ["warn"])}
     return bool(checks) and checks <= set(seen)
+
+
+def test_the_readme_shows_every_picture() -> None:
+    """Who decides by the README alone has seen all there is to see, the design as its page has it."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    missing = [path.name for path in (DOCS / "images").iterdir() if f"](docs/images/{path.name})" not in readme]
+    assert missing == []
+    (drawn,) = [block for block in blocks(DOCS / "explanation/design.md") if block.language == "text"]
+    assert drawn.text in [block.text for block in blocks(ROOT / "README.md")]
