@@ -209,7 +209,12 @@ def decode_habits(kept: bytes) -> Habits:
 
 def line_of_view(time_us: int, body: bytes) -> bytes:
     """Give the line for a page view whose `events.body_of` is there already; it costs next to nothing."""
-    return b"\n[%d,%b" % (time_us // 1_000_000, body[1:])
+    return b"\n[%d,%b" % (time_us // 1_000_000, rest_of_line(body))
+
+
+def rest_of_line(body: bytes) -> bytes:
+    """Give what follows the moment in the line for a page view: the same for every view of the page."""
+    return body[1:]
 
 
 def lines_of(notes: Sequence[Note]) -> bytes:

@@ -178,15 +178,17 @@ def read(path: Path, position: int, most: int, records: int = _ALL) -> Part:
 def _whole_records(data: bytes, start: int, seed: int, most: int) -> tuple[list[tuple[int, bytes]], int]:
     """Give the whole records that `data` begins with, by their places in the file, and where they end."""
     records: list[tuple[int, bytes]] = []
+    unpack, checksum_of, size, end = FRAME.unpack_from, zlib.crc32, FRAME.size, len(data)
     at = 0
-    while len(data) - at > FRAME.size and len(records) < most:
-        length, checksum = FRAME.unpack_from(data, at)
-        body = at + FRAME.size
-        payload = data[body : body + length]
-        if not length or len(payload) != length or zlib.crc32(payload, seed) != checksum:
+    while end - at > size and len(records) < most:
+        length, checksum = unpack(data, at)
+        body = at + size
+        behind = body + length
+        payload = data[body:behind]
+        if behind > end or not length or checksum_of(payload, seed) != checksum:
             break
         records.append((start + at, payload))
-        at = body + length
+        at = behind
     return records, at
 
 

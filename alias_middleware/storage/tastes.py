@@ -42,13 +42,9 @@ class Tastes:
         if lines:
             visitor.habits = grown(visitor.habits, b"".join(lines))
 
-    def show(self, visitor: Visitor, entries: Iterable[Entry], lines: bytes) -> None:
-        """Count new page views, whose lines are made already."""
-        visitor.habits = grown(visitor.habits, lines)
-        for entry in entries:
-            event = entry.event
-            if isinstance(event, PageView) and event.category is not None:
-                self._add(visitor.namespace, event.category, decayed(VIEW, event.time_us // 1_000_000), VIEW)
+    def view(self, namespace: str, category: str, moment_s: int) -> None:
+        """Count a new page view in everybody's sums alone."""
+        self._add(namespace, category, decayed(VIEW, moment_s), VIEW)
 
     def order(self, visitor: Visitor, order: Purchase, sign: int) -> None:
         """Count an order (1), or count no more one that was cancelled or gave way to another copy (-1)."""

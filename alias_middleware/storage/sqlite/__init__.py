@@ -63,7 +63,9 @@ _BATCH_TIMEOUT_SECONDS = 5.0
 _READ = """
     SELECT preferences, personal, consents FROM preferences.profiles WHERE namespace = ? AND key = ?
 """
-_KNOW = "SELECT knowledge, habits FROM visitors WHERE namespace = ? AND key = ?"
+_KNOW = """
+    SELECT knowledge, habits FROM visitors JOIN chronicles ON visitor = id WHERE namespace = ? AND key = ?
+"""
 _STRANGER = StoredProfile()
 _EMPTY = b"{}"
 
@@ -163,8 +165,8 @@ class SQLiteStorage(Storage):
             if batch.changes:
                 with connection.preferences_transaction(_BATCH_TIMEOUT_SECONDS) as sql:
                     preferences.forget_applied(sql, batch.changes)
-            if self._files.logs_are_long():
-                connection.checkpoint()
+            if self._files.preferences_log_is_long():
+                connection.checkpoint_preferences()
         return outcome
 
     def _fold(self, sql: sqlite3.Connection, batch: Batch) -> Outcome:
@@ -173,12 +175,13 @@ class SQLiteStorage(Storage):
         def refusals(namespace: str, keys: Iterable[str]) -> Mapping[str, int]:
             return preferences.refusals(sql, namespace, keys)
 
+        origins = batch.origins()
         arrived: Sequence[Entry] = batch.entries
         if not batch.imported:
-            questions.note_live(sql, batch)
+            questions.note_live(sql, batch, origins)
             arrived = without_replaced(arrived, stretches(sql))
         fold = Fold(sql, self._recollection, self._tombstones.lookup(sql, "main"), refusals)
-        for origin in batch.origins():
+        for origin in origins:
             fold.service(origin)
         entries = admitted(sql, arrived)
         outcome = fold.fold(entries)
@@ -282,7 +285,7 @@ class SQLiteStorage(Storage):
         self._figures.forget_changed(lambda: all_marks(connection.sql))
         with connection.preferences_transaction(_BATCH_TIMEOUT_SECONDS) as sql:
             erasure.mark_finished(sql, namespace, key, time_us)
-        connection.checkpoint(truncate=True)
+        connection.truncate_logs()
         return gone
 
     def erased_at(self, namespace: str, key: str) -> int | None:

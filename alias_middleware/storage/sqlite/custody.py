@@ -140,4 +140,4 @@ def _wipe(connection: Connection) -> None:
     for schema in ("main", "preferences"):
         with suppress(sqlite3.OperationalError):
             connection.sql.execute(f"VACUUM {schema}")
-    connection.checkpoint(truncate=True)
+    connection.truncate_logs()

@@ -19,6 +19,10 @@ from alias_middleware.storage.sqlite.shelf import Renew
 TOMBSTONE = "tombstone"
 """The purpose under which erased visitors are hashed."""
 
+_CHRONICLE = """
+    SELECT id, knowledge, habits FROM visitors JOIN chronicles ON visitor = id WHERE namespace = ? AND key = ?
+"""
+
 
 def erase_preferences(  # noqa: PLR0917 -- a step of one transaction, as those below
     sql: sqlite3.Connection, namespace: str, key: str, hashes: Sequence[bytes], time_us: int, renew: Renew
@@ -50,9 +54,7 @@ def forget(sql: sqlite3.Connection, namespace: str, key: str, *, from_frozen: bo
 
     Where he stays in frozen days nothing leads to his number any more, and nobody else gets it.
     """
-    row = sql.execute(
-        "SELECT id, knowledge, habits FROM visitors WHERE namespace = ? AND key = ?", (namespace, key)
-    ).fetchone()
+    row = sql.execute(_CHRONICLE, (namespace, key)).fetchone()
     if row is None:
         return {"events": 0, "orders": 0, "refunds": 0, "arrivals": 0, "visitors": 0}
     draw(sql)
@@ -72,7 +74,10 @@ def forget(sql: sqlite3.Connection, namespace: str, key: str, *, from_frozen: bo
         ).rowcount
         for service, presence in chronicle.presence.items()
     )
-    gone["visitors"] = sql.execute("DELETE FROM visitors WHERE id = ?", (visitor,)).rowcount
+    sql.execute("DELETE FROM chronicles WHERE visitor = ?", (visitor,))
+    gone["visitors"] = sql.execute(
+        "DELETE FROM visitors WHERE namespace = ? AND key = ?", (namespace, key)
+    ).rowcount
     return gone
 
 

@@ -24,7 +24,9 @@ _SWITCH_ATTEMPTS = 20
 _SWITCH_PAUSE_SECONDS = 0.005
 _LONG_LOG_BYTES = 8 << 20
 _MOST_IDLE = 16
-_REQUEST_CHECKPOINT_PAGES = 10_000
+_CHECKPOINT_PAGES = 8_000
+"""So long a log is checkpointed by who commits next: batches change the same pages again and again, and the longer
+the log the fewer of them are written to the file."""
 _BATCH_CACHE_KIB = 32 << 10
 
 _CORRUPT = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
@@ -134,11 +136,16 @@ class Connection:
                 self.sql.execute("ROLLBACK")
             raise
 
-    def checkpoint(self, *, truncate: bool = False) -> None:
-        """Move what both write-ahead logs hold into their files, as far as readers allow."""
+    def truncate_logs(self) -> None:
+        """Move what both write-ahead logs hold into their files, and leave nothing of it in them."""
         for schema in ("main", "preferences"):
             with suppress(sqlite3.OperationalError):
-                self.sql.execute(f"PRAGMA {schema}.wal_checkpoint({'TRUNCATE' if truncate else 'PASSIVE'})")
+                self.sql.execute(f"PRAGMA {schema}.wal_checkpoint(TRUNCATE)")
+
+    def checkpoint_preferences(self) -> None:
+        """Move what the preferences' write-ahead log holds into their file, as far as readers allow."""
+        with suppress(sqlite3.OperationalError):
+            self.sql.execute("PRAGMA preferences.wal_checkpoint(PASSIVE)")
 
 
 class Files:
@@ -189,13 +196,13 @@ class Files:
         else:
             held.close()
 
-    def logs_are_long(self) -> bool:
-        """Tell whether a write-ahead log is worth a checkpoint: batches change the same pages again and again."""
-        for path in (self.history, self.preferences):
-            with suppress(FileNotFoundError):
-                if path.with_name(path.name + "-wal").stat().st_size > _LONG_LOG_BYTES:
-                    return True
-        return False
+    def preferences_log_is_long(self) -> bool:
+        """Tell whether the writer should spare requests a checkpoint of the preferences."""
+        path = self.preferences
+        try:
+            return path.with_name(path.name + "-wal").stat().st_size > _LONG_LOG_BYTES
+        except FileNotFoundError:
+            return False
 
     def _leave_to_parent(self) -> None:
         """After a fork: a connection given back in its last moment is the parent's; closing it is not ours."""
@@ -222,7 +229,7 @@ class Files:
                 log_ahead(sql, schema)
                 sql.execute(f"PRAGMA {schema}.synchronous = {synchronous}")
                 migrate(sql, schema, steps)
-            sql.execute(f"PRAGMA wal_autocheckpoint = {_REQUEST_CHECKPOINT_PAGES}")
+            sql.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
             sql.execute("PRAGMA secure_delete = ON")
         except BaseException:
             sql.close()

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from operator import attrgetter
 
 import msgspec
 
 from alias_middleware.events import Event, PageView, body_of, kind_of
-from alias_middleware.habits import line_of_view
 from alias_middleware.history import forms_visit, needs_consent
 from alias_middleware.storage import visits
 from alias_middleware.storage.base import Entry, Origin, Outcome
@@ -27,18 +27,18 @@ from alias_middleware.storage.chronicle import (
 from alias_middleware.storage.sqlite import tastes
 from alias_middleware.storage.sqlite.marks import mark_changed
 from alias_middleware.storage.sqlite.orders import OrderBook
-from alias_middleware.storage.sqlite.recollection import Person, Recollection
-from alias_middleware.storage.sqlite.rows import insert_rows, select_by_keys, update_rows
+from alias_middleware.storage.sqlite.recollection import Recollection
+from alias_middleware.storage.sqlite.rows import insert_rows, replace_rows, select_by_keys
 from alias_middleware.storage.sqlite.streams import Stream, begun_around, last_without
+from alias_middleware.storage.sqlite.usual import EventRow, UsualFold
 from alias_middleware.storage.tastes import Tastes
 
-_VISITORS = "SELECT key, id, not_before, knowledge, habits FROM visitors WHERE namespace = ? AND key IN"
-_KEEP_VISITORS = """
-    UPDATE visitors SET knowledge = new.column3, habits = new.column4 FROM (VALUES {rows}) AS new
-    WHERE namespace = new.column1 AND key = new.column2
+_VISITORS = """
+    SELECT key, id, not_before, knowledge, habits FROM visitors JOIN chronicles ON visitor = id
+    WHERE namespace = ? AND key IN
 """
 _NEXT_VISITOR = """
-    SELECT max(ifnull((SELECT max(id) FROM visitors), 0), ifnull((SELECT given FROM numbers), 0)) + 1
+    SELECT max(ifnull((SELECT max(visitor) FROM chronicles), 0), ifnull((SELECT given FROM numbers), 0)) + 1
 """
 _IS_STORED = "SELECT 1 FROM events WHERE day = ? AND visitor = ? AND time_us = ? AND id = ?"
 
@@ -71,71 +71,38 @@ class Fold:
         self._next_visitor: int = sql.execute(_NEXT_VISITOR).fetchone()[0]
         self._margin = 1
         self._arrived: list[tuple[object, ...]] = []
-        self._events: list[tuple[int, int, int, int, int, str, str, int | bytes]] = []
+        self._events: list[EventRow] = []
         self._new: list[VisitorRow] = []
-        self._changed: list[VisitorRow] = []
+        self._recalled: list[VisitorRow] = []
+        self._chronicles: list[tuple[int, bytes, bytes]] = []
+        self._usual = UsualFold(self._pages, self._tastes, self._events, self._touched)
         self.outcome = Outcome()
 
     def fold(self, entries: Sequence[Entry]) -> Outcome:
         """Take over the entries and give what became of them."""
         for namespace, by_key in _by_person(entries).items():
             refusals = self._refusals(namespace, by_key)
-            known = self._visitors(namespace, by_key)
+            for visitor in self._visitors(namespace, by_key):
+                theirs = by_key.pop(visitor.key)
+                if self._known(visitor, theirs, refusals.get(visitor.key)):
+                    self._keep(visitor)
             for key in sorted(by_key):
-                theirs = by_key[key]
-                visitor = known.get((namespace, key))
-                if visitor is None:
-                    stranger = self._stranger(namespace, key)
-                    if self._visitor(stranger, theirs, refusals.get(key)):
-                        self._new.append(stranger)
-                elif self._usual(visitor, theirs, refusals) or self._visitor(visitor, theirs, refusals.get(key)):
-                    self._changed.append(visitor)
+                stranger = self._stranger(namespace, key)
+                if self._visitor(stranger, by_key[key], refusals.get(key)):
+                    self._new.append(stranger)
+                    self._keep(stranger)
         self._write()
         return self.outcome
 
-    def _usual(self, visitor: VisitorRow, entries: list[Entry], refusals: Mapping[str, int]) -> bool:
-        """Fold what most visitors bring: pages at one service, each later than all before. False for the rest.
+    def _known(self, visitor: VisitorRow, entries: list[Entry], refused_us: int | None) -> bool:
+        """Fold a known visitor's entries, the short way where it will do; False when his row stays as it is."""
+        if refused_us is None and self._usual.take(visitor, entries, *self.service(entries[0].origin)):
+            self.outcome.stored += len(entries)
+            return True
+        return self._visitor(visitor, entries, refused_us)
 
-        The general way gives the same at several times the cost.
-        """
-        origin, channel = entries[0].origin, entries[0].event.channel
-        service, gap_us = self.service(origin)
-        id_, not_before, chronicle = visitor.id, visitor.not_before, visitor.chronicle
-        presence = chronicle.presence.get(service)
-        if presence is None or refusals or channel not in presence.last_us:
-            return False
-        latest = presence.last_us[channel]
-        events, begun, day, seen_day, lines = self._events, 0, 0, 0, b""
-        place = len(events)
-        for entry in entries:
-            event = entry.event
-            time_us = event.time_us
-            if (
-                type(event) is not PageView
-                or time_us <= latest
-                or event.begun_us <= not_before
-                or event.channel != channel
-                or entry.origin is not origin
-            ):
-                del events[place:]
-                return False
-            begun += time_us - latest > gap_us
-            latest, day = time_us, event.day
-            body = self._pages.body(event, id_)
-            events.append((day, id_, time_us, entry.id, service, channel, "v", body))
-            lines += line_of_view(time_us, body_of(event))
-            if day != seen_day:
-                seen_day = day
-                self._touched.add((service, day))
-        self._tastes.show(visitor, entries, lines)
-        presence.last_us[channel] = latest
-        chronicle.visits += begun
-        chronicle.page_views += len(entries)
-        chronicle.note(origin.service, entries[-1].event)
-        chronicle.see(latest)
-        chronicle.span(events[place][0], day)
-        self.outcome.stored += len(entries)
-        return True
+    def _keep(self, visitor: VisitorRow) -> None:
+        self._chronicles.append((visitor.id, encode_chronicle(visitor.chronicle), visitor.habits))
 
     def service(self, origin: Origin) -> tuple[int, int]:
         """Give a service's id and its visit gap in microseconds; the gap it first came with holds."""
@@ -157,10 +124,11 @@ class Fold:
         self._latest = origin, known
         return known
 
-    def _visitors(self, namespace: str, keys: Iterable[str]) -> Mapping[Person, VisitorRow]:
-        """Give the rows there are of visitors: those remembered, and the others read."""
-        remembered = self._recollection.visitors
-        others = [key for key in keys if (namespace, key) not in remembered]
+    def _visitors(self, namespace: str, keys: Iterable[str]) -> list[VisitorRow]:
+        """Give the rows there are of visitors by number: those remembered, and the others read."""
+        remembered = self._recollection.visitors.get(namespace, {})
+        found = [remembered[key] for key in keys if key in remembered]
+        others = [key for key in keys if key not in remembered]
         rows = select_by_keys(self._sql, _VISITORS, (namespace,), others)
         try:
             read = [
@@ -169,9 +137,8 @@ class Fold:
             ]
         except msgspec.DecodeError as error:  # one visitor's row must not hold up everybody: see Storage.apply
             raise ValueError("a visitor's row does not decode") from error
-        if not read:
-            return remembered
-        return remembered | {(namespace, row.key): row for row in read}
+        self._recalled += read
+        return sorted(found + read, key=attrgetter("id"))
 
     def _stranger(self, namespace: str, key: str) -> VisitorRow:
         return VisitorRow(0, namespace, key, self._tombstone(namespace, key) or 0, Chronicle())
@@ -309,20 +276,16 @@ class Fold:
 
     def _write(self) -> None:
         """Write everything in the order of its keys, so that neighbouring rows share their pages."""
-        new = [
-            (one.namespace, one.key, one.id, one.not_before, encode_chronicle(one.chronicle), one.habits)
-            for one in self._new
-        ]
+        new = [(one.namespace, one.key, one.id, one.not_before) for one in self._new]
         insert_rows(self._sql, "visitors", new)
-        changed = [(one.namespace, one.key, encode_chronicle(one.chronicle), one.habits) for one in self._changed]
-        update_rows(self._sql, _KEEP_VISITORS, changed)
+        replace_rows(self._sql, "chronicles", self._chronicles)
         self._events.sort()
         insert_rows(self._sql, "events", self._events)
         self._arrived.sort()
         insert_rows(self._sql, "arrivals", self._arrived)
         mark_changed(self._sql, self._touched, self._margin)
         tastes.write(self._sql, self._tastes)
-        self._recollection.keep(self._new + self._changed)
+        self._recollection.keep(self._recalled + self._new)
 
 
 def _by_person(entries: Sequence[Entry]) -> dict[str, dict[str, list[Entry]]]:

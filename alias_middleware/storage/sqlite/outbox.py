@@ -35,8 +35,9 @@ _MOST_CONTACTS = 100
 _STRANGER = StoredProfile()
 
 _EVIDENCE = """
-    SELECT v.key, CAST(v.knowledge || char(10) || v.habits AS BLOB), p.preferences, p.personal, p.consents
-    FROM visitors v LEFT JOIN preferences.profiles p ON p.namespace = v.namespace AND p.key = v.key
+    SELECT v.key, CAST(c.knowledge || char(10) || c.habits AS BLOB), p.preferences, p.personal, p.consents
+    FROM visitors v JOIN chronicles c ON c.visitor = v.id
+    LEFT JOIN preferences.profiles p ON p.namespace = v.namespace AND p.key = v.key
 """
 _SAVE = f"""
     INSERT INTO campaigns VALUES (?, ?, ?, ?, ?, ?)

@@ -11,10 +11,12 @@ import sqlite3
 import msgspec
 
 from alias_middleware.events import PageView, body_of
+from alias_middleware.habits import rest_of_line
 from alias_middleware.rollups.days import Shown
 
 _MOST_NUMBERED = 50_000
 _MOST_SEEN_ONCE = 10_000
+_MOST_SHOWN = 4096
 
 Key = tuple[str, str | None, str | None]
 """Path, title and category."""
@@ -30,6 +32,8 @@ class PageNumbers:
         self._numbers: dict[Key, int] = {}
         self._seen_by: dict[Key, int] = {}
         self._newest = 0
+        self.shown: dict[Key, tuple[int | bytes, bytes]] = {}
+        """What `show` gives for pages with a number, for who asks it of every event."""
 
     def begin(self, sql: sqlite3.Connection, *, anew: bool) -> None:
         """Begin a batch in `sql`'s open transaction; with `anew` what is known is read again."""
@@ -39,6 +43,16 @@ class PageNumbers:
             self._numbers = {(path, title, category): id_ for path, title, category, id_ in rows}
             self._newest = sql.execute("SELECT ifnull(max(id), 0) FROM pages").fetchone()[0]
             self._seen_by.clear()
+            self.shown.clear()
+
+    def show(self, page: Key, view: PageView, visitor: int) -> tuple[int | bytes, bytes]:
+        """Give `body` and, of the page view's line among a visitor's habits, what says which page it is."""
+        body, rest = self.body(view, visitor), rest_of_line(body_of(view))
+        if isinstance(body, int):
+            if len(self.shown) >= _MOST_SHOWN:
+                self.shown.clear()
+            self.shown[page] = body, rest
+        return body, rest
 
     def body(self, view: PageView, visitor: int) -> int | bytes:
         """Give what the row of a page view by a visitor says of its page: the page's number, or all of it."""

@@ -36,9 +36,10 @@ _PEOPLE = """
     ORDER BY key LIMIT :limit
 """
 _ABOUT = """
-    SELECT v.id, v.knowledge, p.preferences, p.personal, p.consents, p.stamps
+    SELECT v.id, c.knowledge, p.preferences, p.personal, p.consents, p.stamps
     FROM (SELECT ? AS namespace, ? AS key) asked
     LEFT JOIN visitors v ON v.namespace = asked.namespace AND v.key = asked.key
+    LEFT JOIN chronicles c ON c.visitor = v.id
     LEFT JOIN preferences.profiles p ON p.namespace = asked.namespace AND p.key = asked.key
 """
 

@@ -6,7 +6,7 @@ Roll-ups have a module of their own, `answers`.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import date
 from hashlib import blake2b
 
@@ -14,7 +14,7 @@ from alias_middleware.events import Channel, Event, PageView, restore
 from alias_middleware.history import Knowledge
 from alias_middleware.profile import decode_knowledge
 from alias_middleware.rollups.model import Days
-from alias_middleware.storage.base import Batch, Ledger, Scope
+from alias_middleware.storage.base import Batch, Ledger, Origin, Scope
 from alias_middleware.storage.chronicle import decode_chronicle
 from alias_middleware.storage.clientele import Clientele
 from alias_middleware.storage.sqlite.marks import marks
@@ -40,8 +40,12 @@ _EVENTS_OF_DAY = """
     SELECT kind, time_us, day, channel, body FROM events
     WHERE day = ? AND visitor = ? AND time_us < ? ORDER BY time_us DESC, id DESC
 """
+_VISITOR = """
+    SELECT id, knowledge FROM visitors JOIN chronicles ON visitor = id WHERE namespace = ? AND key = ?
+"""
 _CLIENTELE = """
-    SELECT key, knowledge, ifnull(json_extract(knowledge, :path), 0) AS value FROM visitors
+    SELECT key, knowledge, ifnull(json_extract(knowledge, :path), 0) AS value
+    FROM visitors JOIN chronicles ON visitor = id
     WHERE namespace = :namespace AND (:key IS NULL OR value < :value OR (value = :value AND key > :key))
     ORDER BY value DESC, key LIMIT :limit
 """
@@ -50,10 +54,10 @@ _LAST_DAY = date.max.toordinal() + 1
 _MARK_BYTES = 16
 
 
-def note_live(sql: sqlite3.Connection, batch: Batch) -> None:
+def note_live(sql: sqlite3.Connection, batch: Batch, origins: Iterable[Origin]) -> None:
     """Keep since when services record page views live, of those where it is not known yet."""
     known = {service for (service,) in sql.execute("SELECT service FROM live")}
-    if all(origin.service in known for origin in batch.origins()):
+    if all(origin.service in known for origin in origins):
         return
     for service, since_us in batch.first_views().items():
         sql.execute("INSERT OR IGNORE INTO live VALUES (?, ?)", (service, since_us))
@@ -94,9 +98,7 @@ def span(sql: sqlite3.Connection, ids: Collection[int]) -> Days | None:
 
 def history(sql: sqlite3.Connection, namespace: str, key: str, limit: int, before_us: int | None) -> list[Event]:
     """Give a visitor's latest events before an instant, newest first; only his own days are read."""
-    row = sql.execute(
-        "SELECT id, knowledge FROM visitors WHERE namespace = ? AND key = ?", (namespace, key)
-    ).fetchone()
+    row = sql.execute(_VISITOR, (namespace, key)).fetchone()
     events: list[Event] = []
     if row is None:
         return events

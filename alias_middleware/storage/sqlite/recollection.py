@@ -13,9 +13,6 @@ from alias_middleware.storage.sqlite.pages import PageNumbers
 
 _MOST_VISITORS = 16_384
 
-Person = tuple[str, str]
-"""A visitor's namespace and key."""
-
 
 class Recollection:
     """Visitors and pages as the last committed batch left them."""
@@ -23,7 +20,9 @@ class Recollection:
     def __init__(self) -> None:
         """Remember nothing yet."""
         self.pages = PageNumbers()
-        self.visitors: dict[Person, VisitorRow] = {}
+        self.visitors: dict[str, dict[str, VisitorRow]] = {}
+        """By namespace and key."""
+        self._number = 0
         self._turn: int | None = None
         self._drawn: int | None = None
 
@@ -32,7 +31,7 @@ class Recollection:
         ours = self._turn is not None and self._turn == turn(sql)
         self._turn = None
         if not ours:
-            self.visitors = {}
+            self._forget()
         self.pages.begin(sql, anew=not ours)
         self._drawn = draw(sql)
 
@@ -41,10 +40,15 @@ class Recollection:
         self._turn = self._drawn
 
     def keep(self, rows: list[VisitorRow]) -> None:
-        """Remember the visitors of a batch, and nobody else when they are too many."""
-        if len(self.visitors) + len(rows) > _MOST_VISITORS:
-            self.visitors = {}
-        self.visitors.update({(row.namespace, row.key): row for row in rows[:_MOST_VISITORS]})
+        """Remember visitors of a batch who were not, and nobody else when they are too many."""
+        if self._number + len(rows) > _MOST_VISITORS:
+            self._forget()
+        for row in rows[:_MOST_VISITORS]:
+            self.visitors.setdefault(row.namespace, {})[row.key] = row
+        self._number += len(rows[:_MOST_VISITORS])
+
+    def _forget(self) -> None:
+        self.visitors, self._number = {}, 0
 
 
 def turn(sql: sqlite3.Connection) -> int | None:

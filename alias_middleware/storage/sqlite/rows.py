@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from itertools import chain
 from typing import Any, TypeVar
 
@@ -20,16 +21,19 @@ Part = TypeVar("Part")
 def insert_rows(sql: sqlite3.Connection, into: str, rows: Sequence[Row], *, conflict: str = "") -> None:
     """Insert rows of equal width into a table, many at a time, with an optional ON CONFLICT clause."""
     for part in _parts(rows):
-        marks = "(" + ",".join("?" * len(part[0])) + ")"
-        values = ",".join([marks] * len(part))
-        sql.execute(f"INSERT INTO {into} VALUES {values} {conflict}", list(chain.from_iterable(part)))
+        sql.execute(_statement("INSERT", into, len(part[0]), len(part), conflict), list(chain.from_iterable(part)))
 
 
-def update_rows(sql: sqlite3.Connection, query: str, rows: Sequence[Row]) -> None:
-    """Run an UPDATE for rows of equal width, many at a time, where `{rows}` in it stands for their marks."""
+def replace_rows(sql: sqlite3.Connection, into: str, rows: Sequence[Row]) -> None:
+    """Insert rows of equal width, many at a time, each in the place of the one that has its key."""
     for part in _parts(rows):
-        marks = "(" + ",".join("?" * len(part[0])) + ")"
-        sql.execute(query.format(rows=",".join([marks] * len(part))), list(chain.from_iterable(part)))
+        sql.execute(_statement("REPLACE", into, len(part[0]), len(part), ""), list(chain.from_iterable(part)))
+
+
+@lru_cache
+def _statement(verb: str, into: str, width: int, rows: int, conflict: str) -> str:
+    marks = "(" + ",".join("?" * width) + ")"
+    return f"{verb} INTO {into} VALUES {','.join([marks] * rows)} {conflict}"
 
 
 def select_by_keys(

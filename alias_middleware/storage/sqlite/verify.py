@@ -24,7 +24,8 @@ _ORDERS = """
     ORDER BY o.visitor, o.service, o.order_id
 """
 _VISITORS = """
-    SELECT v.id, v.knowledge, ifnull(h.purged_before, 0) FROM visitors v LEFT JOIN horizons h USING (namespace)
+    SELECT v.id, c.knowledge, ifnull(h.purged_before, 0)
+    FROM visitors v JOIN chronicles c ON c.visitor = v.id LEFT JOIN horizons h USING (namespace)
 """
 
 

@@ -143,7 +143,7 @@ def test_differences_are_named(storage: SQLiteStorage, path: Path) -> None:
     change(path, f"UPDATE sections SET body = ({other}) WHERE section = 'hours' AND channel = 'web'")
     assert storage.verify(DAY, NEXT) == [Difference("hours", "news", DAY, "web")]
     assert storage.verify(NEXT, NEXT + 1) == []
-    change(storage.path, "UPDATE visitors SET knowledge = replace(knowledge, ',1,1,', ',2,1,')")
+    change(storage.path, "UPDATE chronicles SET knowledge = replace(knowledge, ',1,1,', ',2,1,')")
     change(storage.path, "UPDATE arrivals SET day = day + 1")
     found = storage.verify(NEXT, NEXT + 1)
     assert found == [Difference("knowledge.visits", visitor=1), Difference("arrivals", visitor=1)]

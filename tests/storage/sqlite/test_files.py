@@ -112,7 +112,7 @@ def test_a_row_that_does_not_decode_holds_up_nobody_else(storage: SQLiteStorage,
     """A batch with that visitor is refused as one that no retry helps, so that the writer finds the record."""
     storage.apply(Batch(entries=[Teller().view(NOON)]))
     sql = sqlite3.connect(path)
-    sql.execute("UPDATE visitors SET knowledge = '{'")
+    sql.execute("UPDATE chronicles SET knowledge = '{'")
     sql.execute("DELETE FROM turns")  # what the writer remembers of visitors holds no more
     sql.commit()
     sql.close()
@@ -246,7 +246,7 @@ def test_the_log_does_not_grow_for_ever(
     storage: SQLiteStorage, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Batches move a long write-ahead log into the file, so that the next ones begin it anew."""
-    monkeypatch.setattr("alias_middleware.storage.sqlite.files._LONG_LOG_BYTES", 100_000)
+    monkeypatch.setattr("alias_middleware.storage.sqlite.files._CHECKPOINT_PAGES", 25)
     tell = Teller()
     log = path.with_name("alias.db-wal")
     sizes = []
@@ -255,3 +255,17 @@ def test_the_log_does_not_grow_for_ever(
         sizes.append(log.stat().st_size)
     assert max(sizes) < 300_000
     assert sum(one == other for one, other in pairwise(sizes)) > 5
+
+
+def test_batches_spare_requests_the_checkpoint_of_preferences(
+    storage: SQLiteStorage, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their log is moved into the file by the writer before it is so long that whoever commits next has to."""
+    monkeypatch.setattr("alias_middleware.storage.sqlite.files._LONG_LOG_BYTES", 10_000)
+    file, log = path.with_name("alias.db-preferences"), path.with_name("alias.db-preferences-wal")
+    for value in range(20):
+        set_field(storage, value)
+    before = file.stat().st_size
+    assert log.stat().st_size > 10_000
+    storage.apply(Batch(entries=[Teller().view(NOON)]))
+    assert file.stat().st_size > before

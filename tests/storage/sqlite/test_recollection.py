@@ -78,7 +78,7 @@ def test_memory_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         storage.apply(Batch(entries=entries))
     assert storage.verify(1, 10**6) == []
     assert sum(known(storage, SPACE, f"{each:012}").page_views for each in range(7)) == 48
-    assert len(storage._recollection.visitors) <= 3
+    assert len(storage._recollection.visitors[SPACE]) <= 3
     storage.close()
     sql = sqlite3.connect(tmp_path / "alias.db")
     assert sql.execute("SELECT count(*) FROM pages").fetchone() == (2,)
