@@ -30,7 +30,7 @@ from alias_middleware.storage.sqlite.orders import OrderBook
 from alias_middleware.storage.sqlite.recollection import Recollection
 from alias_middleware.storage.sqlite.rows import insert_rows, replace_rows, select_by_keys
 from alias_middleware.storage.sqlite.streams import Stream, begun_around, last_without
-from alias_middleware.storage.sqlite.usual import EventRow, UsualFold
+from alias_middleware.storage.sqlite.usual import PLAIN, SETTLED, EventRow, UsualFold
 from alias_middleware.storage.tastes import Tastes
 
 _VISITORS = """
@@ -70,12 +70,12 @@ class Fold:
         self._latest: tuple[Origin | None, tuple[int, int]] = (None, (0, 0))
         self._next_visitor: int = sql.execute(_NEXT_VISITOR).fetchone()[0]
         self._margin = 1
-        self._arrived: list[tuple[object, ...]] = []
         self._events: list[EventRow] = []
         self._new: list[VisitorRow] = []
         self._recalled: list[VisitorRow] = []
         self._chronicles: list[tuple[int, bytes, bytes]] = []
         self._usual = UsualFold(self._pages, self._tastes, self._events, self._touched)
+        self._arrived = self._usual.arrived
         self.outcome = Outcome()
 
     def fold(self, entries: Sequence[Entry]) -> Outcome:
@@ -84,22 +84,35 @@ class Fold:
             refusals = self._refusals(namespace, by_key)
             for visitor in self._visitors(namespace, by_key):
                 theirs = by_key.pop(visitor.key)
-                if self._known(visitor, theirs, refusals.get(visitor.key)):
+                if self._person(visitor, theirs, refusals.get(visitor.key)):
                     self._keep(visitor)
             for key in sorted(by_key):
                 stranger = self._stranger(namespace, key)
-                if self._visitor(stranger, by_key[key], refusals.get(key)):
+                if self._person(stranger, by_key[key], refusals.get(key)):
+                    self._next_visitor += 1
                     self._new.append(stranger)
                     self._keep(stranger)
         self._write()
         return self.outcome
 
-    def _known(self, visitor: VisitorRow, entries: list[Entry], refused_us: int | None) -> bool:
-        """Fold a known visitor's entries, the short way where it will do; False when his row stays as it is."""
-        if refused_us is None and self._usual.take(visitor, entries, *self.service(entries[0].origin)):
+    def _person(self, visitor: VisitorRow, entries: list[Entry], refused_us: int | None) -> bool:
+        """Fold one visitor's entries; False when nothing of them is kept and his row stays as it is."""
+        if refused_us is None and self._goes_on(visitor, entries, PLAIN):
             self.outcome.stored += len(entries)
             return True
-        return self._visitor(visitor, entries, refused_us)
+        welcome = [entry for entry in entries if self._is_welcome(visitor, entry, refused_us)]
+        fresh = self._fresh(visitor, welcome)
+        if not fresh:
+            return False
+        added, removed = self._orders.settle(visitor, fresh, self.service, self.outcome)
+        added.sort(key=_moment)
+        if removed or not added or not self._goes_on(visitor, added, SETTLED):
+            self._join(visitor, fresh, added, removed)
+        return True
+
+    def _goes_on(self, visitor: VisitorRow, entries: list[Entry], kinds: frozenset[type[Event]]) -> bool:
+        """Fold entries the short way; False, with nothing done, where it will not do."""
+        return self._usual.take(visitor, entries, *self.service(entries[0].origin), kinds)
 
     def _keep(self, visitor: VisitorRow) -> None:
         self._chronicles.append((visitor.id, encode_chronicle(visitor.chronicle), visitor.habits))
@@ -141,20 +154,14 @@ class Fold:
         return sorted(found + read, key=attrgetter("id"))
 
     def _stranger(self, namespace: str, key: str) -> VisitorRow:
-        return VisitorRow(0, namespace, key, self._tombstone(namespace, key) or 0, Chronicle())
+        return VisitorRow(self._next_visitor, namespace, key, self._tombstone(namespace, key) or 0, Chronicle())
 
-    def _visitor(self, visitor: VisitorRow, entries: list[Entry], refused_us: int | None) -> bool:
-        """Fold one visitor's entries; False when nothing of them is kept and his row stays as it is."""
-        welcome = [entry for entry in entries if self._is_welcome(visitor, entry, refused_us)]
-        fresh = self._fresh(visitor, welcome)
-        if not fresh:
-            return False
-        if not visitor.id:
-            visitor.id = self._next_visitor
-            self._next_visitor += 1
+    def _join(
+        self, visitor: VisitorRow, fresh: Iterable[Entry], added: Sequence[Entry], removed: Sequence[Entry]
+    ) -> None:
+        """Have entries join and leave a visitor's streams, wherever in them they belong."""
         for entry in fresh:
             visitor.chronicle.note(entry.origin.service, entry.event)
-        added, removed = self._orders.settle(visitor, fresh, self.service, self.outcome)
         self._tastes.note(visitor, added)
         streams: dict[Stream, tuple[list[Entry], list[Entry]]] = {}
         for side, those in enumerate((added, removed)):
@@ -164,7 +171,6 @@ class Fold:
                 streams.setdefault(stream, ([], []))[side].append(entry)
         for stream, (new, gone) in streams.items():
             self._stream(visitor, stream, new, gone)
-        return True
 
     def _is_welcome(self, visitor: VisitorRow, entry: Entry, refused_us: int | None) -> bool:
         event = entry.event
@@ -190,8 +196,6 @@ class Fold:
         return fresh
 
     def _is_stored(self, visitor: VisitorRow, entry: Entry) -> bool:
-        if not visitor.id:
-            return False
         event = entry.event
         if forms_visit(event):
             presence = visitor.presence.get(self.service(entry.origin)[0])
@@ -283,9 +287,14 @@ class Fold:
         insert_rows(self._sql, "events", self._events)
         self._arrived.sort()
         insert_rows(self._sql, "arrivals", self._arrived)
+        self._orders.write()
         mark_changed(self._sql, self._touched, self._margin)
         tastes.write(self._sql, self._tastes)
         self._recollection.keep(self._recalled + self._new)
+
+
+def _moment(entry: Entry) -> int:
+    return entry.event.time_us
 
 
 def _by_person(entries: Sequence[Entry]) -> dict[str, dict[str, list[Entry]]]:

@@ -10,6 +10,7 @@ from alias_middleware.history import Settlement
 from alias_middleware.storage.base import Entry, Origin, Outcome
 from alias_middleware.storage.chronicle import VisitorRow
 from alias_middleware.storage.settling import Kept, Settled, settle_order
+from alias_middleware.storage.sqlite.rows import insert_rows, replace_rows
 from alias_middleware.storage.tastes import Tastes
 
 Service = Callable[[Origin], tuple[int, int]]
@@ -29,7 +30,7 @@ class OrderBook:
     """One batch's orders and refunds, visitor by visitor."""
 
     def __init__(self, sql: sqlite3.Connection, touched: set[tuple[int, int]], tastes: Tastes) -> None:
-        """Work in `sql`'s open transaction.
+        """Work in `sql`'s open transaction; a visitor is settled once, and nothing is there before `write`.
 
         `touched` learns of each (service, day) whose orders change, `tastes` of orders that begin or cease to
         count.
@@ -37,6 +38,13 @@ class OrderBook:
         self._sql = sql
         self._touched = touched
         self._tastes = tastes
+        self._orders: list[tuple[object, ...]] = []
+        self._refunds: list[tuple[object, ...]] = []
+
+    def write(self) -> None:
+        """Write the orders and refunds of the batch, in the order of their keys."""
+        replace_rows(self._sql, "orders", sorted(self._orders))
+        insert_rows(self._sql, "refunds", sorted(self._refunds))
 
     def settle(
         self, visitor: VisitorRow, entries: list[Entry], service: Service, outcome: Outcome
@@ -74,14 +82,11 @@ class OrderBook:
         return [amount for (amount,) in self._sql.execute(query, place)]
 
     def _keep_refunds(self, place: tuple[int, int, str], entries: list[Entry]) -> None:
-        self._sql.executemany(
-            "INSERT INTO refunds VALUES (?, ?, ?, ?, ?, ?)",
-            [
-                (*place, entry.event.time_us, entry.id, entry.event.amount)
-                for entry in entries
-                if isinstance(entry.event, Refund)
-            ],
-        )
+        self._refunds += [
+            (*place, entry.event.time_us, entry.id, entry.event.amount)
+            for entry in entries
+            if isinstance(entry.event, Refund)
+        ]
 
     def _kept(self, origin: Origin, place: tuple[int, int, str]) -> Kept | None:
         row = self._sql.execute(_SELECT, place).fetchone()
@@ -101,16 +106,5 @@ class OrderBook:
         order, (net, cancelled) = settled.entry.event, settled.settlement
         if not isinstance(order, Purchase):
             return
-        self._sql.execute(
-            "INSERT OR REPLACE INTO orders VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                *place,
-                order.time_us,
-                settled.entry.id,
-                order.day,
-                order.currency,
-                order.amount,
-                net,
-                cancelled,
-            ),
-        )
+        row = (order.time_us, settled.entry.id, order.day, order.currency, order.amount, net, cancelled)
+        self._orders.append((*place, *row))

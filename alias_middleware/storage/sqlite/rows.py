@@ -12,7 +12,7 @@ from functools import lru_cache
 from itertools import chain
 from typing import Any, TypeVar
 
-_ROWS_AT_ONCE = 512
+_ROWS_AT_ONCE = 128
 
 Row = tuple[object, ...]
 Part = TypeVar("Part")
@@ -46,7 +46,7 @@ def select_by_keys(
 
 
 def _parts(whole: Sequence[Part]) -> Iterator[Sequence[Part]]:
-    """Take a sequence apart into as few parts as powers of two allow, none over 512."""
+    """Take a sequence apart into as few parts as powers of two allow, none over 128."""
     start = 0
     while left := len(whole) - start:
         size = min(_ROWS_AT_ONCE, 1 << (left.bit_length() - 1))
