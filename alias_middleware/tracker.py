@@ -331,6 +331,11 @@ class Tracker:
         """
         return self._here().drain(_NO_LIMIT)
 
+    @property
+    def writer_pause(self) -> float:
+        """Seconds from the last drain to the next one: `writer_interval`, or less where it found much."""
+        return self._here().writer.pause
+
     def hand_on(self) -> None:
         """Put this process's counts in the spool, where its events are: it may end now, however it ends."""
         self._here().hand_on()

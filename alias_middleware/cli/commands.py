@@ -155,7 +155,7 @@ def _drain_until_stopped(tracker: Tracker) -> None:
         while not signals.wait(pause):
             try:
                 tracker.drain()
-                pause = tracker.settings.writer_interval
+                pause = tracker.writer_pause
             except (StorageError, OSError):
                 pause = min(pause * 2, _LONGEST_PAUSE)
         tracker.drain()
