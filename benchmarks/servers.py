@@ -24,6 +24,9 @@ _PATIENCE = 20.0
 _VISITORS = 2_000
 _APP = "benchmarks.served_app"
 
+DRAINED = "alias, drained by another process"
+"""The contender with `writer="external"` and `alias-middleware drain` beside it."""
+
 
 class Server(NamedTuple):
     """How a server is started on a port with an app of `benchmarks.served_app`."""
@@ -45,7 +48,7 @@ SERVERS = (
             "uvicorn", "--port", str(port), "--loop", "uvloop", "--http", "httptools", "--no-access-log",
             "--log-level", "warning", "--lifespan", "off", "--no-proxy-headers", f"{_APP}:{app}",
         ),
-        {"bare": "asgi_bare", "session": "asgi_session", "alias": "asgi_alias"},
+        {"bare": "asgi_bare", "session": "asgi_session", "alias": "asgi_alias", DRAINED: "asgi_alias"},
         0.60,
     ),
     Server(
@@ -70,10 +73,15 @@ SERVERS = (
 
 
 class Running(NamedTuple):
-    """A started server."""
+    """A started server. `drainer`: the process that drains its spool, where it does not do so itself."""
 
     port: int
     pid: int
+    drainer: int | None = None
+
+    def processor_time(self) -> float:
+        """Seconds that all its processes have been running."""
+        return _processor_time(self.pid) + (0.0 if self.drainer is None else _processor_time(self.drainer))
 
 
 def server_figures(
@@ -82,31 +90,33 @@ def server_figures(
     """Serve with each contender in turn, round after round, all of them started and warm."""
     for server in servers:
         with ExitStack() as started:
-            given = settings(folder / server.name.split()[0])
             running = {
-                name: started.enter_context(serving(server.command, app, given))
-                for name, app in server.apps.items()
+                name: started.enter_context(_contender(server, name, folder / server.name.split()[0]))
+                for name in server.apps
             }
             rates, cpu_us = _rates(running, rounds, seconds)
             yield from _compared(server, rates)
-            added = [more - less for more, less in zip(cpu_us["alias"], cpu_us["bare"], strict=True)]
-            yield Figure("  processor time added to a request, the writer's included", "us", spread(added))
+            for name in sorted({"alias", DRAINED} & rates.keys()):
+                added = [more - less for more, less in zip(cpu_us[name], cpu_us["bare"], strict=True)]
+                yield Figure(f"  {name}: processor time added to a request, writer included", "us", spread(added))
             if "session" in server.apps:
                 yield from _memory(server, running)
 
 
 def backlog_figures(folder: Path, *, rounds: int = 3, seconds: float = 3.0) -> Iterator[Figure]:
     """What still waits in the spool right after a stretch in which uvicorn was as busy as it can be."""
-    shares = []
-    for number in range(rounds):
-        given = settings(folder / f"backlog-{number}")
-        with serving(SERVERS[0].command, "asgi_alias", given) as running:
-            _saturate(running.port, seconds)
-            with closing(Tracker(**{**given, "writer": "external"})) as tracker:
-                counters: dict[str, Any] = tracker.counters()
-        shares.append(100 * counters["spooled"] / counters["seen"])
     name = f"in the spool after {seconds:.0f} s of saturation, of all events"
-    yield Figure(name, "%", spread(shares), 5.0)
+    for contender, target in (("alias", 5.0), (DRAINED, None)):
+        shares = [_backlog(contender, folder / f"backlog-{number}", seconds) for number in range(rounds)]
+        yield Figure(name if target is not None else f"  {contender}", "%", spread(shares), target)
+
+
+def _backlog(name: str, folder: Path, seconds: float) -> float:
+    with _contender(SERVERS[0], name, folder) as running:
+        _saturate(running.port, seconds)
+        with closing(Tracker(**_given(name, folder), writer="external")) as tracker:
+            counters: dict[str, Any] = tracker.counters()
+    return 100 * float(counters["spooled"] / counters["seen"])
 
 
 def _rates(
@@ -118,17 +128,19 @@ def _rates(
     cpu_us: dict[str, list[float]] = {name: [] for name in names}
     for turn in range(-1, rounds):
         for name in names[turn % len(names) :] + names[: turn % len(names)]:
-            before = _processor_time(running[name].pid)
+            before = running[name].processor_time()
             rate = _saturate(running[name].port, seconds)
             if turn >= 0:
                 rates[name].append(rate)
-                cpu_us[name].append((_processor_time(running[name].pid) - before) / (rate * seconds) * 1e6)
+                cpu_us[name].append((running[name].processor_time() - before) / (rate * seconds) * 1e6)
     return rates, cpu_us
 
 
 def _compared(server: Server, rates: Mapping[str, list[float]]) -> Iterator[Figure]:
     of_bare = spread(ratio(rates["alias"], rates["bare"]))
     yield Figure(f"{server.name}: requests a second, of bare", "", of_bare, server.least_of_bare, at_least=True)
+    if DRAINED in rates:
+        yield Figure(f"  {DRAINED}", "", spread(ratio(rates[DRAINED], rates["bare"])))
     if "session" in rates:
         of_session = spread(ratio(rates["alias"], rates["session"]))
         target = 1.4 if server is SERVERS[0] else None
@@ -143,6 +155,41 @@ def _memory(server: Server, running: Mapping[str, Running]) -> Iterator[Figure]:
     more = (_resident(running["alias"].pid) - _resident(running["bare"].pid)) / 1e6
     target = 20.0 if server is SERVERS[0] else None
     yield Figure(f"{server.name}: memory over the bare app", "MB", Spread(more, more, more), target)
+
+
+@contextmanager
+def _contender(server: Server, name: str, folder: Path) -> Iterator[Running]:
+    """Start a server with one of its apps, and what drains the spool beside it."""
+    given = _given(name, folder)
+    if name != DRAINED:
+        with serving(server.command, server.apps[name], given) as running:
+            yield running
+        return
+    with (
+        serving(server.command, server.apps[name], {**given, "writer": "external"}) as running,
+        _draining(given) as drainer,
+    ):
+        yield running._replace(drainer=drainer)
+
+
+def _given(name: str, folder: Path) -> dict[str, Any]:
+    return settings(folder / "drained" if name == DRAINED else folder)
+
+
+@contextmanager
+def _draining(given: Mapping[str, Any]) -> Iterator[int]:
+    """Start the drainer of a site that may have recorded nothing yet, and end it as its users do."""
+    Path(f"{given['storage'].removeprefix('sqlite:///')}-spool").mkdir(mode=0o700, exist_ok=True)
+    command = _python("alias_middleware", "drain", "--storage", given["storage"])
+    environment = {**os.environ, "PYTHONPATH": str(_ROOT)}
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as process:
+        try:
+            yield process.pid
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(_PATIENCE)
 
 
 @contextmanager

@@ -229,9 +229,10 @@ def test_a_server_is_measured_against_the_bare_one(tmp_path: Path) -> None:
 
 
 def test_the_backlog_is_measured(tmp_path: Path) -> None:
-    """A part of what was seen."""
-    (figure,) = backlog_figures(tmp_path, rounds=1, seconds=0.3)
-    assert 0 <= figure.measured.median <= 100
+    """A part of what was seen, with the writer in the server's process and in one of its own."""
+    figures = list(backlog_figures(tmp_path, rounds=1, seconds=0.3))
+    assert [figure.target for figure in figures] == [5.0, None]
+    assert all(0 <= figure.measured.median <= 100 for figure in figures)
 
 
 def test_starting_and_processes_are_measured(tmp_path: Path) -> None:
