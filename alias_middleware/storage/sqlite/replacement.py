@@ -33,8 +33,8 @@ _SERVICES = """
     FROM services s LEFT JOIN horizons h USING (namespace)
 """
 _VISITOR = """
-    SELECT v.namespace, v.key, v.knowledge, v.habits, ifnull(h.purged_before, 0)
-    FROM visitors v LEFT JOIN horizons h USING (namespace) WHERE v.id = ?
+    SELECT v.namespace, v.key, c.knowledge, c.habits, ifnull(h.purged_before, 0)
+    FROM chronicles c JOIN visitors v ON v.id = c.visitor LEFT JOIN horizons h USING (namespace) WHERE c.visitor = ?
 """
 _RAW = """
     WITH RECURSIVE days (day) AS (SELECT :first UNION ALL SELECT day + 1 FROM days WHERE day < :last)
@@ -168,7 +168,8 @@ class _Withdrawal:
         self._move_arrivals(visitor, arrived, chronicle)
         self._keep(visitor, chronicle, self._habits(namespace, key, habits, left if whole else None, gone))
         if whole and not left:
-            self._sql.execute("DELETE FROM visitors WHERE id = ?", (visitor,))
+            self._sql.execute("DELETE FROM visitors WHERE namespace = ? AND key = ?", (namespace, key))
+            self._sql.execute("DELETE FROM chronicles WHERE visitor = ?", (visitor,))
         return len(gone)
 
     def _goes(self, row: _Raw) -> bool:
@@ -218,6 +219,6 @@ class _Withdrawal:
 
     def _keep(self, visitor: int, chronicle: Chronicle, habits: bytes) -> None:
         self._sql.execute(
-            "UPDATE visitors SET knowledge = ?, habits = ? WHERE id = ?",
+            "UPDATE chronicles SET knowledge = ?, habits = ? WHERE visitor = ?",
             (encode_chronicle(chronicle), habits, visitor),
         )
