@@ -13,8 +13,9 @@ from alias_middleware.rollups.model import Rollup, merge_periods
 from alias_middleware.storage.base import Answer, Question
 from alias_middleware.storage.folding import ServiceDay
 from alias_middleware.storage.postgresql import figures, planning, questions
-from alias_middleware.storage.postgresql.days import Unnumbered, give_numbers, roll_up_day
+from alias_middleware.storage.postgresql.days import Unnumbered, roll_up_day
 from alias_middleware.storage.postgresql.marks import marks
+from alias_middleware.storage.postgresql.numbering import give_numbers
 from alias_middleware.storage.postgresql.pool import Connection
 from alias_middleware.storage.postgresql.sections import CHANNELS, OF_THE_SERVICE, Rolled
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from alias_middleware.events import Refund
 from alias_middleware.rollups.coding import decode_section, encode_section
-from alias_middleware.rollups.model import Rollup
+from alias_middleware.rollups.model import Rollup, Section
 from alias_middleware.rollups.removal import remove_visitor
 from alias_middleware.storage import retention
 from alias_middleware.storage.base import Entry
@@ -23,7 +23,7 @@ _DAYS_OF_ORDERS = """
     JOIN services s ON s.namespace = asked.namespace AND s.service = asked.service
     JOIN orders o ON o.key = asked.key AND o.service = s.id AND o.order_id = asked.order_id
 """
-_FROZEN = "SELECT channel, section, body FROM frozen WHERE service = %s AND day = %s"
+FROZEN = "SELECT channel, section, body FROM frozen WHERE service = %s AND day = %s"
 _TO_FREEZE = """
     SELECT service, day FROM changes c WHERE service = ANY(%s) AND day < %s
         AND NOT EXISTS (SELECT 1 FROM frozen f WHERE f.service = c.service AND f.day = c.day)
@@ -53,10 +53,10 @@ def _place(entry: Entry) -> tuple[str, str, str, bytes]:
     return origin.namespace, event.key, origin.service, order_id.encode()
 
 
-def frozen_day(connection: Connection, service: int, day: int) -> dict[str, Rollup] | None:
-    """Give a frozen day's roll-ups by channel, None for a day that is not frozen."""
-    rolled: dict[str, Rollup] = {}
-    for channel, section, body in connection.execute(_FROZEN, (service, day), binary=True):
+def thawed(rows: Iterable[tuple[str, Section, bytes]]) -> Rolled | None:
+    """Give a frozen day's roll-ups by channel from what `FROZEN` found, None for a day that is not frozen."""
+    rolled: Rolled = {}
+    for channel, section, body in rows:
         setattr(rolled.setdefault(channel, Rollup()), section, decode_section(section, body))
     return rolled or None
 

@@ -14,7 +14,8 @@ from typing import Any
 from alias_middleware.storage.custody import Cut
 from alias_middleware.storage.folding import ServiceDay
 from alias_middleware.storage.postgresql import erasure, frozen, locks, planning
-from alias_middleware.storage.postgresql.days import give_numbers, roll_up_day
+from alias_middleware.storage.postgresql.days import roll_up_day
+from alias_middleware.storage.postgresql.numbering import give_numbers
 from alias_middleware.storage.postgresql.pool import Connection
 from alias_middleware.storage.retention import TABLES, is_idle
 from alias_middleware.storage.visits import margin_days

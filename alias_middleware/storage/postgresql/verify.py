@@ -12,8 +12,9 @@ from alias_middleware.storage.base import Difference
 from alias_middleware.storage.chronicle import decode_chronicle
 from alias_middleware.storage.lives import Life, Refunded, settle_orders
 from alias_middleware.storage.postgresql import figures, planning
-from alias_middleware.storage.postgresql.days import Who, numbers_of, roll_up_day
+from alias_middleware.storage.postgresql.days import roll_up_day
 from alias_middleware.storage.postgresql.marks import marks
+from alias_middleware.storage.postgresql.numbering import Who, numbers_of
 from alias_middleware.storage.postgresql.pool import Connection
 from alias_middleware.storage.postgresql.sections import CHANNELS, sections_of
 

@@ -1,0 +1,86 @@
+"""The dense numbers by which roll-ups know visitors, given out when a roll-up first needs them.
+
+They are derived, and no row of truth knows of them, unless days are frozen: those are made of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+
+from alias_middleware.storage.folding import ServiceDay
+from alias_middleware.storage.postgresql import locks, planning
+from alias_middleware.storage.postgresql.arrays import columns_of
+from alias_middleware.storage.postgresql.pool import Connection
+
+_UNNUMBERED = (
+    "(SELECT n.number FROM numbers n WHERE n.namespace = people.namespace AND n.key = people.key) IS NULL"
+)
+"""No NOT EXISTS: the planner might read all numbers for each visitor."""
+_STRANGERS = f"""
+    SELECT namespace, key FROM (
+        SELECT DISTINCT s.namespace, e.key
+        FROM unnest(%s::integer[], %s::integer[]) AS asked (service, day)
+        JOIN services s ON s.id = asked.service
+        JOIN events e ON e.day = asked.day AND e.service = asked.service
+    ) people WHERE {_UNNUMBERED}
+"""
+_STRANGERS_AMONG = f"""
+    SELECT namespace, key FROM unnest(%s::text[], %s::text[]) AS people (namespace, key) WHERE {_UNNUMBERED}
+"""
+_HIGHEST = "SELECT namespace, highest FROM given_numbers"
+_KEEP_HIGHEST = """
+    INSERT INTO given_numbers SELECT * FROM unnest(%s::text[], %s::integer[])
+    ON CONFLICT (namespace) DO UPDATE SET highest = excluded.highest
+"""
+_NUMBER_PEOPLE = (
+    "INSERT INTO numbers (namespace, key, number) SELECT * FROM unnest(%s::text[], %s::text[], %s::integer[])"
+)
+_NUMBERS_OF = """
+    SELECT n.namespace, n.key, n.number FROM unnest(%s::text[], %s::text[]) AS asked (namespace, key)
+    JOIN numbers n ON n.namespace = asked.namespace AND n.key = asked.key
+"""
+
+Who = tuple[str, str]
+"""A visitor by (namespace, key)."""
+
+
+def give_numbers(connection: Connection, days: Collection[ServiceDay]) -> None:
+    """Give every visitor of some days a number, unless he has one."""
+    with _numbering(connection):
+        _number(connection, connection.execute(_STRANGERS.encode(), columns_of(days)).fetchall())
+
+
+def numbers_of(connection: Connection, people: Collection[Who]) -> dict[Who, int]:
+    """Give the numbers of some visitors; who has none is given one."""
+    if not people:
+        return {}
+    columns = columns_of(people)
+    with _numbering(connection):
+        _number(connection, connection.execute(_STRANGERS_AMONG.encode(), columns).fetchall())
+        rows = connection.execute(_NUMBERS_OF, columns).fetchall()
+    return {(namespace, key): number for namespace, key, number in rows}
+
+
+@contextmanager
+def _numbering(connection: Connection) -> Iterator[None]:
+    """Be the only one to give numbers, in a transaction of its own."""
+    with connection.pipeline():
+        connection.execute("BEGIN")
+        planning.look_up(connection)
+        connection.execute(locks.NUMBERS.encode())
+    yield
+    connection.execute("COMMIT")
+
+
+def _number(connection: Connection, strangers: Sequence[Who]) -> None:
+    """Give visitors without a number the next ones, in the order of their keys."""
+    if not strangers:
+        return
+    highest: dict[str, int] = dict(connection.execute(_HIGHEST).fetchall())
+    rows = []
+    for namespace, key in sorted(strangers):
+        number = highest[namespace] = highest.get(namespace, -1) + 1
+        rows.append((namespace, key, number))
+    connection.execute(_NUMBER_PEOPLE, columns_of(rows))
+    connection.execute(_KEEP_HIGHEST, columns_of(sorted(highest.items())))
