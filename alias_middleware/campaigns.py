@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from alias_middleware.contact import (
     Facts,
+    Judge,
     Policy,
     Verdict,
     untimely,
@@ -85,8 +86,9 @@ class Campaign:
             ContactError: a moment without a zone.
             StorageError: the storage does not answer.
         """
+        judge = Judge(self._desk.policy, at)
         for evidence, knowledge in self._selected(to_micros(at)):
-            yield Judgement(evidence.key, self._judged(evidence, knowledge, at))
+            yield Judgement(evidence.key, judge.verdict(self._facts(evidence, knowledge)))
 
     def preview(self, at: datetime | None = None) -> Preview:
         """Tell who would get the message at a moment, who later, who not and why; nothing is sent.
@@ -97,8 +99,9 @@ class Campaign:
         decisions: Counter[str] = Counter()
         reasons: Counter[str] = Counter()
         until: datetime | None = None
+        now_us = to_micros(at)
         for _, judged in self.judgements(at):
-            ruling = self._ruling(judged, to_micros(at))
+            ruling = self._ruling(judged, now_us)
             decisions[ruling.state] += 1
             if ruling.state != "sending":
                 reasons[ruling.reason] += 1
@@ -207,9 +210,6 @@ class Campaign:
                 if self.plan.audience.includes(knowledge, now_us, partial(desk.favours, evidence)):
                     yield evidence, knowledge
 
-    def _judged(self, evidence: Evidence, knowledge: Knowledge, at: datetime) -> Verdict:
-        return verdict(self._facts(evidence, knowledge), self._desk.policy, at)
-
     def _queue(self) -> None:
         """Queue a message to everybody selected, once in the campaign's life."""
         outbox, now = self._desk.outbox, self._desk.now()
@@ -265,8 +265,8 @@ class Campaign:
     def _rule(self, evidence: Evidence) -> Ruling:
         """Turn the verdict of this moment into the message's next state."""
         now = self._desk.now()
-        judged = self._judged(evidence, decode_knowledge(evidence.knowledge), from_micros(now))
-        return self._ruling(judged, now)
+        facts = self._facts(evidence, decode_knowledge(evidence.knowledge))
+        return self._ruling(verdict(facts, self._desk.policy, from_micros(now)), now)
 
     def _ruling(self, judged: Verdict, now_us: int) -> Ruling:
         """Turn a verdict of a moment into a message's state; what would arrive too late has expired."""
@@ -274,7 +274,7 @@ class Campaign:
         if expires is not None and now_us >= expires:
             return Ruling("expired", "expired")
         if judged.decision == "refuse":
-            return Ruling("refused", next(each.name for each in judged.objections if each.decision == "refuse"))
+            return Ruling("refused", judged.refusal)
         if judged.until is None:
             return Ruling("sending", counts=self.plan.kind == "marketing")
         objection, until = judged.objections[0].name, to_micros(judged.until)

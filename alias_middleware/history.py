@@ -20,7 +20,7 @@ VISIT_GAP_SECONDS = 30 * 60
 """A visit ends when nothing came from the visitor for longer than this."""
 
 
-class ContactNote(msgspec.Struct, array_like=True, frozen=True, order=True):
+class ContactNote(msgspec.Struct, array_like=True, frozen=True, order=True, gc=False):
     """What the rules of contact need of one SMS-MO, or of the end of a subscription.
 
     `said` is the command that the message was, "mo" or "paid_mo" for any other, "unsubscribed" for the end of a

@@ -7,11 +7,13 @@ Storage keeps an instant as UTC microseconds plus the number of its local day
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from functools import lru_cache
 from typing import NamedTuple
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EPOCH_ON_THE_WALL = datetime(1970, 1, 1)  # noqa: DTZ001 -- in UTC, that is
 _MICROSECOND = timedelta(microseconds=1)
+_DAY_US = 24 * 3600 * 1_000_000
 
 
 def to_micros(moment: datetime) -> int:
@@ -44,6 +46,18 @@ def first_instant(wall: datetime, zone: tzinfo) -> int:
         return instant
     jump = clock_change(instant - (after - before) // _MICROSECOND, instant, zone)  # PEP 495: wall is in a gap
     return instant if jump is None else jump
+
+
+@lru_cache(maxsize=4096)
+def steady_offset_us(zone: tzinfo, day: int) -> int | None:
+    """Give by how much a zone's clocks are ahead on a day of UTC, counted from the epoch, and on those beside it.
+
+    None where they are put to another time meanwhile: what a clock shows on that day may come twice, or never.
+    """
+    begins = (from_micros((day + more) * _DAY_US).astimezone(zone).utcoffset() for more in (-1, 0, 1, 2))
+    offsets = set(begins)
+    offset = offsets.pop()
+    return None if offsets or offset is None else offset // _MICROSECOND
 
 
 def clock_change(start: int, end: int, zone: tzinfo) -> int | None:

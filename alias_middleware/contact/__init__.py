@@ -5,7 +5,7 @@ No storage, no clock: what is known comes in as `Facts`, the moment as an aware 
 
 from alias_middleware.contact.facts import Facts, FrequencyCap, Received, Suppression, suppressions_of_stop
 from alias_middleware.contact.holidays import TERRITORIES, public_holidays
-from alias_middleware.contact.judgement import Verdict, verdict
+from alias_middleware.contact.judgement import Judge, Verdict, verdict
 from alias_middleware.contact.keywords import COMMANDS, Command, command_of, meaning_of_stop
 from alias_middleware.contact.offers import OFFERS, Mo, Offer
 from alias_middleware.contact.quiet_hours import PRESETS, Policy, next_allowed, policy
@@ -23,6 +23,7 @@ __all__ = [
     "Command",
     "Facts",
     "FrequencyCap",
+    "Judge",
     "Kind",
     "Mo",
     "Offer",

@@ -49,7 +49,7 @@ class FrequencyCap(msgspec.Struct, frozen=True):
     period: timedelta
 
 
-class Facts(msgspec.Struct, frozen=True, kw_only=True):
+class Facts(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What is known when one message to one visitor is judged.
 
     The message: ``service`` and ``offer`` under which the visitor is contacted, ``kind``, ``sender``,

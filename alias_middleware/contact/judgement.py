@@ -8,21 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta, tzinfo
-from typing import Final, NamedTuple
+from functools import cached_property
+from typing import Final
 
 import msgspec
 
 from alias_middleware.contact.facts import Facts, FrequencyCap, Suppression
 from alias_middleware.contact.offers import OFFERS, Offer, Window, openings, window_from
 from alias_middleware.contact.quiet_hours import Policy, local_moment, opening_after, zone_named
-from alias_middleware.contact.rules import Decision, Reason, reason
+from alias_middleware.contact.rules import Decision, Reason, common_reason, reason
 from alias_middleware.contact.senders import check_kind, sender_problem
 from alias_middleware.local_time import from_micros, to_micros
 
 _MICROSECOND: Final = timedelta(microseconds=1)
 
 
-class Verdict(msgspec.Struct, frozen=True):
+class Verdict(msgspec.Struct, frozen=True, gc=False):
     """What becomes of a message. ``until`` is an aware datetime when it is held, else None.
 
     A held message is judged again when it is released. ``reasons`` is what every rule said.
@@ -33,16 +34,17 @@ class Verdict(msgspec.Struct, frozen=True):
     reasons: tuple[Reason, ...]
 
     @property
+    def refusal(self) -> str:
+        """The first rule that refuses; "" where none does."""
+        for each in self.reasons:
+            if each.decision == "refuse":
+                return each.name
+        return ""
+
+    @property
     def objections(self) -> tuple[Reason, ...]:
         """The reasons against sending now."""
         return tuple(each for each in self.reasons if each.decision != "send")
-
-
-class _Moment(NamedTuple):
-    """The moment of judging: microseconds since the epoch, and the clocks of the policy's zone."""
-
-    us: int
-    local: datetime
 
 
 def verdict(facts: Facts, policy: Policy, at: datetime) -> Verdict:
@@ -55,35 +57,60 @@ def verdict(facts: Facts, policy: Policy, at: datetime) -> Verdict:
         ContactError: ``at`` is naive, or ``facts.kind`` is no kind of message.
         ValueError: a year outside 1984 to 9998.
     """
-    check_kind(facts.kind)
-    local = local_moment(at, policy.zone)
-    rules = _reply_rules if facts.kind == "reply" else _contact_rules
-    reasons = tuple(rules(facts, policy, _Moment(to_micros(local), local)))
-    decisions = [each.decision for each in reasons]
-    if "refuse" in decisions:
-        return Verdict("refuse", None, reasons)
-    if "hold" in decisions:
-        return Verdict("hold", opening_after(local, policy), reasons)
-    return Verdict("send", None, reasons)
+    return Judge(policy, at).verdict(facts)
 
 
-def _contact_rules(facts: Facts, policy: Policy, now: _Moment) -> Iterator[Reason]:
-    problem = sender_problem(facts.sender, facts.kind, facts.sender_kinds)
-    yield reason(problem or "sender_fits", facts.sender)
-    yield from _offer_rules(facts, policy, now.us)
-    yield from _stop_rules(facts, policy)
-    if facts.kind == "transactional":
-        yield reason("hours_exempt")
-        return
-    yield from _opt_out_rules(facts)
-    yield _consent_rule(facts)
-    if facts.cap is not None:
-        yield _cap_rule(facts.cap, facts.sent_us, now.us)
-    quiet = policy.quiet(now.local)
-    yield reason("allowed_hours" if quiet is None else "quiet_hours", quiet, source=policy.source)
+class Judge:
+    """Judges messages to many visitors as of one moment: what is the same for all is worked out once."""
+
+    def __init__(self, policy: Policy, at: datetime) -> None:
+        """Judge at the moment `at` by a policy; see `verdict` for what is raised."""
+        self._policy = policy
+        self._local = local_moment(at, policy.zone)
+        self._now_us = to_micros(self._local)
+
+    def verdict(self, facts: Facts) -> Verdict:
+        """Judge one message to one visitor."""
+        check_kind(facts.kind)
+        rules = self._reply_rules if facts.kind == "reply" else self._contact_rules
+        reasons = tuple(rules(facts))
+        decisions = [each.decision for each in reasons]
+        if "refuse" in decisions:
+            return Verdict("refuse", None, reasons)
+        if "hold" in decisions:
+            return Verdict("hold", self._opening, reasons)
+        return Verdict("send", None, reasons)
+
+    def _contact_rules(self, facts: Facts) -> Iterator[Reason]:
+        problem = sender_problem(facts.sender, facts.kind, facts.sender_kinds)
+        yield common_reason(problem or "sender_fits", facts.sender)
+        yield from _offer_rules(facts, self._policy, self._now_us)
+        if facts.suppressions:
+            yield from _stop_rules(facts, self._policy)
+        if facts.kind == "transactional":
+            yield common_reason("hours_exempt")
+            return
+        if facts.suppressions:
+            yield from _opt_out_rules(facts)
+        yield _consent_rule(facts)
+        if facts.cap is not None:
+            yield _cap_rule(facts.cap, facts.sent_us, self._now_us)
+        yield self._hours
+
+    def _reply_rules(self, facts: Facts) -> Iterator[Reason]:
+        return _reply_rules(facts, self._policy, self._now_us)
+
+    @cached_property
+    def _hours(self) -> Reason:
+        quiet = self._policy.quiet(self._local)
+        return reason("allowed_hours" if quiet is None else "quiet_hours", quiet, source=self._policy.source)
+
+    @cached_property
+    def _opening(self) -> datetime:
+        return opening_after(self._local, self._policy)
 
 
-def _reply_rules(facts: Facts, policy: Policy, now: _Moment) -> Iterator[Reason]:
+def _reply_rules(facts: Facts, policy: Policy, now_us: int) -> Iterator[Reason]:
     """A reply needs neither window nor consent, and no STOP forbids it: it may be the STOP's confirmation."""
     answered = facts.reply_to
     if answered is None:
@@ -92,7 +119,7 @@ def _reply_rules(facts: Facts, policy: Policy, now: _Moment) -> Iterator[Reason]
     if facts.sender != answered.short_code:
         yield reason("other_short_code", facts.sender)
     over = answered.time_us + policy.reply_within // _MICROSECOND
-    if now.us >= over:
+    if now_us >= over:
         yield reason("reply_too_late", from_micros(over))
     else:
         yield reason("answers_message", from_micros(answered.time_us))
@@ -170,10 +197,10 @@ def _consent_rule(facts: Facts) -> Reason:
     if facts.consent is not None:
         said = "contact_consent" if facts.consent.granted else "no_consent"
         return reason(said, from_micros(facts.consent.time_us))
-    return reason("client" if facts.client else "no_consent")
+    return common_reason("client" if facts.client else "no_consent")
 
 
 def _cap_rule(cap: FrequencyCap, sent_us: Sequence[int], now_us: int) -> Reason:
     since = now_us - cap.period // _MICROSECOND
     sent = sum([moment > since for moment in sent_us])
-    return reason("frequency_cap" if sent >= cap.messages else "below_cap", sent)
+    return common_reason("frequency_cap" if sent >= cap.messages else "below_cap", sent)

@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Final, Literal, NamedTuple
 
 from alias_middleware.contact.quiet_hours import RenewOn
-from alias_middleware.local_time import first_instant, from_micros
+from alias_middleware.local_time import first_instant, from_micros, steady_offset_us
 
 _DAY_US: Final = 24 * 3600 * 1_000_000
 
@@ -59,6 +59,15 @@ class Window(NamedTuple):
 
 def window_from(opens_us: int, days: int, zone: tzinfo) -> Window:
     """Give the window of so many calendar days in a zone that opens at a moment."""
+    day = opens_us // _DAY_US
+    opening, closing = steady_offset_us(zone, day), steady_offset_us(zone, day + days)
+    if opening is None or closing is None:
+        return _window_by_clock(opens_us, days, zone)
+    return Window(opens_us, opens_us + days * _DAY_US + opening - closing)
+
+
+def _window_by_clock(opens_us: int, days: int, zone: tzinfo) -> Window:
+    """Ask the clocks when they show the same time again: near a change of theirs there is no other way."""
     opens = from_micros(opens_us).astimezone(zone)
     wall = datetime.combine(opens + timedelta(days=days), opens.time().replace(fold=0))
     return Window(opens_us, first_instant(wall, zone))
@@ -74,20 +83,23 @@ def openings(
     not keep them for this.
     """
     found: list[Mo] = []
+    may_start = bool(stops_us) or renew_on != "first"
     for message in sorted(messages):
-        if not found or _starts(message, found[-1], stops_us, days, zone, renew_on):
+        if (
+            not found
+            or (may_start and _starts(message, found[-1], stops_us, renew_on))
+            or _is_closed(message.time_us, found[-1].time_us, days, zone)
+        ):
             found.append(message)
     return found
 
 
-def _starts(  # noqa: PLR0917 -- every one of them counts
-    message: Mo, opener: Mo, stops_us: Sequence[int], days: int, zone: tzinfo, renew_on: RenewOn
-) -> bool:
+def _starts(message: Mo, opener: Mo, stops_us: Sequence[int], renew_on: RenewOn) -> bool:
+    """Whether a message starts an open window anew."""
     return (
         renew_on == "mo"
         or (renew_on == "paid_mo" and message.paid)
         or any(opener.time_us <= stop < message.time_us for stop in stops_us)
-        or _is_closed(message.time_us, opener.time_us, days, zone)
     )
 
 

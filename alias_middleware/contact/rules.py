@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Final, Literal, NamedTuple
 
@@ -64,7 +65,7 @@ RULES: Final[Mapping[str, Rule]] = MappingProxyType(
 """The rules by name. A meaning that ends in "on", "until" or the like goes on with the reason's value."""
 
 
-class Reason(msgspec.Struct, frozen=True):
+class Reason(msgspec.Struct, frozen=True, gc=False):
     """What one rule said of one message: ``name`` is the rule's, ``value`` what it found.
 
     Moments are aware UTC datetimes. ``decision`` is what the message would come to if this were the only rule.
@@ -80,3 +81,9 @@ def reason(name: str, value: Value = None, *, source: str | None = None) -> Reas
     """Let a rule speak; ``source`` where it is not the rule's own, as for a policy's hours."""
     decision, own_source, _ = RULES[name]
     return Reason(name, own_source if source is None else source, value, decision)
+
+
+@lru_cache(maxsize=256)
+def common_reason(name: str, value: str | int | None = None) -> Reason:
+    """Let a rule speak as it does of many visitors: the reason is made once."""
+    return reason(name, value)

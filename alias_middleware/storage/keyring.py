@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from alias_middleware.errors import StorageCorrupt
-from alias_middleware.identity import keyed_hash
+from alias_middleware.identity import keyed_hash, keyed_hashes
 
 TOMBSTONE = "tombstone"
 SUPPRESSION = "suppression"
@@ -28,6 +28,11 @@ class Keyring:
     def every(self, purpose: str, namespace: str, key: str) -> list[bytes]:
         """Give the hashes to look for, newest first."""
         return [keyed_hash(secret, purpose, namespace, key) for secret in reversed(self.keys())]
+
+    def every_of(self, purpose: str, namespace: str, keys: Sequence[str]) -> Iterator[tuple[bytes, str]]:
+        """Give the hashes to look for of many visitors, each with whose it is."""
+        for secret in reversed(self.keys()):
+            yield from zip(keyed_hashes(secret, purpose, namespace, keys), keys, strict=True)
 
     def marks(self) -> list[bytes]:
         """Give what tells each key without giving it away, oldest first: a hash of nobody."""

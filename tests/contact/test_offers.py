@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alias_middleware.contact import OFFERS, Mo, Offer
-from alias_middleware.contact.offers import Window, openings, window_from
+from alias_middleware.contact.offers import Window, _window_by_clock, openings, window_from
 from alias_middleware.contact.quiet_hours import RenewOn
 from alias_middleware.local_time import from_micros, to_micros
 
@@ -133,3 +133,15 @@ def test_the_next_window_opens_when_the_last_has_closed(hour: int, quarters: int
     second = closes + quarters * DAY_US // 96
     openers = openings([Mo(first), Mo(second)], stops_us=(), days=60, zone=zone, renew_on="first")
     assert len(openers) == (2 if second >= closes else 1)
+
+
+@given(
+    st.integers(micros("2024-01-01T00:00"), micros("2030-01-01T00:00")),
+    st.sampled_from([1, 31, 60, 154]),
+    st.sampled_from(
+        ["Europe/Paris", "America/Martinique", "Pacific/Apia", "Australia/Lord_Howe", "Africa/Casablanca"]
+    ),
+)
+def test_far_from_a_change_of_clocks_they_need_not_be_asked(opens_us: int, days: int, zone: str) -> None:
+    """The short way gives what the clocks of any zone do."""
+    assert window_from(opens_us, days, ZoneInfo(zone)) == _window_by_clock(opens_us, days, ZoneInfo(zone))

@@ -35,7 +35,7 @@ _MOST_CONTACTS = 100
 _STRANGER = StoredProfile()
 
 _EVIDENCE = """
-    SELECT v.key, CAST(c.knowledge || char(10) || c.habits AS BLOB), p.preferences, p.personal, p.consents
+    SELECT v.key, c.knowledge, c.habits, p.preferences, p.personal, p.consents
     FROM visitors v JOIN chronicles c ON c.visitor = v.id
     LEFT JOIN preferences.profiles p ON p.namespace = v.namespace AND p.key = v.key
 """
@@ -50,7 +50,7 @@ _CONTACTS = f"""
     ORDER BY key, claimed_us DESC
 """
 
-EvidenceRow = tuple[str, bytes, bytes | None, bytes | None, bytes | None]
+EvidenceRow = tuple[str, bytes, bytes, bytes | None, bytes | None, bytes | None]
 SuppressionsOf = Callable[[sqlite3.Connection, str, Iterable[str]], Mapping[str, Sequence[Suppression]]]
 
 
@@ -161,7 +161,7 @@ class SQLiteOutbox(Outbox):
 
     def _evidence_of(self, sql: sqlite3.Connection, namespace: str, key: str) -> Evidence:
         row = sql.execute(f"{_EVIDENCE} WHERE v.namespace = ? AND v.key = ?", (namespace, key)).fetchone()
-        return self._evidence(sql, namespace, [row or (key, b"[]", None, None, None)])[0]
+        return self._evidence(sql, namespace, [row or (key, b"[]", b"", None, None, None)])[0]
 
     def _evidence(self, sql: sqlite3.Connection, namespace: str, rows: Sequence[EvidenceRow]) -> list[Evidence]:
         """Add to rows of visitors, in the order of their keys, what forbids contacts and what went to them."""
@@ -175,9 +175,13 @@ class SQLiteOutbox(Outbox):
         forbidden = self._suppressions_of(sql, namespace, [row[0] for row in rows])
         return [
             Evidence(
-                key, knowledge, _profile(*documents), tuple(forbidden.get(key, ())), tuple(contacts.get(key, ()))
+                key,
+                b"%b\n%b" % (knowledge, habits),
+                _profile(*documents),
+                tuple(forbidden.get(key, ())),
+                tuple(contacts.get(key, ())),
             )
-            for key, knowledge, *documents in rows
+            for key, knowledge, habits, *documents in rows
         ]
 
     def enqueue(self, campaign: CampaignId, keys: Sequence[str], time_us: int) -> int:

@@ -40,7 +40,7 @@ def held_by(
     if sql.execute("SELECT 1 FROM suppressions LIMIT 1").fetchone() is None:
         return {}  # a mere question makes no key file
     _check_keys(sql, keyring)
-    owners = {hash_: key for key in keys for hash_ in keyring.every(SUPPRESSION, namespace, key)}
+    owners = dict(keyring.every_of(SUPPRESSION, namespace, list(keys)))
     found: dict[str, list[Suppression]] = {}
     for hash_, said in _rows(sql, namespace, list(owners)):
         found.setdefault(owners[hash_], []).append(said)
