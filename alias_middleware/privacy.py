@@ -40,10 +40,12 @@ class Privacy:
         key_of: Callable[[str], str],
         now: Callable[[], int],
         entropy: Callable[[int], bytes],
+        forget_rejected: Callable[[str], int] = lambda key: 0,
     ) -> None:
         """Work on the namespace of `settings`; `key_of` gives an alias's visitor key.
 
-        `now` gives microseconds since the epoch, `entropy(n)` n random bytes.
+        `now` gives microseconds since the epoch, `entropy(n)` n random bytes. `forget_rejected` takes out what
+        could not be stored of a visitor key, and gives how much that was.
         """
         self._storage = storage
         self._settings = settings
@@ -51,6 +53,7 @@ class Privacy:
         self._key_of = key_of
         self._now = now
         self._entropy = entropy
+        self._forget_rejected = forget_rejected
 
     def export(self, alias: str, *, requester: str = "", reason: str = "") -> dict[str, Any]:
         """Give everything stored of a visitor as plain JSON values; events still in the spool are not in it.
@@ -107,13 +110,18 @@ class Privacy:
         """Erase a visitor and give the number of rows gone by table.
 
         Events of requests begun before now, those still in the spool included, are dropped; later ones start
-        a new profile. Suppressions stay, under a keyed hash.
+        a new profile. What this machine keeps aside of him because it could not be stored goes, too. Suppressions
+        stay, under a keyed hash.
 
         Raises:
             ValueError: no alias.
             StorageError: the storage did not do it, or not yet: an erasure begun is finished by the writer.
+            OSError: it is done, but for what this machine keeps aside.
         """
-        return self._storage.erase(self._namespace, self._key_of(alias), self._now())
+        key = self._key_of(alias)
+        gone = self._storage.erase(self._namespace, key, self._now())
+        rejected = self._forget_rejected(key)
+        return {**gone, "rejected": rejected} if rejected else gone
 
     def would_erase(self, alias: str) -> dict[str, int]:
         """Count what `erase` would take away: events, profiles, messages of campaigns.

@@ -96,7 +96,12 @@ class Tracker:
         self.watched = self.hidden | PURPOSE_HEADERS | signals | cookie
         """The request headers, in lower case, that an edge passes on."""
         self.privacy = Privacy(
-            self.storage, self.settings, key_of=self.key_of, now=self._now, entropy=self._entropy
+            self.storage,
+            self.settings,
+            key_of=self.key_of,
+            now=self._now,
+            entropy=self._entropy,
+            forget_rejected=self._forget_rejected,
         )
         """Export, erasure, retention."""
         self._fork_lock = threading.Lock()
@@ -179,6 +184,10 @@ class Tracker:
         """Count the events that wait in the spool."""
         counted = self.counters()["spooled"]
         return counted if isinstance(counted, int) else 0
+
+    def _forget_rejected(self, key: str) -> int:
+        """Take what could not be stored of an erased visitor out of this machine's spool; give how many."""
+        return self._here().writer.forget_rejected(key)
 
     def _now(self) -> int:
         return self._clock() // 1000

@@ -7,12 +7,11 @@ others stand by. `alias-middleware drain` runs the same as a process of its own.
 from __future__ import annotations
 
 import logging
-import os
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from alias_middleware import segments
+from alias_middleware import rejects, segments
 from alias_middleware.errors import StorageError, StorageUnavailable, describe
 from alias_middleware.gathering import Gathering, Raw
 from alias_middleware.storage.base import Storage
@@ -225,11 +224,16 @@ class Writer:
         """Write a record to the file of rejected ones, once even if its batch is tried again."""
         if (raw.segment, raw.place) in self._kept:
             return
-        flags = os.O_CREAT | os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC
-        descriptor = os.open(self._folder / REJECTED, flags, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(raw.rejected_line(reason))
+        rejects.keep(self._folder / REJECTED, raw.rejected_line(reason))
         self._kept.add((raw.segment, raw.place))
+
+    def forget_rejected(self, key: str) -> int:
+        """Take what could not be stored of an erased visitor out of the file of rejected records; give how many.
+
+        Raises:
+            OSError: the file cannot be read or changed.
+        """
+        return rejects.forget(self._folder / REJECTED, key)
 
     def _note_failure(self, error: Exception) -> None:
         if not self._down:

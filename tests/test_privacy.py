@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import logging
 from datetime import timedelta
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
-from alias_middleware import Item, Visitor
+from alias_middleware import Item, Tracker, Visitor
 from alias_middleware.errors import SettingsError
 from alias_middleware.habits import Habits, Reach, Strength
 from alias_middleware.history import Knowledge
@@ -17,6 +19,7 @@ from alias_middleware.profile import StoredProfile
 from alias_middleware.storage.outbox import Suppression
 from alias_middleware.testing._contract_batches import bare
 from alias_middleware.testing.histories import Teller
+from alias_middleware.writer import REJECTED
 from tests.support.site import ALIAS, BEGINNING, HTML, Given, Seen, Site
 
 
@@ -175,3 +178,23 @@ def test_exports_are_audited(site: Site) -> None:
     assert [(row.requester, row.reason, row.what) for row in privacy.disclosures(ALIAS)] == [
         ("Ada", "by letter", "export")
     ]
+
+
+def test_no_byte_of_an_erased_visitor_is_left(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Not in the database, the spool, what is kept aside there, nor a log, once what waited is drained."""
+    storage = f"sqlite:///{tmp_path}/alias.db"
+    tracker = Tracker(service="sonneries", storage=storage, trusted_gateways=[], writer="external")
+    with caplog.at_level(logging.DEBUG):
+        visitor = tracker.visitor(ALIAS)
+        visitor.profile.personal["name"] = "Ada"
+        visitor.track("look")
+        assert tracker.drain()
+        visitor.track("late")
+        aside = tmp_path / "alias.db-spool" / REJECTED
+        aside.write_text(f'{{"service":"sonneries","event":["t","{ALIAS}"]}}\n')
+        assert tracker.privacy.erase(ALIAS)["rejected"] == 1
+        assert tracker.drain()
+        tracker.close()
+    left = [path.name for path in tmp_path.rglob("*") if path.is_file() and ALIAS.encode() in path.read_bytes()]
+    assert left == []
+    assert ALIAS not in caplog.text
