@@ -15,12 +15,14 @@ from alias_middleware.cli import views
 from alias_middleware.cli.output import json_option, show, silence_log
 from alias_middleware.cli.source import Source, require_data, zone_of
 from alias_middleware.cli.tables import Table
-from alias_middleware.figures import Statistics
+from alias_middleware.figures import EVERY_SERVICE, Statistics
 from alias_middleware.statistics import check_interval
 from alias_middleware.statistics.intervals import By
 from alias_middleware.statistics.layout import Answer, Layout, document_of, layouts
 from alias_middleware.statistics.series import FOLLOWED
 from alias_middleware.statistics.summary import Result
+from alias_middleware.storage.base import Scope
+from alias_middleware.tracker import Tracker
 
 DAYS = 30
 _MOST_DAYS = 36_600
@@ -151,6 +153,7 @@ def _answering(source: Source, asked: dict[str, Any]) -> Iterator[tuple[Statisti
         bounds = interval(since and since.date(), until and until.date(), asked["days"], today)
         require_data(tracker)
         drained = tracker.flush(_DRAIN_PATIENCE)
+        _remark(_unknown(tracker, asked["service"] or tracker.settings.service))
         yield tracker.statistics, *bounds, {"channel": asked["channel"], "service": asked["service"]}
     if not drained:
         click.echo("Note: some events still wait in the spool and are not in these figures.", err=True)
@@ -166,10 +169,17 @@ def _show(source: Source, asked: dict[str, Any], ask: Callable[..., Answer]) -> 
         show(asked["as_json"], document_of(answer), lambda: list(map(_table, layouts(answer))))
 
 
+def _unknown(tracker: Tracker, service: str) -> list[str]:
+    """Say that a service has no visitor at all: a mistyped name would show noughts."""
+    of = Scope(tracker.settings.namespace, None if service == EVERY_SERVICE else service)
+    known = tracker.storage.span(of) is not None
+    return [] if known else [f"no visitor of the service {service!r} was ever recorded; is that its name?"]
+
+
 def _remark(remarks: list[str]) -> None:
     """Say beside figures what they cannot tell."""
     for remark in remarks:
-        click.echo(f"Note: {remark}.", err=True)
+        click.echo(f"Note: {remark}{'' if remark.endswith('?') else '.'}", err=True)
 
 
 def _table(layout: Layout) -> Table:

@@ -121,3 +121,13 @@ def test_today_is_in_the_figures(database: str, run: Run) -> None:
     assert document["rows"][-1]["until"] >= str(today)
     assert len(document["rows"]) == 30
     assert today - timedelta(days=31) < datetime.fromisoformat(document["since"]).date()
+
+
+def test_a_mistyped_service_is_noticed(shop: Shop, run: Run) -> None:
+    """Noughts of a service that nobody ever came to are not taken for a quiet week."""
+    for arguments in (["stats"], ["stats", "pages", "--of", "sonerie"]):
+        told = run(*arguments, *INTERVAL, **({} if "--of" in arguments else {"ALIAS_SERVICE": "sonerie"}))
+        assert told.exit_code == 0
+        assert "no visitor of the service 'sonerie' was ever recorded; is that its name?" in told.stderr
+    for arguments in (["stats"], ["stats", "pages", "--of", "*"]):
+        assert "no visitor" not in run(*arguments, *INTERVAL).stderr
