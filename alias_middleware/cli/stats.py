@@ -41,7 +41,7 @@ def _interval_options(command: Any) -> Any:
         click.option("--days", type=click.IntRange(1, _MOST_DAYS),
                      help=f"Number of days, {DAYS} up to today if nothing is said."),
         click.option("--channel", type=click.Choice(["web", "sms"]), help="Both unless one is said."),
-        click.option("--of", "service", metavar="SERVICE", help="Another service; * for all of the namespace."),
+        click.option("--of", metavar="SERVICE", help="Another service; * for all of the namespace."),
         json_option,
         _csv_option,
     ]):  # fmt: skip
@@ -153,8 +153,8 @@ def _answering(source: Source, asked: dict[str, Any]) -> Iterator[tuple[Statisti
         bounds = interval(since and since.date(), until and until.date(), asked["days"], today)
         require_data(tracker)
         drained = tracker.flush(_DRAIN_PATIENCE)
-        _remark(_unknown(tracker, asked["service"] or tracker.settings.service))
-        yield tracker.statistics, *bounds, {"channel": asked["channel"], "service": asked["service"]}
+        _remark(_unknown(tracker, asked["of"] or tracker.settings.service))
+        yield tracker.statistics, *bounds, {"channel": asked["channel"], "service": asked["of"]}
     if not drained:
         click.echo("Note: some events still wait in the spool and are not in these figures.", err=True)
 

@@ -9,9 +9,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 
 from alias_middleware import Tracker
+from alias_middleware.cli.commands import standalone
 from alias_middleware.statistics.definitions import SUMMARY
 from tests.cli.conftest import ALIAS, Run
 from tests.support.sms import Shop
@@ -121,6 +123,25 @@ def test_today_is_in_the_figures(database: str, run: Run) -> None:
     assert document["rows"][-1]["until"] >= str(today)
     assert len(document["rows"]) == 30
     assert today - timedelta(days=31) < datetime.fromisoformat(document["since"]).date()
+
+
+def test_no_option_of_a_command_is_taken_for_a_setting() -> None:
+    """`--of` stood for `--service` as well, so that all services of the namespace were those of one named "*"."""
+
+    def check(command: click.Command, path: str) -> None:
+        names = [param.name for param in command.params]
+        assert len(set(names)) == len(names), path
+        for name, each in getattr(command, "commands", {}).items():
+            check(each, f"{path} {name}")
+
+    check(standalone(), "alias-middleware")
+
+
+def test_all_services_are_those_of_the_namespace(shop: Shop, run: Run) -> None:
+    """Of the one that --service names, whichever other --of asks for."""
+    asked = ["stats", *INTERVAL, "--json", "--of"]
+    found = {name: json.loads(run(*asked, name).stdout)["visitors"] for name in ("*", "sonneries", "nowhere")}
+    assert found == {"*": 2, "sonneries": 2, "nowhere": 0}
 
 
 def test_a_mistyped_service_is_noticed(shop: Shop, run: Run) -> None:
