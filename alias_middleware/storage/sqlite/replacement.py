@@ -34,7 +34,8 @@ _SERVICES = """
 """
 _VISITOR = """
     SELECT v.namespace, v.key, c.knowledge, c.habits, ifnull(h.purged_before, 0)
-    FROM chronicles c JOIN visitors v ON v.id = c.visitor LEFT JOIN horizons h USING (namespace) WHERE c.visitor = ?
+    FROM chronicles c JOIN visitors v ON v.id = c.visitor LEFT JOIN horizons h USING (namespace)
+    WHERE c.visitor = ?
 """
 _RAW = """
     WITH RECURSIVE days (day) AS (SELECT :first UNION ALL SELECT day + 1 FROM days WHERE day < :last)
