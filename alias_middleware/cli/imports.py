@@ -148,7 +148,7 @@ def _take(
     A file that was taken over without it was not read to its end: its lines from the live time were refused.
     """
     if replace_live and not tracker.storage.abilities.replaces:
-        raise click.UsageError("--replace-live: this storage replaces nothing; SQLite's does")
+        raise click.UsageError("--replace-live: this storage replaces nothing; SQLite's and PostgreSQL's do")
     if rejected is not None and len(files) > 1:
         raise click.UsageError("--rejected goes with one file: each has a file of its own")
     if rejected is not None and rejected.exists() and rejected.samefile(files[0]):

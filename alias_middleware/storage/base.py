@@ -268,7 +268,7 @@ class Storage(ABC):
         Raises:
             SettingsError: this storage cannot: see `Abilities.replaces`.
         """
-        raise SettingsError("this storage replaces nothing; SQLite's does", setting="storage")
+        raise SettingsError("this storage replaces nothing; SQLite's and PostgreSQL's do", setting="storage")
 
     @abstractmethod
     def rollups(self, questions: Sequence[Question]) -> list[Answer]:

@@ -6,11 +6,12 @@ swept once, whatever other logs come for the same time, and live page views that
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from alias_middleware.events import PageView
-from alias_middleware.history import visit_starts
+from alias_middleware.events import Event, PageView
+from alias_middleware.habits import bounded, decode_habits, encode_habits, habits_of, lessen
+from alias_middleware.history import visit_starts, without_cancelled
 from alias_middleware.storage.base import Entry
 from alias_middleware.storage.chronicle import Chronicle, Presence
 
@@ -86,6 +87,22 @@ def without_replaced(entries: Sequence[Entry], stretches: Mapping[str, Sequence[
         for entry in entries
         if not (is_replaceable(entry) and within(entry.event.time_us, stretches.get(entry.origin.service, ())))
     ]
+
+
+def habits_without(kept: bytes, left: Iterable[tuple[Hashable, Event]] | None, gone: Iterable[Event]) -> bytes:
+    """Give a visitor's habits without page views that are `gone`, as his row keeps them.
+
+    Worked out anew where all that is `left` is known, by service; else what is gone is taken out of them.
+    """
+    if left is None:
+        habits = decode_habits(kept)
+        lessen(habits, [event for event in gone if isinstance(event, PageView)])
+    else:
+        services: dict[Hashable, list[Event]] = {}
+        for service, event in left:
+            services.setdefault(service, []).append(event)
+        habits = habits_of(event for theirs in services.values() for event in without_cancelled(theirs))
+    return encode_habits(bounded(habits))
 
 
 def withdraw(

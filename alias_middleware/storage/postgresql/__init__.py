@@ -46,6 +46,7 @@ try:
     from alias_middleware.storage.postgresql.custody import PostgreSQLCustody, note
     from alias_middleware.storage.postgresql.outbox import PostgreSQLOutbox
     from alias_middleware.storage.postgresql.pool import Connection, Pool
+    from alias_middleware.storage.postgresql.replacement import Sweep
 except ImportError as error:  # pragma: no cover - the bare install is another environment
     raise MissingExtra(extra="postgresql", setting="storage") from error
 
@@ -63,7 +64,7 @@ _STRANGER = StoredProfile()
 class PostgreSQLStorage(Storage):
     """Profiles and history in one schema of a PostgreSQL database."""
 
-    abilities = Abilities(reads_block=True, shared=True)
+    abilities = Abilities(reads_block=True, shared=True, replaces=True)
 
     def __init__(self, url: str, *, secret_keys: Sequence[bytes] = (), create_schema: bool | None = None) -> None:
         """Use the database of `url`. Nothing is connected yet.
@@ -152,6 +153,11 @@ class PostgreSQLStorage(Storage):
         """Give the time of a service's first live page view."""
         with self._pool.connection(_READ_SECONDS) as connection:
             return tastes.live_since(connection, service)
+
+    def replace_live(self, service: str, since_us: int, until_us: int) -> int:
+        """Sweep live page views out, in short transactions."""
+        with self._pool.connection(_VERIFY_SECONDS) as connection:
+            return Sweep(connection, service, (since_us, until_us)).carry_out()
 
     def rollups(self, asked: Sequence[Question]) -> list[Answer]:
         """Roll up as of one moment; days that have not changed since the last question are not read again."""

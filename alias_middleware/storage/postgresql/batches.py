@@ -13,7 +13,9 @@ from alias_middleware.storage.postgresql.erasure import check_keys
 from alias_middleware.storage.postgresql.frozen import admitted
 from alias_middleware.storage.postgresql.marks import mark_changed
 from alias_middleware.storage.postgresql.pool import Connection
+from alias_middleware.storage.postgresql.replacement import STRETCHES, by_service
 from alias_middleware.storage.postgresql.shelf import PostgreSQLShelf
+from alias_middleware.storage.replacing import without_replaced
 
 _POSITIONS = "SELECT segment, position FROM positions WHERE segment = ANY(%s)"
 _MOVE = """
@@ -38,16 +40,22 @@ def apply(connection: Connection, batch: Batch, keyring: Keyring) -> Outcome:
         planning.look_up(connection)
         connection.execute(locks.HISTORY.encode())
         positions = connection.execute(_POSITIONS, (list(batch.spans),))
+        stretches = connection.execute(STRETCHES)
     _check_positions(dict(positions.fetchall()), batch)
     check_keys(connection, keyring)
     shelf = PostgreSQLShelf(connection, keyring)
     refused = preferences.change_late(connection, batch.changes_by_time(), hashes_of(keyring))
     for origin in batch.origins():
         shelf.service(origin)
-    entries = admitted(connection, batch.entries)
+    arrived = (
+        batch.entries if batch.imported else without_replaced(batch.entries, by_service(stretches.fetchall()))
+    )
+    entries = admitted(connection, arrived)
     changes = fold(entries, shelf)
     changes.outcome.refused = refused
-    if too_old := len(batch.entries) - len(entries):
+    if replaced := len(batch.entries) - len(arrived):
+        changes.outcome.dropped["replaced"] += replaced
+    if too_old := len(arrived) - len(entries):
         changes.outcome.dropped["too_old"] += too_old
     shelf.write(changes)
     with connection.pipeline():

@@ -1,10 +1,25 @@
-"""What PostgreSQL's planner cannot know before it has counted the rows of new tables."""
+"""Transactions that change history, and what PostgreSQL's planner cannot know before it has counted new tables."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from alias_middleware.storage.postgresql import locks
 from alias_middleware.storage.postgresql.pool import Connection
 
 _OTHER_WAYS = ("seqscan", "hashjoin", "mergejoin")
+
+
+@contextmanager
+def alone(connection: Connection) -> Iterator[None]:
+    """Change history in a transaction that keeps batches and erasures out; what is raised leaves it open."""
+    with connection.pipeline():
+        connection.execute("BEGIN")
+        connection.execute(locks.HISTORY.encode())
+        look_up(connection)
+    yield
+    connection.execute("COMMIT")
 
 
 def look_up(connection: Connection) -> None:

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from typing import Any
 
 from alias_middleware.storage.custody import Cut
 from alias_middleware.storage.folding import ServiceDay
-from alias_middleware.storage.postgresql import erasure, frozen, locks, planning
+from alias_middleware.storage.postgresql import erasure, frozen
 from alias_middleware.storage.postgresql.days import roll_up_day
 from alias_middleware.storage.postgresql.numbering import give_numbers
+from alias_middleware.storage.postgresql.planning import alone
 from alias_middleware.storage.postgresql.pool import Connection
 from alias_middleware.storage.retention import TABLES, is_idle
 from alias_middleware.storage.visits import margin_days
@@ -95,15 +96,8 @@ class Purge:
             self._forget(keys)
         return dict(self._gone)
 
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Change something in a transaction that keeps batches and erasures out."""
-        with self._connection.pipeline():
-            self._connection.execute("BEGIN")
-            self._connection.execute(locks.HISTORY.encode())
-            planning.look_up(self._connection)
-        yield
-        self._connection.execute("COMMIT")
+    def _alone(self) -> AbstractContextManager[None]:
+        return alone(self._connection)
 
     def _days_to_freeze(self) -> list[ServiceDay]:
         return frozen.days_to_freeze(self._connection, [*self._gaps_us], self._frozen_before)

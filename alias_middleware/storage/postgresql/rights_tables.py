@@ -41,3 +41,14 @@ NUMBERS = (
     "DROP INDEX numbers_given",
 )
 """`given_numbers`: the highest number that any visitor of a namespace ever had: nobody gets one a second time."""
+
+REPLACED = (
+    """CREATE TABLE replaced (
+    service text NOT NULL,
+    since_us bigint NOT NULL,
+    until_us bigint NOT NULL,
+    swept boolean NOT NULL,
+    PRIMARY KEY (service, since_us, until_us)
+)""",
+)
+"""The stretches of time that logs stand for. `swept`: what was recorded live in that time is gone."""

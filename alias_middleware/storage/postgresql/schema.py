@@ -14,7 +14,7 @@ from psycopg import sql
 from alias_middleware.errors import StorageUnavailable
 from alias_middleware.storage.postgresql.contact_tables import CONTACT
 from alias_middleware.storage.postgresql.pool import Connection
-from alias_middleware.storage.postgresql.rights_tables import NUMBERS, RIGHTS
+from alias_middleware.storage.postgresql.rights_tables import NUMBERS, REPLACED, RIGHTS
 
 _FIRST = (
     """CREATE TABLE services (
@@ -144,7 +144,7 @@ _FIRST = (
 )""",
 )
 
-MIGRATIONS: Sequence[Sequence[str]] = (_FIRST, CONTACT, RIGHTS, NUMBERS)
+MIGRATIONS: Sequence[Sequence[str]] = (_FIRST, CONTACT, RIGHTS, NUMBERS, REPLACED)
 """Each step's statements.
 
 `profiles.done` has digests of the latest changes, see `preferences`. `order_id` and `category` are UTF-8: `text`
@@ -169,7 +169,7 @@ REFERENCE = (
     "services", "changes", "unidentified", "category_sums", "live", "counters", "positions", "migrations",
     "rolled_days", "rollups",
     "campaigns", "contact_notes", "conversions", "erased_dispatches", "stray_messages", "suppression_keys",
-    "horizons", "frozen", "given_numbers",
+    "horizons", "frozen", "given_numbers", "replaced",
 )  # fmt: skip
 """Small tables that every machine of a cluster holds whole."""
 

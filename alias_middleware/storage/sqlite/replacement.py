@@ -12,11 +12,17 @@ from datetime import UTC
 from typing import Any, NamedTuple
 
 from alias_middleware.events import Event, PageView, restore
-from alias_middleware.habits import bounded, decode_habits, encode_habits, habits_of, lessen
-from alias_middleware.history import without_cancelled
 from alias_middleware.local_time import from_micros
 from alias_middleware.storage.chronicle import Chronicle, decode_chronicle, encode_chronicle
-from alias_middleware.storage.replacing import Replacement, Stretch, Trace, to_sweep, withdraw, within
+from alias_middleware.storage.replacing import (
+    Replacement,
+    Stretch,
+    Trace,
+    habits_without,
+    to_sweep,
+    withdraw,
+    within,
+)
 from alias_middleware.storage.sqlite import tastes
 from alias_middleware.storage.sqlite.files import Connection
 from alias_middleware.storage.sqlite.marks import ServiceDay, mark_changed
@@ -200,15 +206,8 @@ class _Withdrawal:
         self, namespace: str, key: str, kept: bytes, left: Sequence[_Raw] | None, gone: Sequence[_Raw]
     ) -> bytes:
         """Give a visitor's habits without `gone`: worked out anew where all that is `left` is known."""
-        if left is None:
-            habits = decode_habits(kept)
-            lessen(habits, [event for row in gone if isinstance(event := self._event(key, row), PageView)])
-        else:
-            by_service: dict[int, list[Event]] = {}
-            for row in left:
-                by_service.setdefault(row.service, []).append(self._event(key, row))
-            habits = habits_of(event for theirs in by_service.values() for event in without_cancelled(theirs))
-        encoded = encode_habits(bounded(habits))
+        known = None if left is None else [(row.service, self._event(key, row)) for row in left]
+        encoded = habits_without(kept, known, [self._event(key, row) for row in gone])
         self._tastes.forget(namespace, kept)
         self._tastes.remember(namespace, encoded)
         return encoded
