@@ -35,6 +35,8 @@ CATEGORIES_KEPT = 64
 _PATH_LIMIT = 128
 _NOTES_BYTES = 500
 _LARGEST_EXPONENT = 1000.0
+_NOTHING = b",null]"
+"""The end of a line without category, or without title: left out, so that a row takes more of them."""
 _ROUNDING = 1e-6
 
 
@@ -82,8 +84,8 @@ class Note(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
     moment_s: int
     path: str | None
-    title: str | None
-    category: str | None
+    title: str | None = None
+    category: str | None = None
     weight: int = VIEW
 
 
@@ -214,7 +216,10 @@ def line_of_view(time_us: int, body: bytes) -> bytes:
 
 def rest_of_line(body: bytes) -> bytes:
     """Give what follows the moment in the line for a page view: the same for every view of the page."""
-    return body[1:]
+    rest = body[1:]
+    while rest.endswith(_NOTHING):
+        rest = rest.removesuffix(_NOTHING) + b"]"
+    return rest
 
 
 def lines_of(notes: Sequence[Note]) -> bytes:

@@ -132,9 +132,11 @@ def test_what_events_say_of_habits() -> None:
     assert habits_of(entry.event for entry in told).categories["music"].whole == 8
 
 
-def test_a_view_is_noted_from_its_stored_body() -> None:
+@pytest.mark.parametrize("title", ["A", ",null]", None])
+@pytest.mark.parametrize("category", ["sport", None])
+def test_a_view_is_noted_from_its_stored_body(title: str | None, category: str | None) -> None:
     """The short way gives what the long way gives."""
-    event = Teller().view(NOON, path='/a"\n', title="A", category="sport").event
+    event = Teller().view(NOON, path='/a"\n,null]', title=title, category=category).event
     assert isinstance(event, PageView)
     quick = decode_habits(grown(b"", line_of_view(event.time_us, body_of(event))))
     assert same(quick, habits_of([event]))

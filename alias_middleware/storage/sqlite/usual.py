@@ -6,7 +6,7 @@ this takes a third of its time; `tests/storage/sqlite/test_usual.py` has both gi
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import msgspec
 
 from alias_middleware.events import Event, Message, PageView, Purchase, TrackedEvent, body_of, kind_of
 from alias_middleware.habits import grown
@@ -25,7 +25,7 @@ SETTLED = PLAIN | {Purchase}
 _LONG_AGO = -(2**62)
 
 
-class _Read(NamedTuple):
+class _Read(msgspec.Struct, gc=False):
     """What a visitor's entries come to.
 
     `lines`: of his habits; `liked`: (category, second) of page views; `others`: what is none; `begun`: visits.
