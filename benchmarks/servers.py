@@ -178,14 +178,14 @@ def _given(name: str, folder: Path) -> dict[str, Any]:
 
 @contextmanager
 def _draining(given: Mapping[str, Any]) -> Iterator[int]:
-    """Start the drainer of a site that may have recorded nothing yet, and end it as its users do."""
+    """Start the drainer of a site that may have recorded nothing yet, wait for it, and end it as its users do."""
     Path(f"{given['storage'].removeprefix('sqlite:///')}-spool").mkdir(mode=0o700, exist_ok=True)
     command = _python("alias_middleware", "drain", "--storage", given["storage"])
     environment = {**os.environ, "PYTHONPATH": str(_ROOT)}
-    with subprocess.Popen(
-        command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    ) as process:
+    with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
         try:
+            if process.stderr is None or not process.stderr.readline().startswith(b"Draining"):
+                raise RuntimeError("the drainer does not start")
             yield process.pid
         finally:
             process.send_signal(signal.SIGTERM)
