@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Lifespan, Message, Receive, Scope, Send
 
 from alias_middleware.dashboard import signing, views
 from alias_middleware.dashboard.desk import Desk, form_of
+from alias_middleware.dashboard.nonsense import NonsenseError
 from alias_middleware.dashboard.page import Page
 from alias_middleware.errors import StorageError
 
@@ -91,7 +92,7 @@ def _page(desk: Desk, name: str, view: View) -> Endpoint:
         try:
             return view(desk, request, desk.page(name, request, session))
         except ValueError as error:
-            raise HTTPException(400, str(error)) from error
+            raise _refused(error) from error
         except StorageError as error:
             raise HTTPException(503) from error
 
@@ -110,7 +111,7 @@ def _form(desk: Desk, view: FormView) -> Endpoint:
         try:
             return view(desk, request, desk.page("", request, session), form)
         except ValueError as error:
-            raise HTTPException(400, str(error)) from error
+            raise _refused(error) from error
         except StorageError as error:
             raise HTTPException(503) from error
 
@@ -129,11 +130,16 @@ def _login(desk: Desk) -> Endpoint:
     return endpoint
 
 
+def _refused(error: ValueError) -> HTTPException:
+    """Say why in a word that has a translation."""
+    return HTTPException(400, error.what if isinstance(error, NonsenseError) else "request")
+
+
 async def _read(request: Request) -> dict[str, str]:
     try:
         return await form_of(request)
     except ValueError as error:
-        raise HTTPException(400, str(error)) from error
+        raise _refused(error) from error
 
 
 def _static(request: Request) -> Response:
@@ -158,8 +164,9 @@ def _wrong(desk: Desk) -> Callable[[Request, Any], Awaitable[Response]]:
 
     def show(request: Request, error: HTTPException) -> Response:
         page = desk.plain_page(request, desk.session(request))
-        key = f"error.{error.status_code}"
-        text = page.words(key, why=error.detail) if page.words.has(key) else error.detail
+        words, key = page.words, f"error.{error.status_code}"
+        why = words(f"why.{error.detail}") if error.status_code == 400 else ""
+        text = words(key, why=why) if words.has(key) else error.detail
         return desk.render("error.html", page, status=error.status_code, text=text)
 
     async def handler(request: Request, error: HTTPException) -> Response:

@@ -13,6 +13,7 @@ from starlette.responses import HTMLResponse, Response
 
 from alias_middleware.contact import Policy
 from alias_middleware.dashboard.drawing import Drawer
+from alias_middleware.dashboard.nonsense import NonsenseError
 from alias_middleware.dashboard.page import Page
 from alias_middleware.dashboard.pages.overview import Latest
 from alias_middleware.dashboard.period import PRESETS, Period, latest, read_period
@@ -74,7 +75,7 @@ class Desk:
         """Make the page of a request.
 
         Raises:
-            ValueError: its period makes no sense.
+            NonsenseError: its period makes no sense.
         """
         chosen = session.language if session is not None else None
         language = chosen or language_of(request.headers.get("accept-language", ""))
@@ -162,11 +163,12 @@ async def form_of(request: Request) -> dict[str, str]:
     """Read a form of at most 8 kB.
 
     Raises:
-        ValueError: it is longer, or no form.
+        NonsenseError: it is longer.
+        ValueError: it is no form.
     """
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
         if len(body) > _FORM_BYTES:
-            raise ValueError("the form is too long")
+            raise NonsenseError("form")
     return dict(parse_qsl(body.decode("utf-8", "replace"), max_num_fields=20))

@@ -7,6 +7,7 @@ from datetime import date, timedelta
 from typing import NamedTuple, cast
 from urllib.parse import urlencode
 
+from alias_middleware.dashboard.nonsense import NonsenseError
 from alias_middleware.events import Channel
 from alias_middleware.statistics.intervals import By
 
@@ -65,22 +66,25 @@ def read_period(query: Mapping[str, str], *, today: date, services: Sequence[str
     """Read what is asked for; the last 30 days of the first service where nothing is said.
 
     Raises:
-        ValueError: no dates, the last before the first, more than ten years, or a service that is not shown.
+        NonsenseError: no dates, the last before the first, more than ten years, or a service that is not shown.
     """
     service = query.get("service") or services[0]
     if service not in services:
-        raise ValueError("that service is not shown here")
+        raise NonsenseError("service")
     channel = query.get("channel") or None
     if channel not in (None, "web", "sms"):
-        raise ValueError("a channel is web or sms")
+        raise NonsenseError("channel")
     default = latest(_DEFAULT_DAYS, today, service)
     last = _date(query.get("last"), default.last)
     first = _date(query.get("first"), min(default.since, last))
     days = (last - first).days + 1
     if not 0 < days <= _MOST_DAYS or first.toordinal() <= days or last == date.max:
-        raise ValueError("the first day comes before the last, ten years at most")
+        raise NonsenseError("period")
     return Period(first, last + _DAY, cast("Channel | None", channel), service)
 
 
 def _date(text: str | None, default: date) -> date:
-    return date.fromisoformat(text) if text else default
+    try:
+        return date.fromisoformat(text) if text else default
+    except ValueError:
+        raise NonsenseError("period") from None

@@ -17,6 +17,7 @@ import msgspec
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from itsdangerous import BadData, TimestampSigner, URLSafeTimedSerializer
 
+from alias_middleware.dashboard.nonsense import NonsenseError
 from alias_middleware.errors import SettingsError
 
 SESSION_SECONDS = 12 * 3600
@@ -149,12 +150,12 @@ class Gate:
         """Decrypt what `sealed` gave.
 
         Raises:
-            ValueError: it did not.
+            NonsenseError: it did not.
         """
         try:
             return self._cipher.decrypt(token.encode()).decode()
         except InvalidToken:
-            raise ValueError("no token of ours") from None
+            raise NonsenseError("token") from None
 
 
 class Failures:

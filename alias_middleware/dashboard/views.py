@@ -11,6 +11,7 @@ from starlette.responses import RedirectResponse, Response
 
 from alias_middleware.contact import OFFERS
 from alias_middleware.dashboard.desk import Desk
+from alias_middleware.dashboard.nonsense import NonsenseError
 from alias_middleware.dashboard.page import Page
 from alias_middleware.dashboard.pages import campaigns, figures, health, visitor, visitors
 from alias_middleware.dashboard.pictures import Panel, Picture, funnel, panel, planned
@@ -18,6 +19,7 @@ from alias_middleware.dashboard.tables import Table, csv_of
 from alias_middleware.dashboard.words import CATALOGUES
 
 _MOST_SKIPPED = 1_000_000
+_LONGEST_NUMBER = 9
 
 
 def show_overview(desk: Desk, request: Request, page: Page) -> Response:
@@ -77,9 +79,7 @@ def find_visitor(desk: Desk, request: Request, page: Page, form: Mapping[str, st
 def show_visitor(desk: Desk, request: Request, page: Page) -> Response:
     """Show everything that is known of one visitor."""
     alias = desk.gate.unsealed(request.path_params["visitor"])
-    skip = min(int(request.query_params.get("skip") or 0), _MOST_SKIPPED)
-    if skip < 0:
-        raise ValueError("no such page of the history")
+    skip = _skipped(request.query_params.get("skip") or "0")
     message = visitor.message_of(request.query_params) if page.has_campaigns else None
     return desk.render(
         "visitor.html",
@@ -95,6 +95,12 @@ def show_visitor(desk: Desk, request: Request, page: Page) -> Response:
         kinds=visitor.KINDS,
         json=lambda value: value if isinstance(value, str) else msgspec.json.encode(value).decode(),
     )
+
+
+def _skipped(text: str) -> int:
+    if not (text.isascii() and text.isdigit()):
+        raise NonsenseError("history")
+    return min(int(text[:_LONGEST_NUMBER]), _MOST_SKIPPED)
 
 
 def show_campaigns(desk: Desk, request: Request, page: Page) -> Response:
@@ -123,7 +129,7 @@ def show_health(desk: Desk, request: Request, page: Page) -> Response:
 def choose_language(desk: Desk, request: Request, page: Page, form: Mapping[str, str]) -> Response:
     """Keep the language that the reader chose, for his session."""
     if (chosen := form.get("language")) not in CATALOGUES or page.session is None:
-        raise ValueError("no such language")
+        raise NonsenseError("language")
     session = msgspec.structs.replace(page.session, language=chosen)
     return desk.let_in(RedirectResponse(_back(page, form), 303), request, session)
 

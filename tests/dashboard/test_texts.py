@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 from types import MappingProxyType
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 from starlette.testclient import TestClient
@@ -29,6 +29,7 @@ from alias_middleware.testing.histories import change
 from tests.dashboard.audience import (
     ALIAS,
     FIRST,
+    LAST,
     NOW,
     PLAN,
     UNTIL,
@@ -133,10 +134,15 @@ def _look(client: TestClient, reachable: str) -> None:
         client.get(path)
     client.post("/visitors", data={"token": "forged"})
     client.post("/visitors", data={"token": token, "alias": "nobody"})
+    client.post("/visitors", data={"token": token, "alias": "3" * 9_000})
+    client.post("/language", data={"token": token, "language": "tlh"})
+    for path in ("/?first=yesterday", "/?service=another", "/visitor/forged", "/visitors?order=alias"):
+        client.get(path)
     for alias in (ALIAS, "271828182845", "161803398874"):
         found = client.post("/visitors", data={"token": token, "alias": alias}).headers["location"]
         for query in ("", "?skip=100", "?offer=premium_transaction&sender=36123"):
             assert client.get(f"{found}{query}").status_code == 200
+        assert [client.get(f"{found}?{query}").status_code for query in ("skip=x", "offer=x")] == [400, 400]
     found = client.post("/visitors", data={"token": token, "alias": reachable}).headers["location"]
     with at(NOW.replace(hour=23)):
         assert client.get(f"{found}?offer=premium_transaction&sender=36123").status_code == 200
@@ -161,8 +167,9 @@ def _open_links(tracker: Tracker, drawer: Drawer, headers: dict[str, str]) -> No
 
 
 def _look_at_little(drawer: Drawer, headers: dict[str, str]) -> None:
-    """Look at a storage with nothing in it, at one with more visitors than a page, and at one with pseudonyms."""
-    for settings, visitors in (({}, 0), ({"pseudonym_keys": ["p" * 32]}, 0), ({}, 60)):
+    """Look at a storage with nothing in it, with pseudonyms, of a service attached late, and at a large one."""
+    small: list[dict[str, Any]] = [{}, {"pseudonym_keys": ["p" * 32]}, {"attached_on": LAST}]
+    for settings, visitors in (*((each, 0) for each in small), ({}, 60)):
         tracker = make_tracker(**settings)
         if visitors:
             fill(tracker, visitors=visitors)

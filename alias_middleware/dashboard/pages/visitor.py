@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any, Literal, NamedTuple
 
 from alias_middleware.contact import OFFERS, Kind, Verdict
+from alias_middleware.dashboard.nonsense import NonsenseError
 from alias_middleware.dossier import forbidden
 from alias_middleware.interests import Interest
 from alias_middleware.local_time import from_micros
@@ -106,13 +107,13 @@ def message_of(query: Mapping[str, str]) -> Message | None:
     """Read the message that is to be judged, None where none is.
 
     Raises:
-        ValueError: no such offer or kind, or too long a sender.
+        NonsenseError: no such offer or kind, or too long a sender.
     """
     offer, sender, kind = query.get("offer", ""), query.get("sender", "").strip(), query.get("kind", "marketing")
     if not offer:
         return None
     if offer not in OFFERS or kind not in KINDS or not 0 < len(sender) <= _LONGEST_SENDER:
-        raise ValueError("no such offer, sender or kind of message")
+        raise NonsenseError("message")
     return Message(offer, kind, sender)
 
 
