@@ -11,7 +11,7 @@ MINUTES ?= 10
 BIN = $(VENV)/bin
 
 .DELETE_ON_ERROR:
-.PHONY: help venv test demo serve bench bench-base docs fuzz faults soak clean
+.PHONY: help venv test demo serve bench bench-base docs fuzz faults soak sweep clean
 
 help:
 	@echo 'make demo    the example site behind a simulated gateway: traffic, then the statistics'
@@ -20,6 +20,7 @@ help:
 	@echo 'make fuzz    200,000 random requests through both edges (REQUESTS=, SEED=)'
 	@echo 'make faults  100 kills and long disasters of the files, under load (KILLS=, SEED=)'
 	@echo 'make soak    10 minutes of load with restarts on real servers, told in docs/soak.md (MINUTES=)'
+	@echo 'make sweep   the quiet hours at every minute of ten years'
 	@echo 'make docs    the documentation as a site, in build/docs'
 	@echo 'make bench   what things cost, as ratios against the peers (ARGS="--parts codec", ARGS=--write)'
 	@echo 'make bench-base  the same on ten million page views, made once and kept in build/bench-base'
@@ -66,6 +67,9 @@ faults: venv
 
 soak: venv
 	@$(BIN)/python -m tests.soak --minutes $(MINUTES) --page docs/soak.md
+
+sweep: venv
+	@ALIAS_FULL_SWEEP=1 $(BIN)/python -m pytest -q tests/contact/test_quiet_hours.py -k sweep
 
 clean:
 	rm -rf build .venv .venv-3.* .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
