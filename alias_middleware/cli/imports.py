@@ -9,15 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import click
+import msgspec
 
+from alias_middleware.cli.output import json_option, show
 from alias_middleware.cli.source import Source
-from alias_middleware.cli.tables import Table, write_tables
+from alias_middleware.cli.tables import Table
 from alias_middleware.imports import logs
 from alias_middleware.imports.lines import fingerprint, opened
 from alias_middleware.imports.replacing import time_of
 from alias_middleware.imports.run import Import, Reader, Report, write_rejected
 from alias_middleware.imports.tables import AliasReader, OrderReader, ProfileReader
 from alias_middleware.imports.views import ViewReader
+from alias_middleware.settings import Settings, make_settings
 from alias_middleware.tracker import Tracker
 
 _files = click.argument(
@@ -41,6 +44,7 @@ def imports() -> None:
 @click.option("--exclude", "excluded", multiple=True, metavar="PATTERN", help="As the setting excluded_paths.")
 @click.option("--replace-live", is_flag=True, help="Let the log stand for what was recorded live in its time.")
 @_rejected
+@json_option
 @click.pass_obj
 def log(  # noqa: PLR0917 -- click hands them over by name
     source: Source,
@@ -52,17 +56,19 @@ def log(  # noqa: PLR0917 -- click hands them over by name
     excluded: tuple[str, ...],
     replace_live: bool,
     rejected: Path | None,
+    as_json: bool,
 ) -> None:
     """Import page views from access logs, plain, gzip or zstd.
 
     Lines at or after the service's first live page view are refused: they would count twice. With --replace-live
     the page views that were recorded live from the log's first to its last one give way to the log's.
     """
-    source.given.update(trusted_gateways=gateways, excluded_paths=excluded, categories=_categories(categories))
+    said = {"trusted_gateways": gateways, "excluded_paths": excluded, "categories": _categories(categories)}
     with source.opened() as tracker:
-        if not tracker.settings.trusted_gateways:
+        settings = _with_said(tracker.settings, {name: value for name, value in said.items() if value})
+        if not settings.trusted_gateways:
             raise click.UsageError("say with --trusted-gateway whose header the log is believed")
-        header = tracker.settings.source.header
+        header = settings.source.header
         if form == "json":
             parse = logs.json_lines(alias_field=alias_field or header)
         else:
@@ -70,26 +76,32 @@ def log(  # noqa: PLR0917 -- click hands them over by name
         until_us = None if replace_live else tracker.storage.live_since(tracker.settings.service)
 
         def reader(path: Path) -> Reader:
-            return ViewReader(parse, tracker.settings, key_of=tracker.key_of, until_us=until_us)
+            return ViewReader(parse, settings, key_of=tracker.key_of, until_us=until_us)
 
-        _take(tracker, files, reader, rejected, replace_live=replace_live)
+        _take(tracker, files, reader, rejected, as_json=as_json, replace_live=replace_live)
 
 
 @imports.command()
 @_files
 @_rejected
+@json_option
 @click.pass_obj
-def purchases(source: Source, files: tuple[Path, ...], rejected: Path | None) -> None:
+def purchases(source: Source, files: tuple[Path, ...], rejected: Path | None, as_json: bool) -> None:
     """Import orders from CSV: alias, order_id, time, currency, amount; sku, name, category if known."""
     with source.opened() as tracker:
-        _take(tracker, files, lambda path: OrderReader(tracker.settings, key_of=tracker.key_of), rejected)
+
+        def reader(path: Path) -> Reader:
+            return OrderReader(tracker.settings, key_of=tracker.key_of)
+
+        _take(tracker, files, reader, rejected, as_json=as_json)
 
 
 @imports.command()
 @_files
 @_rejected
+@json_option
 @click.pass_obj
-def profiles(source: Source, files: tuple[Path, ...], rejected: Path | None) -> None:
+def profiles(source: Source, files: tuple[Path, ...], rejected: Path | None, as_json: bool) -> None:
     """Import preferences from CSV: alias, and a column for each; personal.NAME for personal data.
 
     They hold as of the column `time`, else as of the file's last change.
@@ -100,14 +112,15 @@ def profiles(source: Source, files: tuple[Path, ...], rejected: Path | None) -> 
             time_us = path.stat().st_mtime_ns // 1000
             return ProfileReader(tracker.settings, key_of=tracker.key_of, time_us=time_us)
 
-        _take(tracker, files, reader, rejected)
+        _take(tracker, files, reader, rejected, as_json=as_json)
 
 
 @imports.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @_rejected
+@json_option
 @click.pass_obj
-def suppressions(source: Source, file: Path, rejected: Path | None) -> None:
+def suppressions(source: Source, file: Path, rejected: Path | None, as_json: bool) -> None:
     """Import opt-outs from before: CSV with the column alias. Marketing campaigns may run from then on.
 
     Imported again they count once.
@@ -124,8 +137,19 @@ def suppressions(source: Source, file: Path, rejected: Path | None) -> None:
         click.echo(
             f"Lines that name no alias, so that nobody is opted out by them: {len(bad)}, in {aside}", err=True
         )
-    rows = [("opt-outs", str(len(aliases))), ("rejected", str(len(bad)))]
-    write_tables([Table("Import", ("what", "lines"), rows, numbers=frozenset({1}))], sys.stdout)
+    found_of = {"opt-outs": len(aliases), "rejected": len(bad)}
+    rows = [(what, str(number)) for what, number in found_of.items()]
+    show(as_json, found_of, lambda: [Table("Import", ("what", "lines"), rows, numbers=frozenset({1}))])
+
+
+def _with_said(settings: Settings, said: dict[str, Any]) -> Settings:
+    """Give settings with those that options state in their place, checked; the app's own hold otherwise.
+
+    Raises:
+        SettingsError: one is no use.
+    """
+    checked = make_settings({"service": settings.service, "trusted_gateways": [], **said})
+    return msgspec.structs.replace(settings, **{name: getattr(checked, name) for name in said})
 
 
 def _categories(said: tuple[str, ...]) -> dict[str, str]:
@@ -141,6 +165,7 @@ def _take(
     reader: Callable[[Path], Reader],
     rejected: Path | None,
     *,
+    as_json: bool,
     replace_live: bool = False,
 ) -> None:
     """Take files over; with `replace_live` each makes room for itself first.
@@ -153,16 +178,20 @@ def _take(
         raise click.UsageError("--rejected goes with one file: each has a file of its own")
     if rejected is not None and rejected.exists() and rejected.samefile(files[0]):
         raise click.UsageError("--rejected names the file itself: it would be overwritten")
+    documents: list[dict[str, Any]] = []
     rows: list[tuple[str, str, str]] = []
     for path in files:
         bad = rejected or path.with_name(path.name + ".rejected")
         name = f"{tracker.settings.service}:{fingerprint(path)}{':replacing' if replace_live else ''}"
+        document: dict[str, Any] = {"file": path.name}
         if replace_live:
-            rows.append((path.name, "live page views replaced", str(_replace(tracker, path, reader(path)))))
+            document["replaced"] = _replace(tracker, path, reader(path))
+            rows.append((path.name, "live page views replaced", str(document["replaced"])))
         with opened(path) as lines, _progress(path) as progress:
             report = Import(tracker.storage, name=name, rejected=bad).take(lines, reader(path), progress=progress)
         rows += [(path.name, what, str(number)) for what, number in _told(report)]
-    write_tables([Table("Import", ("file", "what", "lines"), rows, numbers=frozenset({2}))], sys.stdout)
+        documents.append(document | msgspec.structs.asdict(report))
+    show(as_json, documents, lambda: [Table("Import", ("file", "what", "lines"), rows, numbers=frozenset({2}))])
 
 
 def _replace(tracker: Tracker, path: Path, reader: Reader) -> int:

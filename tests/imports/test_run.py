@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import os
 import signal
 import subprocess
@@ -307,6 +308,29 @@ def test_whose_header_is_believed_must_be_said(tmp_path: Path, storage: SQLiteSt
     result = CliRunner().invoke(standalone(), command(tmp_path, "log", str(path)))
     assert result.exit_code == 2
     assert "--trusted-gateway" in result.stderr
+
+
+def test_options_hold_beside_a_sites_app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whose header the log is believed from need not be whom the site trusts today."""
+    made = f"Tracker(service='simulated', storage='sqlite:///{tmp_path}/alias.db', trusted_gateways=['127.0.0.1'])"
+    (tmp_path / "a_site_with_logs.py").write_text(f"from alias_middleware import Tracker\ntracker = {made}\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delitem(sys.modules, "a_site_with_logs", raising=False)
+    path = tmp_path / "access.log"
+    path.write_text(line(path="/sport/1"))
+    app = ["import", "log", str(path), "--app=a_site_with_logs:tracker", "--json"]
+    said = ["--trusted-gateway", "10.12.0.0/16", "--category", "/sport/*=sport"]
+    result = CliRunner().invoke(standalone(), [*app, *said], catch_exceptions=False)
+    (report,) = json.loads(result.stdout)
+    assert (report["file"], report["read"], report["stored"], report["left_out"]) == ("access.log", 1, 1, {})
+    tracker = sys.modules["a_site_with_logs"].tracker
+    assert [row.category for row in tracker.statistics.categories(*SPAN).rows] == ["sport"]
+    path.write_text(line(path="/sport/2"))
+    result = CliRunner().invoke(standalone(), app, catch_exceptions=False)
+    assert json.loads(result.stdout)[0]["left_out"] == {"no alias": 1}
+    refused = CliRunner().invoke(standalone(), [*app, "--category", f"/x={'y' * 99}"])
+    assert (refused.exit_code, "categories" in refused.stderr) == (2, True)
+    tracker.close()
 
 
 def test_ordinals_forget_in_generations() -> None:
