@@ -242,17 +242,21 @@ class MemoryOutbox(Outbox):
         """Give a page of messages in a state."""
         with self._lock():
             found = [
-                each
+                self._with_claim(each)
                 for each in self._dispatches.get(_named(campaign), {}).values()
                 if each.state == state and each.key > after
             ]
         return sorted(found, key=lambda dispatch: dispatch.key)[:limit]
 
+    def _with_claim(self, dispatch: Dispatch) -> Dispatch:
+        """Give a message with the time at which it was sent."""
+        return replace(dispatch, claimed_us=self._claimed_us.get(dispatch.message_id))
+
     def dispatches_of(self, namespace: str, key: str) -> list[tuple[str, Dispatch]]:
         """Give the messages of one visitor with their services, oldest first."""
         with self._lock():
             found = [
-                (service, messages[namespace, key])
+                (service, self._with_claim(messages[namespace, key]))
                 for (service, _), messages in self._dispatches.items()
                 if (namespace, key) in messages
             ]

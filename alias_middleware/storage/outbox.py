@@ -134,7 +134,11 @@ Judge = Callable[[Evidence], Ruling]
 
 
 class Dispatch(msgspec.Struct, frozen=True):
-    """One visitor's message in a campaign. `message_id` is given when it is marked `sending`."""
+    """One visitor's message in a campaign. `message_id` is given when it is marked `sending`.
+
+    `time_us` is the time of its latest state, as of a delivery report; `claimed_us` that of the sending, where it
+    counts as a contact.
+    """
 
     campaign: str
     key: str
@@ -143,6 +147,7 @@ class Dispatch(msgspec.Struct, frozen=True):
     until_us: int
     time_us: int
     message_id: str
+    claimed_us: int | None = None
 
     def __repr__(self) -> str:  # the key may be the alias
         return f"<Dispatch {self.state} {self.message_id}>"

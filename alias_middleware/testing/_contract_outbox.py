@@ -177,6 +177,8 @@ class OutboxContract(ContractCase):
         for state in said:
             outbox.settle("m1", state, _NOON + 1)
         assert outbox.tally(_NOEL) == {(stands, ""): 1}
+        (found,) = outbox.dispatches(_NOEL, stands, "", 9)
+        assert (found.claimed_us, found.message_id) == (_NOON, "m1")
         assert not outbox.settle("unknown", "delivered", _NOON)
         assert not outbox.settle("", "delivered", _NOON)
 

@@ -66,7 +66,8 @@ def _response(tracker: Tracker, name: str) -> tuple[int | None, int | None]:
     came = bought = 0
     for dispatch in dispatches:
         events = tracker.storage.history(tracker.settings.namespace, dispatch.key, _EVENTS)
-        later = [event for event in events if event.time_us > dispatch.time_us]
+        sent_us = dispatch.claimed_us or dispatch.time_us  # a delivery report may come hours later
+        later = [event for event in events if event.time_us > sent_us]
         came += any(map(forms_visit, later))
         bought += any(isinstance(event, Purchase) for event in later)
     return came, bought

@@ -26,7 +26,7 @@ _DISCLOSURES = """
     ORDER BY time_us, id
 """
 _DISPATCHES = """
-    SELECT service, campaign, key, state, reason, until_us, time_us, message_id FROM dispatches
+    SELECT service, campaign, key, state, reason, until_us, time_us, message_id, claimed_us FROM dispatches
     WHERE namespace = %s AND key = %s ORDER BY time_us, service, campaign
 """
 _EVERYBODY = """

@@ -96,7 +96,7 @@ _TALLY = """
     ) counted GROUP BY state, reason
 """
 _PAGE = """
-    SELECT campaign, key, state, reason, until_us, time_us, message_id FROM dispatches
+    SELECT campaign, key, state, reason, until_us, time_us, message_id, claimed_us FROM dispatches
     WHERE service = %s AND campaign = %s AND state = %s AND key > %s ORDER BY key LIMIT %s
 """
 

@@ -118,8 +118,8 @@ class SQLiteCustody(Custody):
         """Give the campaign messages of one visitor, oldest first."""
         with reading(self._files) as sql:
             rows = sql.execute(
-                "SELECT service, campaign, key, state, reason, until_us, time_us, message_id FROM dispatches "
-                "WHERE namespace = ? AND key = ? ORDER BY time_us, service, campaign",
+                "SELECT service, campaign, key, state, reason, until_us, time_us, message_id, claimed_us "
+                "FROM dispatches WHERE namespace = ? AND key = ? ORDER BY time_us, service, campaign",
                 (namespace, key),
             ).fetchall()
         return [(service, Dispatch(*rest)) for service, *rest in rows]

@@ -295,7 +295,7 @@ class SQLiteOutbox(Outbox):
         """Give a page of messages in a state."""
         with reading(self._files) as sql:
             rows = sql.execute(
-                "SELECT campaign, key, state, reason, until_us, time_us, message_id FROM dispatches "
+                "SELECT campaign, key, state, reason, until_us, time_us, message_id, claimed_us FROM dispatches "
                 "WHERE service = ? AND campaign = ? AND state = ? AND key > ? ORDER BY key LIMIT ?",
                 (campaign.service, campaign.name, state, after, limit),
             ).fetchall()
