@@ -32,17 +32,17 @@ from alias_middleware.storage.tastes import Tastes
 from alias_middleware.storage.visits import margin_days
 
 _TIMEOUT_SECONDS = 10.0
-_AT_ONCE = 200
+_AT_ONCE = 500
 _SERVICES = """
     SELECT s.id, (SELECT visit_gap_us FROM services WHERE service = s.service ORDER BY id LIMIT 1),
         ifnull(h.frozen_before, 0)
     FROM services s LEFT JOIN horizons h USING (namespace)
 """
-_VISITOR = """
-    SELECT v.namespace, v.key, c.knowledge, c.habits, ifnull(h.purged_before, 0)
-    FROM chronicles c JOIN visitors v ON v.id = c.visitor LEFT JOIN horizons h USING (namespace)
-    WHERE c.visitor = ?
-"""
+_VISITORS = """
+    SELECT v.id, v.namespace, v.key, c.knowledge, c.habits, ifnull(h.purged_before, 0)
+    FROM visitors v JOIN chronicles c ON c.visitor = v.id LEFT JOIN horizons h USING (namespace)
+    WHERE v.id IN (SELECT value FROM json_each(?))
+"""  # a scan for some hundred visitors at once: nothing else asks for names by numbers
 _RAW = """
     WITH RECURSIVE days (day) AS (SELECT :first UNION ALL SELECT day + 1 FROM days WHERE day < :last)
     SELECT day, time_us, id, service, channel, kind, body FROM days CROSS JOIN events USING (day)
@@ -152,13 +152,15 @@ class _Withdrawal:
     def carry_out(self, visitors: Sequence[int]) -> int:
         """Take page views out of everything that is made of them; give their number."""
         draw(self._sql)
-        gone = sum(self._withdraw(visitor) for visitor in visitors)
+        rows = self._sql.execute(_VISITORS, (f"[{','.join(map(str, visitors))}]",)).fetchall()
+        gone = sum(self._withdraw(*row) for row in rows)
         tastes.write(self._sql, self._tastes)
         mark_changed(self._sql, self._touched, max(map(margin_days, self._gaps_us.values())))
         return gone
 
-    def _withdraw(self, visitor: int) -> int:
-        namespace, key, knowledge, habits, purged_before = self._sql.execute(_VISITOR, (visitor,)).fetchone()
+    def _withdraw(  # noqa: PLR0917 -- a row
+        self, visitor: int, namespace: str, key: str, knowledge: bytes, habits: bytes, purged_before: int
+    ) -> int:
         chronicle = decode_chronicle(knowledge)
         first, last = chronicle.days
         rows = [_Raw(*row) for row in self._sql.execute(_RAW, {"visitor": visitor, "first": first, "last": last})]
@@ -175,8 +177,8 @@ class _Withdrawal:
         self._move_arrivals(visitor, arrived, chronicle)
         self._keep(visitor, chronicle, self._habits(namespace, key, habits, left if whole else None, gone))
         if whole and not left:
-            self._sql.execute("DELETE FROM visitors WHERE namespace = ? AND key = ?", (namespace, key))
             self._sql.execute("DELETE FROM chronicles WHERE visitor = ?", (visitor,))
+            self._sql.execute("DELETE FROM visitors WHERE namespace = ? AND key = ?", (namespace, key))
         return len(gone)
 
     def _goes(self, row: _Raw) -> bool:

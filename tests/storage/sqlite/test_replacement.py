@@ -86,12 +86,12 @@ from alias_middleware.storage.sqlite import SQLiteStorage, replacement
 replacement._AT_ONCE = 2
 when, path = int(sys.argv[1]), sys.argv[2]
 withdraw, done = replacement._Withdrawal._withdraw, 0
-def kill_at(self, visitor):
+def kill_at(self, *row):
     global done
     done += 1
     if done == when:
         os.kill(os.getpid(), 9)
-    return withdraw(self, visitor)
+    return withdraw(self, *row)
 replacement._Withdrawal._withdraw = kill_at
 SQLiteStorage(f"sqlite:///{path}").replace_live("news", int(sys.argv[3]), int(sys.argv[4]))
 """
