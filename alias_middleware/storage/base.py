@@ -259,14 +259,10 @@ class Storage(ABC):
     def replace_live(self, service: str, since_us: int, until_us: int) -> int:
         """Let a log stand for a service's page views on the web from one instant to before another.
 
-        Those recorded live go, with all that is made of them, and their number is given; later ones of that time
-        are `dropped[replaced]`. Only batches that are `imported` put page views there from then on: so a log is
-        imported after this, and the same or another log for the same time takes none of them away again.
-        Whatever else was recorded stays, and so do days that are frozen. What is cut short is finished by the next
-        call for the same time.
-
-        Raises:
-            SettingsError: this storage cannot: see `Abilities.replaces`.
+        Those recorded live go, with all that is made of them, and their number is given; later ones of that time are
+        `dropped[replaced]`. Only `imported` batches put page views there then, and the same time replaced again
+        takes none of theirs. Frozen days stay. The next call for the same time finishes one that was cut short.
+        Raises `SettingsError` unless `Abilities.replaces`.
         """
         raise SettingsError("this storage replaces nothing; SQLite's and PostgreSQL's do", setting="storage")
 

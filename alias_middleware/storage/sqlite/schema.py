@@ -138,7 +138,6 @@ HISTORY: Sequence[str] = (
     INSERT INTO known_visitors SELECT namespace, key, id, not_before FROM visitors;
     DROP TABLE visitors;
     ALTER TABLE known_visitors RENAME TO visitors;
-    CREATE UNIQUE INDEX visitor_numbers ON visitors (id);
     """,
 )
 """The history file, step by step.
