@@ -14,44 +14,37 @@ from starlette.middleware.sessions import SessionMiddleware
 
 from alias_middleware.asgi import SCOPE_KEY, AliasMiddleware, ASGIApp, Message, Receive, Scope, Send
 from alias_middleware.tracker import Tracker
+from benchmarks import bare_app
+from benchmarks.bare_app import answer
 from benchmarks.people import GATEWAY
 from benchmarks.rounds import Contender
 
 _SECRET = "a secret of the benchmark"
-_PAGE = b"<!doctype html><title>Sport</title><p>The news of the day."
 
-
-async def plain(scope: Scope, receive: Receive, send: Send) -> None:
-    await _answer(send)
+plain = bare_app.asgi
 
 
 async def using_a_session(scope: Scope, receive: Receive, send: Send) -> None:
     session = scope["session"]
     session["seen"] = session.get("seen", 0) + 1
-    await _answer(send)
+    await answer(send)
 
 
 async def reading_a_profile(scope: Scope, receive: Receive, send: Send) -> None:
     scope[SCOPE_KEY].profile.get("font")
-    await _answer(send)
+    await answer(send)
 
 
 async def reading_everything(scope: Scope, receive: Receive, send: Send) -> None:
     profile = scope[SCOPE_KEY].profile
     profile.get("font")
     _ = profile.page_views
-    await _answer(send)
+    await answer(send)
 
 
 async def choosing_a_font(scope: Scope, receive: Receive, send: Send) -> None:
     scope[SCOPE_KEY].profile["font"] = "large"
-    await _answer(send)
-
-
-async def _answer(send: Send) -> None:
-    headers = [(b"content-type", b"text/html; charset=utf-8"), (b"content-length", b"%d" % len(_PAGE))]
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
-    await send({"type": "http.response.body", "body": _PAGE})
+    await answer(send)
 
 
 class NoOp:

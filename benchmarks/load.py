@@ -12,7 +12,7 @@ import sys
 import time
 
 from benchmarks.asgi_peers import session_cookie
-from benchmarks.served_app import BODY
+from benchmarks.bare_app import PAGE
 
 _CONNECTIONS = 16
 _BYTES = 65_536
@@ -36,7 +36,7 @@ def main(port: int, seconds: float, visitors: int) -> tuple[int, float]:
             for key, _ in waiting.select(_PATIENCE):
                 connection = key.fileobj  # type: ignore[assignment]
                 data = received[connection] + connection.recv(_BYTES)
-                if not data.endswith(BODY):
+                if not data.endswith(PAGE):
                     received[connection] = data
                     continue
                 if not data.startswith(b"HTTP/1.1 200"):

@@ -53,7 +53,7 @@ def _servers(folder: Path, scale: Scale) -> Iterator[Figure]:
 
 def _startup(folder: Path, scale: Scale) -> Iterator[Figure]:
     rounds = max(1, scale.rounds // 6)
-    yield from startup_figures(rounds=rounds)
+    yield from startup_figures(folder, rounds=rounds)
     yield from processes_figures(folder, rounds=rounds)
 
 

@@ -1,4 +1,4 @@
-"""One page for servers to import by name, bare and behind each middleware: `benchmarks.served_app:asgi_alias`.
+"""The page for servers to import by name, behind each middleware: `benchmarks.served_app:asgi_alias`.
 
 The settings of the tracker are in the environment; what is not asked for is not made.
 """
@@ -13,21 +13,14 @@ from typing import Any
 from alias_middleware.tracker import Tracker
 from alias_middleware.wsgi import ENVIRON_KEY, AliasMiddleware
 from benchmarks import asgi_peers
+from benchmarks.bare_app import wsgi
 
 SETTINGS = "ALIAS_BENCH_SETTINGS"
-BODY = b"<!doctype html><title>Sport</title><p>The news of the day."
-_HEADERS = [("Content-Type", "text/html; charset=utf-8"), ("Content-Length", str(len(BODY)))]
-
-
-def _plain_wsgi(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-    start_response("200 OK", _HEADERS)
-    return [BODY]
 
 
 def _reading_wsgi(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
     environ[ENVIRON_KEY].profile.get("font")
-    start_response("200 OK", _HEADERS)
-    return [BODY]
+    return wsgi(environ, start_response)
 
 
 def _tracker() -> Tracker:
@@ -36,14 +29,10 @@ def _tracker() -> Tracker:
 
 def __getattr__(name: str) -> Any:
     match name:
-        case "asgi_bare":
-            return asgi_peers.plain
         case "asgi_session":
             return asgi_peers.behind_session()
         case "asgi_alias":
             return asgi_peers.behind_alias(asgi_peers.reading_a_profile, _tracker())
-        case "wsgi_bare":
-            return _plain_wsgi
         case "wsgi_alias":
             return AliasMiddleware(_reading_wsgi, tracker=_tracker())
     raise AttributeError(name)

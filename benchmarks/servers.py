@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from alias_middleware import Tracker
+from benchmarks.bytecode import as_installed
 from benchmarks.figures import Figure
 from benchmarks.rounds import Spread, ratio, spread
 from benchmarks.served_app import SETTINGS
@@ -23,6 +24,9 @@ _ROOT = Path(__file__).parents[1]
 _PATIENCE = 20.0
 _VISITORS = 2_000
 _APP = "benchmarks.served_app"
+_BARE = "benchmarks.bare_app"
+_ASGI = {"bare": f"{_BARE}:asgi", "session": f"{_APP}:asgi_session", "alias": f"{_APP}:asgi_alias"}
+_IMPORTED = (_BARE, _APP, "alias_middleware.storage.sqlite")
 
 DRAINED = "alias, drained by another process"
 """The contender with `writer="external"` and `alias-middleware drain` beside it."""
@@ -46,27 +50,27 @@ SERVERS = (
         "uvicorn (uvloop, httptools)",
         lambda port, app: _python(
             "uvicorn", "--port", str(port), "--loop", "uvloop", "--http", "httptools", "--no-access-log",
-            "--log-level", "warning", "--lifespan", "off", "--no-proxy-headers", f"{_APP}:{app}",
+            "--log-level", "warning", "--lifespan", "off", "--no-proxy-headers", app,
         ),
-        {"bare": "asgi_bare", "session": "asgi_session", "alias": "asgi_alias", DRAINED: "asgi_alias"},
+        {**_ASGI, DRAINED: _ASGI["alias"]},
         0.60,
     ),
     Server(
         "granian (ASGI)",
         lambda port, app: _python(
             "granian", "--interface", "asginl", "--port", str(port), "--no-ws", "--log-level", "warning",
-            f"{_APP}:{app}",
+            app,
         ),
-        {"bare": "asgi_bare", "session": "asgi_session", "alias": "asgi_alias"},
+        _ASGI,
         0.60,
     ),
     Server(
         "gunicorn (gthread)",
         lambda port, app: _python(
             "gunicorn", "--bind", f"127.0.0.1:{port}", "--worker-class", "gthread", "--threads", "4",
-            "--keep-alive", "30", "--log-level", "warning", f"{_APP}:{app}",
+            "--keep-alive", "30", "--log-level", "warning", app,
         ),
-        {"bare": "wsgi_bare", "alias": "wsgi_alias"},
+        {"bare": f"{_BARE}:wsgi", "alias": f"{_APP}:wsgi_alias"},
         0.60,
     ),
 )  # fmt: skip
@@ -162,12 +166,12 @@ def _contender(server: Server, name: str, folder: Path) -> Iterator[Running]:
     """Start a server with one of its apps, and what drains the spool beside it."""
     given = _given(name, folder)
     if name != DRAINED:
-        with serving(server.command, server.apps[name], given) as running:
+        with serving(server.command, server.apps[name], folder, given) as running:
             yield running
         return
     with (
-        serving(server.command, server.apps[name], {**given, "writer": "external"}) as running,
-        _draining(given) as drainer,
+        serving(server.command, server.apps[name], folder, {**given, "writer": "external"}) as running,
+        _draining(folder, given) as drainer,
     ):
         yield running._replace(drainer=drainer)
 
@@ -177,11 +181,11 @@ def _given(name: str, folder: Path) -> dict[str, Any]:
 
 
 @contextmanager
-def _draining(given: Mapping[str, Any]) -> Iterator[int]:
+def _draining(folder: Path, given: Mapping[str, Any]) -> Iterator[int]:
     """Start the drainer of a site that may have recorded nothing yet, wait for it, and end it as its users do."""
     Path(f"{given['storage'].removeprefix('sqlite:///')}-spool").mkdir(mode=0o700, exist_ok=True)
     command = _python("alias_middleware", "drain", "--storage", given["storage"])
-    environment = {**os.environ, "PYTHONPATH": str(_ROOT)}
+    environment = as_installed(folder, *_IMPORTED)
     with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
         try:
             if process.stderr is None or not process.stderr.readline().startswith(b"Draining"):
@@ -193,11 +197,13 @@ def _draining(given: Mapping[str, Any]) -> Iterator[int]:
 
 
 @contextmanager
-def serving(command: Callable[[int, str], list[str]], app: str, given: Mapping[str, Any]) -> Iterator[Running]:
+def serving(
+    command: Callable[[int, str], list[str]], app: str, folder: Path, given: Mapping[str, Any]
+) -> Iterator[Running]:
     """Start a server on a free port, and end it as its users do."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = int(listener.getsockname()[1])
-    environment = {**os.environ, SETTINGS: json.dumps(given), "PYTHONPATH": str(_ROOT)}
+    environment = {**as_installed(folder, *_IMPORTED), SETTINGS: json.dumps(given)}
     with subprocess.Popen(command(port, app), env=environment, cwd=_ROOT) as process:
         try:
             _wait(process, port)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from alias_middleware import Tracker
 from benchmarks import asgi_peers, people
+from benchmarks.bytecode import as_installed
 from benchmarks.figures import Figure
 from benchmarks.rounds import ratio, spread
 
@@ -23,13 +24,14 @@ _IMPORT = (
 )
 
 
-def startup_figures(*, rounds: int = 9) -> Iterator[Figure]:
+def startup_figures(folder: Path, *, rounds: int = 9) -> Iterator[Figure]:
     """Milliseconds of importing in fresh processes, in turn."""
     ours, theirs, after = [], [], []
+    environment = as_installed(folder, "alias_middleware.asgi", "starlette.applications")
     for _ in range(rounds):
-        ours.append(_import_ms("alias_middleware.asgi"))
-        theirs.append(_import_ms("starlette.applications"))
-        after.append(_import_ms("alias_middleware.asgi", first="import starlette.applications"))
+        ours.append(_import_ms(environment, "alias_middleware.asgi"))
+        theirs.append(_import_ms(environment, "starlette.applications"))
+        after.append(_import_ms(environment, "alias_middleware.asgi", first="import starlette.applications"))
     over = [one - other for one, other in zip(ours, theirs, strict=True)]
     yield Figure("import of alias_middleware.asgi, over Starlette's own", "ms", spread(over), 60)
     yield Figure("  added where Starlette is imported already", "ms", spread(after))
@@ -51,9 +53,10 @@ def processes_figures(folder: Path, *, rounds: int = 5, seconds: float = 2.0) ->
     yield Figure(f"  {_PROCESSES} processes", "a second", spread(four))
 
 
-def _import_ms(module: str, *, first: str = "pass") -> float:
+def _import_ms(environment: dict[str, str], module: str, *, first: str = "pass") -> float:
     command = [sys.executable, "-c", _IMPORT.format(module=module, first=first)]
-    return float(subprocess.run(command, cwd=_ROOT, capture_output=True, check=True).stdout) * 1e3
+    ran = subprocess.run(command, env=environment, cwd=_ROOT, capture_output=True, check=True)
+    return float(ran.stdout) * 1e3
 
 
 def _together(url: str, processes: int, seconds: float) -> float:

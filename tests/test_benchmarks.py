@@ -237,7 +237,7 @@ def test_the_backlog_is_measured(tmp_path: Path) -> None:
 
 def test_starting_and_processes_are_measured(tmp_path: Path) -> None:
     """Imports in fresh processes, and requests of one process and of four together."""
-    imports = list(startup_figures(rounds=1))
+    imports = list(startup_figures(tmp_path, rounds=1))
     together = list(processes_figures(tmp_path, rounds=1, seconds=0.1))
     assert [figure.target for figure in (*imports, *together)] == [60, None, None, 1.5, None, None]
     assert all(figure.measured.median > 0 for figure in together)
