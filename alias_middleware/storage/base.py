@@ -259,8 +259,8 @@ class Storage(ABC):
     def replace_live(self, service: str, since_us: int, until_us: int) -> int:
         """Let a log stand for a service's page views on the web from one instant to before another.
 
-        Those recorded live go, with all that is made of them, and their number is given; later ones of that time are
-        `dropped[replaced]`. Only `imported` batches put page views there then, and the same time replaced again
+        Those recorded live go, with all that is made of them, and their number is given; later ones of that time
+        are `dropped[replaced]`. Only `imported` batches put page views there then, and the same time replaced again
         takes none of theirs. Frozen days stay. The next call for the same time finishes one that was cut short.
         Raises `SettingsError` unless `Abilities.replaces`.
         """
