@@ -69,9 +69,10 @@ def _profiles(base: Base, rounds: int) -> Iterator[Figure]:
     """A visitor's profile and interests, against one row by its primary key from the same file."""
     everybody = [alias(visitor) for visitor in range(base.size.visitors)]
     with closing(base.tracker()) as tracker, closing(_row_reader(base)) as sql:
-        query = "SELECT knowledge FROM visitors WHERE namespace = ? AND key = ?"
+        numbers = dict(sql.execute("SELECT key, id FROM visitors WHERE namespace = ?", (SERVICE,)))
+        query = "SELECT knowledge FROM chronicles WHERE visitor = ?"
         contenders: dict[str, Callable[[str], object]] = {
-            "row": lambda key: sql.execute(query, (SERVICE, key)).fetchone(),
+            "row": lambda key: sql.execute(query, (numbers[key],)).fetchone(),
             "read": lambda key: (
                 tracker.storage.read_profile(SERVICE, key),
                 tracker.storage.read_knowledge(SERVICE, key),
