@@ -51,7 +51,7 @@ def _default_of(field: Any) -> str:
 
 
 _HEADINGS = ("option", "default", "meaning")
-_SHARED = ("--storage", "--service", "--reference", "--spool", "--zone", "--app", "--json")
+_SHARED = ("--storage", "--service", "--reference", "--attached-on", "--spool", "--zone", "--app", "--json")
 
 
 def commands() -> str:

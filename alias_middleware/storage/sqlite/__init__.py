@@ -49,8 +49,8 @@ from alias_middleware.storage.sqlite.files import DRIVER_ERRORS, Connection, Fil
 from alias_middleware.storage.sqlite.fold import Fold
 from alias_middleware.storage.sqlite.frozen import admitted
 from alias_middleware.storage.sqlite.keyring import FileKeyring
-from alias_middleware.storage.sqlite.ledger import advance, check_positions, count
-from alias_middleware.storage.sqlite.marks import all_marks, mark_changed
+from alias_middleware.storage.sqlite.ledger import advance, check_positions, count, count_unidentified
+from alias_middleware.storage.sqlite.marks import all_marks
 from alias_middleware.storage.sqlite.outbox import SQLiteOutbox, erase_dispatches
 from alias_middleware.storage.sqlite.recollection import Recollection
 from alias_middleware.storage.sqlite.replacement import Sweep, stretches
@@ -189,14 +189,7 @@ class SQLiteStorage(Storage):
             outcome.dropped["replaced"] += replaced
         if too_old := len(arrived) - len(entries):
             outcome.dropped["too_old"] += too_old
-        unidentified = batch.unidentified.items()
-        mark_changed(sql, {(fold.service(origin)[0], day) for (origin, day), _ in unidentified}, 0)
-        for (origin, day), page_views in unidentified:
-            sql.execute(
-                "INSERT INTO unidentified VALUES (?, ?, ?) "
-                "ON CONFLICT (service, day) DO UPDATE SET page_views = page_views + excluded.page_views",
-                (fold.service(origin)[0], day, page_views),
-            )
+        count_unidentified(sql, [(fold.service(of)[0], day, n) for (of, day), n in batch.unidentified.items()])
         count(sql, batch.counts)
         return outcome
 
