@@ -260,7 +260,7 @@ class Storage(ABC):
         """Let a log stand for a service's page views on the web from one instant to before another.
 
         Those recorded live go, with all that is made of them, and their number is given; later ones of that time
-        are `dropped[replaced]`. Only `imported` batches put page views there then, and the same time replaced again
+        are `dropped[replaced]`. Only `imported` batches put page views there then, and the same time once more
         takes none of theirs. Frozen days stay. The next call for the same time finishes one that was cut short.
         Raises `SettingsError` unless `Abilities.replaces`.
         """
