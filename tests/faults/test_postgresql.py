@@ -197,4 +197,4 @@ def test_the_doctor_tells_what_is_wrong(
     assert ill.exit_code == 1
     (finding,) = [each for each in json.loads(ill.stdout)["findings"] if each["check"] == "storage"]
     assert (finding["level"], said in finding["measured"]) == ("fail", True), finding
-    assert "answers in" in well.stdout
+    assert "answers in" in well.stdout, [e for e in json.loads(well.stdout)["findings"] if e["check"] == "storage"]

@@ -116,6 +116,8 @@ class Pool:
             held = self._idle.pop()
         except IndexError:
             held = self._connected(deadline)
+            if time.monotonic() > deadline:  # it had to make the tables: what is asked has its own time
+                deadline = time.monotonic() + seconds
         held.deadline = deadline
         return held
 

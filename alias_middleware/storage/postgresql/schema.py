@@ -7,6 +7,7 @@ day's rows stay together however long the history.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 
 from psycopg import sql
@@ -153,6 +154,9 @@ counts the changes of what a day's roll-up is made of. The last three tables are
 any time, together, as long as no day is frozen: see `rights_tables`.
 """
 
+_MAKING_SECONDS = 60.0
+"""How long whoever comes first waits for the tables, however short his own question."""
+
 _KEEP_TRACK = "CREATE TABLE IF NOT EXISTS migrations (version integer PRIMARY KEY, at timestamptz NOT NULL)"
 
 DISTRIBUTED: Mapping[str, tuple[str, str]] = {
@@ -239,6 +243,7 @@ def require(connection: Connection, schema: str, *, create: bool) -> None:
     """
     version = version_of(connection)
     if version < len(MIGRATIONS) and create:
+        connection.deadline = time.monotonic() + _MAKING_SECONDS
         migrate(connection, schema)
         version = len(MIGRATIONS)
     if version < len(MIGRATIONS):

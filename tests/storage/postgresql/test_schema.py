@@ -10,6 +10,7 @@ import pytest
 from alias_middleware.errors import StorageUnavailable
 from alias_middleware.profile import StoredProfile
 from alias_middleware.storage.postgresql import PostgreSQLStorage, schema
+from alias_middleware.storage.postgresql.pool import Connection
 from tests.support.postgresql import KEY, PostgreSQLServer, schema_of
 
 _UNIQUE = """
@@ -90,6 +91,22 @@ def test_a_database_of_a_newer_version(made: PostgreSQLServer, tmp_path: Path) -
     with pytest.raises(StorageUnavailable) as raised:
         storage.ledger()
     assert raised.value.reason == "newer"
+
+
+def test_tables_may_take_longer_than_a_question(
+    debian_postgresql: PostgreSQLServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever comes first to a slow server waits for the tables, and is then answered."""
+    migrate = schema.migrate
+
+    def slowly(connection: Connection, name: str) -> int:
+        connection.execute("SELECT pg_sleep(1.1)")  # a profile is waited for one second
+        return migrate(connection, name)
+
+    monkeypatch.setattr(schema, "migrate", slowly)
+    storage = opened(debian_postgresql, tmp_path)
+    assert storage.read_profile("portal", "k") == StoredProfile()
+    storage.close()
 
 
 def test_processes_that_start_at_once(debian_postgresql: PostgreSQLServer, tmp_path: Path) -> None:
