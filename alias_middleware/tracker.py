@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import atexit
 import os
 import re
-import sys
 import threading
 import time
-import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
@@ -18,13 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 from alias_middleware import census
 from alias_middleware.continuity import COUNTS_WITH, Continuity
-from alias_middleware.draft import Draft, Restraint
+from alias_middleware.draft import Draft
 from alias_middleware.errors import SettingsError, StorageError
 from alias_middleware.exchange import (
     PURPOSE_HEADERS,
     SIGNAL_HEADERS,
     Exchange,
-    Pair,
     Request,
     Rules,
     asks_for_privacy,
@@ -33,7 +29,7 @@ from alias_middleware.exchange import (
 )
 from alias_middleware.identity import Recognition, Status, visitor_key
 from alias_middleware.privacy import Privacy
-from alias_middleware.processes import mark_process
+from alias_middleware.processes import close_at_exit, close_with_process, mark_process
 from alias_middleware.recorder import Recorder
 from alias_middleware.settings import make_settings
 from alias_middleware.storage import open_storage
@@ -106,8 +102,7 @@ class Tracker:
         """Export, erasure, retention."""
         self._fork_lock = threading.Lock()
         self._begin()
-        atexit.register(_close, weakref.ref(self))
-        _close_with_process(self)
+        close_at_exit(self)
 
     # What a request does not need is imported when it is first asked for: a site starts in half the time.
 
@@ -177,7 +172,7 @@ class Tracker:
                 if self._pid != os.getpid():
                     self._recorder.leave()
                     self._begin()
-                    _close_with_process(self)
+                    close_with_process(self)
         return self._recorder
 
     def _spooled(self) -> int:
@@ -217,17 +212,9 @@ class Tracker:
         visitor = Visitor(recorder, recognition, key, now)
         if by_continuity:
             visitor.by_continuity = True
-        if key is not None and (len(noticed) > 1 or self._statistics_only):
-            restraint = self._restraint(noticed)
-            if restraint is not None:
-                visitor.draft = Draft(recorder, key, restraint=restraint)
+        if key is not None and (self._statistics_only or (len(noticed) > 1 and asks_for_privacy(noticed))):
+            visitor.draft = Draft(recorder, key, restraint="mode" if self._statistics_only else "signal")
         return Exchange(recorder, self._rules, request, visitor, key is not None, cookie_at_us)
-
-    def _restraint(self, noticed: list[Pair]) -> Restraint | None:
-        """Tell why a visitor is there for the statistics only, None where he is not."""
-        if self._statistics_only:
-            return "mode"
-        return "signal" if asks_for_privacy(noticed) else None
 
     def recognises_inline(self, request: Request) -> bool:
         """Tell whether `exchange` reads no storage: it does where a continuity cookie has to be checked."""
@@ -357,18 +344,3 @@ class Tracker:
         if self._owns_storage:
             self.storage.close()
         self._begin()
-
-
-def _close(tracker: weakref.ref[Tracker]) -> None:
-    if (left := tracker()) is not None:
-        left.close()
-
-
-def _close_with_process(tracker: Tracker) -> None:
-    """Have a tracker closed where `multiprocessing` ends a process its own way, without `atexit`.
-
-    Its modules are there in each process it began; to import them elsewhere would take 30 ms.
-    """
-    util = sys.modules.get("multiprocessing.util")
-    if util is not None and sys.modules["multiprocessing"].parent_process() is not None:
-        util.Finalize(None, _close, (weakref.ref(tracker),), exitpriority=0)

@@ -54,7 +54,7 @@ from alias_middleware.storage.sqlite.marks import all_marks
 from alias_middleware.storage.sqlite.outbox import SQLiteOutbox, erase_dispatches
 from alias_middleware.storage.sqlite.recollection import Recollection
 from alias_middleware.storage.sqlite.replacement import Sweep, stretches
-from alias_middleware.storage.sqlite.shelf import Identity
+from alias_middleware.storage.sqlite.shelf import Identity, stored_profile
 from alias_middleware.storage.sqlite.tombstones import Tombstones
 from alias_middleware.storage.sqlite.transactions import writing
 
@@ -67,7 +67,6 @@ _KNOW = """
     SELECT knowledge, habits FROM visitors JOIN chronicles ON visitor = id WHERE namespace = ? AND key = ?
 """
 _STRANGER = StoredProfile()
-_EMPTY = b"{}"
 
 
 class SQLiteStorage(Storage):
@@ -104,7 +103,7 @@ class SQLiteStorage(Storage):
         if profile is None:
             slip = shelf.slip(namespace, key)
             row, files = self._read(_READ, namespace, key)
-            profile = _STRANGER if row is None else _stored(row)
+            profile = _STRANGER if row is None else stored_profile(row)
             shelf.keep(slip, namespace, key, profile, files)
         return profile
 
@@ -327,16 +326,6 @@ def _suppressions_of(
 def _unlock(storage: weakref.ref[SQLiteStorage]) -> None:
     if (inherited := storage()) is not None:
         inherited.begin_anew()
-
-
-def _stored(row: tuple[bytes, bytes, bytes]) -> StoredProfile:
-    """Take the documents of a row, those that are empty as one object: many profiles are kept on the shelf.
-
-    The named tuple's own constructor takes a tenth of the whole read.
-    """
-    documents = [_EMPTY if document == _EMPTY else document for document in row]
-    profile: StoredProfile = tuple.__new__(StoredProfile, documents)
-    return profile
 
 
 def _path_of(url: str) -> Path:
