@@ -423,6 +423,17 @@ def test_an_unusable_folder_is_an_outage(folder: Path, log: pytest.LogCaptureFix
     assert [line.levelname for line in log.records] == ["ERROR", "WARNING"]
 
 
+def test_much_is_followed_by_more_soon(folder: Path) -> None:
+    """The pause is the interval after up to 500 records, and shorter in proportion after more."""
+    drainer = make_writer(folder, MemoryStorage())
+    paused = []
+    for number in (0, 500, 1000, 1):
+        record(folder, *map(str, range(number)), seed=number)
+        drainer.drain()
+        paused.append(drainer.pause)
+    assert paused == [0.01, 0.01, 0.005, 0.01]
+
+
 def test_the_thread_drains_until_it_is_stopped(folder: Path) -> None:
     """It ticks before each time, survives whatever is raised, and is started once."""
     ticked = threading.Event()
