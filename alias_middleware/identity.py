@@ -9,7 +9,7 @@ from __future__ import annotations
 import hmac
 import re
 from abc import ABC, abstractmethod
-from base64 import urlsafe_b64encode
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from itertools import product
@@ -34,6 +34,7 @@ _MEMBER = re.compile(rb"([A-Za-z][A-Za-z0-9_-]{0,31})[ \t]*:[ \t]*([\x21-\x2b\x2
 _HEADER_NAME = re.compile(r"[A-Za-z0-9]+(-[A-Za-z0-9]+){0,7}")
 _KEY_BYTES = 16
 _LEAST_SECRET = 16
+_IN_BASE64 = "base64:"
 
 
 class Status(StrEnum):
@@ -223,14 +224,27 @@ def keyed_hashes(secret: bytes, purpose: str, namespace: str, keys: Iterable[str
 
 
 def secret_bytes(value: str | bytes, *, setting: str = "secret_keys") -> bytes:
-    """A secret from the settings as bytes, text as UTF-8; under 16 bytes it is a `SettingsError`."""
+    """A secret from the settings as bytes; under 16 bytes it is a `SettingsError`.
+
+    Text is taken as UTF-8, or as `secret_text` writes any bytes.
+    """
     secret = value.encode() if isinstance(value, str) else value
+    if isinstance(value, str) and value.startswith(_IN_BASE64):
+        try:
+            secret = urlsafe_b64decode(value.removeprefix(_IN_BASE64))
+        except ValueError as error:
+            raise SettingsError(f"what follows {_IN_BASE64} is no base64", setting=setting) from error
     if len(secret) < _LEAST_SECRET:
         raise SettingsError(
             f"a secret is at least {_LEAST_SECRET} bytes long; `alias-middleware keys` makes one",
             setting=setting,
         )
     return secret
+
+
+def secret_text(secret: bytes) -> str:
+    """A secret of any bytes as text for the settings."""
+    return _IN_BASE64 + urlsafe_b64encode(secret).decode("ascii")
 
 
 def _unreadable(lines: list[bytes]) -> Status | None:

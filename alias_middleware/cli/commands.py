@@ -6,7 +6,6 @@ Exit codes: 0 done, 1 the storage or something else failed, 2 the command or a s
 from __future__ import annotations
 
 import re
-import secrets
 import sys
 from collections.abc import Callable, Mapping
 from datetime import date, datetime
@@ -15,11 +14,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from alias_middleware.cli import views
+from alias_middleware.cli.copying import copy
 from alias_middleware.cli.dashboard import dashboard
 from alias_middleware.cli.doctor import app_doctor, standalone_doctor
 from alias_middleware.cli.habits import habit_tables, habits_document
 from alias_middleware.cli.imports import imports
-from alias_middleware.cli.output import json_of, json_option, show, silence_log, user_name
+from alias_middleware.cli.keys import keys
+from alias_middleware.cli.output import json_option, show, silence_log, user_name
 from alias_middleware.cli.publisher import PUBLISHER
 from alias_middleware.cli.report import report
 from alias_middleware.cli.signals import StopSignals
@@ -162,15 +163,6 @@ def _drain_until_stopped(tracker: Tracker) -> None:
 
 
 @click.command()
-@click.option("--count", type=click.IntRange(1, 1000), default=1, show_default=True, help="How many.")
-@json_option
-def keys(count: int, as_json: bool) -> None:
-    """Make fresh keys for secret_keys, pseudonym_keys or a gateway_secret."""
-    made = [secrets.token_urlsafe(32) for _ in range(count)]
-    click.echo(json_of(made) if as_json else "\n".join(made))
-
-
-@click.command()
 @click.option("--upstream", required=True, metavar="URL", help="The site, as http://127.0.0.1:8000")
 @click.option("--alias", "aliases", required=True, multiple=True, help="The subscriber; may be repeated.")
 @click.option("--listen", default="127.0.0.1:8080", show_default=True, metavar="HOST:PORT", help="Port 0: any.")
@@ -227,7 +219,7 @@ def standalone() -> click.Group:
     group.add_command(with_app(drain, ["storage", "spool"]))
     group.add_command(with_app(imports))
     group.add_command(with_options(simulate, list(OPTIONS)))
-    for command in (keys, gateway, migrate, conformance, standalone_doctor()):
+    for command in (keys, gateway, migrate, copy, conformance, standalone_doctor()):
         group.add_command(command)
     for each in (dashboard, report, *PUBLISHER):
         group.add_command(with_app(each))

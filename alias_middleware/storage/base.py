@@ -23,6 +23,7 @@ from alias_middleware.rollups.model import Days, Rollup, Section
 from alias_middleware.storage.clientele import Clientele
 from alias_middleware.storage.conversions import Conversions
 from alias_middleware.storage.custody import Custody
+from alias_middleware.storage.moving import Moving
 from alias_middleware.storage.outbox import Outbox, Suppression
 
 
@@ -344,6 +345,14 @@ class Storage(ABC):
         raise SettingsError(
             "this storage purges nothing and keeps no audit; SQLite's and PostgreSQL's do", setting="storage"
         )
+
+    def moving(self) -> Moving:
+        """Give the verbs by which everything is moved out of this storage and into it.
+
+        Raises:
+            SettingsError: this storage has none.
+        """
+        raise SettingsError("what this storage holds cannot be moved", setting="storage")
 
     @abstractmethod
     def close(self) -> None:

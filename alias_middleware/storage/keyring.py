@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Protocol, runtime_checkable
 
 from alias_middleware.errors import StorageCorrupt
 from alias_middleware.identity import keyed_hash, keyed_hashes
@@ -38,6 +39,10 @@ class Keyring:
         """Give what tells each key without giving it away, oldest first: a hash of nobody."""
         return _marks_of(self.keys())
 
+    def present_marks(self) -> list[bytes]:
+        """Give the marks of the keys there are; none is made."""
+        return _marks_of(self.present())
+
     def check(self, marks: Iterable[bytes]) -> None:
         """Refuse to answer without a key that opt-outs or erasures were kept under: they would be forgotten.
 
@@ -69,3 +74,11 @@ class Keyring:
 
 def _marks_of(keys: Iterable[bytes]) -> list[bytes]:
     return [keyed_hash(secret, _MARK, "", "") for secret in keys]
+
+
+@runtime_checkable
+class KeepsKey(Protocol):
+    """A storage that makes a key of its own where the settings have none."""
+
+    def own_key(self) -> bytes | None:
+        """Give the key that it makes itself, None where it goes by those of the settings."""

@@ -17,12 +17,13 @@ from alias_middleware.testing._contract_custody import CustodyContract
 from alias_middleware.testing._contract_erasure import ErasureContract
 from alias_middleware.testing._contract_figures import FiguresContract
 from alias_middleware.testing._contract_marks import MarksContract
+from alias_middleware.testing._contract_moving import MovingContract
 from alias_middleware.testing._contract_outbox import OutboxContract, SharedOutboxContract
 from alias_middleware.testing._contract_profiles import ProfileContract
 from alias_middleware.testing._contract_replacing import ReplacingContract
 from alias_middleware.testing._contract_tastes import TasteContract
 
-__all__ = ["CustodyContract", "OutboxContract", "SharedOutboxContract", "StorageContract"]
+__all__ = ["CustodyContract", "MovingContract", "OutboxContract", "SharedOutboxContract", "StorageContract"]
 
 
 class StorageContract(

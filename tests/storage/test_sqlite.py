@@ -16,12 +16,17 @@ from alias_middleware.storage.base import Batch, LateChange, Span, Storage
 from alias_middleware.storage.sqlite import SQLiteStorage, fold
 from alias_middleware.testing._contract_profiles import op, preferences
 from alias_middleware.testing.histories import NEWS, Teller, change
-from alias_middleware.testing.storage_contract import CustodyContract, SharedOutboxContract, StorageContract
+from alias_middleware.testing.storage_contract import (
+    CustodyContract,
+    MovingContract,
+    SharedOutboxContract,
+    StorageContract,
+)
 
 NOON = "2026-03-02T12:00"
 
 
-class TestSQLiteStorage(StorageContract, SharedOutboxContract, CustodyContract):
+class TestSQLiteStorage(StorageContract, SharedOutboxContract, CustodyContract, MovingContract):
     """The whole contract."""
 
     def make_storage(self, tmp_path: Path, *, secret_keys: Sequence[bytes] = ()) -> Storage:

@@ -44,6 +44,7 @@ try:
     from alias_middleware.storage.postgresql.address import parse
     from alias_middleware.storage.postgresql.conversions import PostgreSQLConversions
     from alias_middleware.storage.postgresql.custody import PostgreSQLCustody, note
+    from alias_middleware.storage.postgresql.moving import PostgreSQLMoving
     from alias_middleware.storage.postgresql.outbox import PostgreSQLOutbox
     from alias_middleware.storage.postgresql.pool import Connection, Pool
     from alias_middleware.storage.postgresql.replacement import Sweep
@@ -220,6 +221,10 @@ class PostgreSQLStorage(Storage):
     def conversions(self) -> PostgreSQLConversions:
         """Give the ledger of conversions to numbers."""
         return PostgreSQLConversions(self._pool)
+
+    def moving(self) -> PostgreSQLMoving:
+        """Give the verbs for moving all there is."""
+        return PostgreSQLMoving(self._pool, self._keyring)
 
     def close(self) -> None:
         """Close the connections that are not in use."""

@@ -38,6 +38,7 @@ _ORDERS = f"""
     SELECT {_NUMBER}, e.time_us, e.id, e.currency, e.net, e.cancelled
     FROM orders e JOIN services s ON s.id = e.service
     WHERE e.service = %(service)s AND e.day = %(day)s
+    ORDER BY e.key, e.time_us, e.id
 """
 _ARRIVALS = f"""
     SELECT {_NUMBER} FROM arrivals e JOIN services s ON s.id = e.service

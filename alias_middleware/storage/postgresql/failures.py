@@ -25,9 +25,13 @@ _REASONS = {
     "28000": "refused",
     "28P01": "refused",
     "42501": "refused",
+    "AMS01": "sealed",
 }
 _CLASSES = {"08": "down", "53": "full", "57": "down", "58": "io_error"}
-_TRY_MIGRATE = "its tables are missing or old: `alias-middleware migrate` makes them"
+_DETAILS = {
+    "no_schema": "its tables are missing or old: `alias-middleware migrate` makes them",
+    "sealed": "its data are being moved, or were",
+}
 _OURS = ("22", "23")
 """Classes of errors about the data of a statement: something in a batch cannot be stored."""
 
@@ -48,7 +52,7 @@ def wrapped(error: Exception) -> StorageError:
             f"PostgreSQL cannot be reached ({type(error).__name__})", reason=_unreached(error)
         )
     reason = _REASONS.get(state) or _CLASSES.get(state[:2], "error")
-    detail = _TRY_MIGRATE if reason == "no_schema" else f"PostgreSQL answers {type(error).__name__} ({state})"
+    detail = _DETAILS.get(reason) or f"PostgreSQL answers {type(error).__name__} ({state})"
     return StorageUnavailable(detail, reason=reason)
 
 

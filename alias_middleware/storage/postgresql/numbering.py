@@ -74,13 +74,15 @@ def _numbering(connection: Connection) -> Iterator[None]:
 
 
 def _number(connection: Connection, strangers: Sequence[Who]) -> None:
-    """Give visitors without a number the next ones, in the order of their keys."""
+    """Give visitors without a number the next ones, in the order of their keys; from 1, whatever their namespaces.
+
+    So they may move to another storage, with the roll-ups that have them.
+    """
     if not strangers:
         return
     highest: dict[str, int] = dict(connection.execute(_HIGHEST).fetchall())
-    rows = []
-    for namespace, key in sorted(strangers):
-        number = highest[namespace] = highest.get(namespace, -1) + 1
-        rows.append((namespace, key, number))
+    first = max(highest.values(), default=0) + 1
+    rows = [(*who, number) for number, who in enumerate(sorted(strangers), start=first)]
+    highest |= {namespace: number for namespace, _, number in rows}
     connection.execute(_NUMBER_PEOPLE, columns_of(rows))
     connection.execute(_KEEP_HIGHEST, columns_of(sorted(highest.items())))

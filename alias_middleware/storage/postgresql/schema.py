@@ -14,6 +14,7 @@ from psycopg import sql
 
 from alias_middleware.errors import StorageUnavailable
 from alias_middleware.storage.postgresql.contact_tables import CONTACT
+from alias_middleware.storage.postgresql.moving_tables import MOVING
 from alias_middleware.storage.postgresql.pool import Connection
 from alias_middleware.storage.postgresql.rights_tables import NUMBERS, REPLACED, RIGHTS
 
@@ -145,7 +146,7 @@ _FIRST = (
 )""",
 )
 
-MIGRATIONS: Sequence[Sequence[str]] = (_FIRST, CONTACT, RIGHTS, NUMBERS, REPLACED)
+MIGRATIONS: Sequence[Sequence[str]] = (_FIRST, CONTACT, RIGHTS, NUMBERS, REPLACED, MOVING)
 """Each step's statements.
 
 `profiles.done` has digests of the latest changes, see `preferences`. `order_id` and `category` are UTF-8: `text`
@@ -174,6 +175,7 @@ REFERENCE = (
     "rolled_days", "rollups",
     "campaigns", "contact_notes", "conversions", "erased_dispatches", "stray_messages", "suppression_keys",
     "horizons", "frozen", "given_numbers", "replaced",
+    "moves", "moved_days",
 )  # fmt: skip
 """Small tables that every machine of a cluster holds whole."""
 

@@ -40,7 +40,7 @@ from alias_middleware.storage.erasure_log import ErasureLog
 from alias_middleware.storage.keyring import Keyring
 from alias_middleware.storage.outbox import Suppression
 from alias_middleware.storage.replacing import without_replaced
-from alias_middleware.storage.sqlite import erasure, preferences, questions, suppressions, tastes, verify
+from alias_middleware.storage.sqlite import erasure, moving, preferences, questions, suppressions, tastes, verify
 from alias_middleware.storage.sqlite.answers import Answers
 from alias_middleware.storage.sqlite.conversions import SQLiteConversions
 from alias_middleware.storage.sqlite.custody import SQLiteCustody
@@ -51,6 +51,7 @@ from alias_middleware.storage.sqlite.frozen import admitted
 from alias_middleware.storage.sqlite.keyring import FileKeyring
 from alias_middleware.storage.sqlite.ledger import advance, check_positions, count, count_unidentified
 from alias_middleware.storage.sqlite.marks import all_marks
+from alias_middleware.storage.sqlite.moving import SQLiteMoving
 from alias_middleware.storage.sqlite.outbox import SQLiteOutbox, erase_dispatches
 from alias_middleware.storage.sqlite.recollection import Recollection
 from alias_middleware.storage.sqlite.replacement import Sweep, stretches
@@ -306,6 +307,15 @@ class SQLiteStorage(Storage):
     def custody(self) -> SQLiteCustody:
         """Give retention, the log of erasures and the audit."""
         return SQLiteCustody(self._files, self._keyring, self._log, self._erase)
+
+    def own_key(self) -> bytes | None:
+        """Give the key in the file beside the database, which is made unless somebody was hashed without it."""
+        with self._files.wrapped() as connection:
+            return self._keyring.in_file(make=not moving.somebody_is_hashed(connection.sql))
+
+    def moving(self) -> SQLiteMoving:
+        """Give the verbs for moving all there is."""
+        return SQLiteMoving(self._files, self._keyring, self._log)
 
     def close(self) -> None:
         """Close the connections that are not in use."""

@@ -265,6 +265,8 @@ class Files:
             return StorageCorrupt("a row does not decode")
         if code in _CORRUPT:
             return StorageCorrupt(f"SQLite cannot read its files: {error}")
+        if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_CONSTRAINT_TRIGGER:  # see `seal`
+            return StorageUnavailable("its data are being moved, or were", reason="sealed")
         reason = _REASONS.get(code) or _ERRNO_REASONS.get(getattr(error, "errno", None) or 0, "error")
         return StorageUnavailable(f"SQLite: {error}", reason=reason)
 

@@ -40,6 +40,10 @@ class FileKeyring(Keyring):
         """Read the file anew."""
         self._keys = ()
 
+    def in_file(self, *, make: bool) -> bytes | None:
+        """Give the key in the file, which is made if need be where that is wanted; else None."""
+        return _key_in_file(self._path) if make or self._path.exists() else None
+
 
 def _key_in_file(path: Path) -> bytes:
     """Read the key, making the file whole or not at all when it is missing, whoever else does the same."""

@@ -22,6 +22,7 @@ Key = tuple[str, str | None, str | None]
 """Path, title and category."""
 
 _decode_shown = msgspec.json.Decoder(Shown).decode
+_encode_shown = msgspec.json.Encoder().encode
 
 
 class PageNumbers:
@@ -57,15 +58,20 @@ class PageNumbers:
     def body(self, view: PageView, visitor: int) -> int | bytes:
         """Give what the row of a page view by a visitor says of its page: the page's number, or all of it."""
         key = (view.path, view.title, view.category)
-        number = self._numbers.get(key)
-        if number is not None:
-            return number
-        if len(self._numbers) < _MOST_NUMBERED:
-            if len(self._seen_by) >= _MOST_SEEN_ONCE:
-                self._seen_by.clear()
-            if self._seen_by.setdefault(key, visitor) != visitor:
-                return self._give_number(key)
-        return body_of(view)
+        return self._numbers.get(key) or self._seen(key, visitor) or body_of(view)
+
+    def shortened(self, body: bytes, visitor: int) -> int | bytes:
+        """Give the same for a body that is made already."""
+        key = _decode_shown(body)
+        return self._numbers.get(key) or self._seen(key, visitor) or body
+
+    def _seen(self, key: Key, visitor: int) -> int | None:
+        """Give a page without a number one, if another visitor saw it before."""
+        if len(self._numbers) >= _MOST_NUMBERED:
+            return None
+        if len(self._seen_by) >= _MOST_SEEN_ONCE:
+            self._seen_by.clear()
+        return self._give_number(key) if self._seen_by.setdefault(key, visitor) != visitor else None
 
     def _give_number(self, key: Key) -> int:
         self._newest += 1
@@ -82,6 +88,7 @@ class ShownPages:
         """Look up in `sql`, as of one moment."""
         self._sql = sql
         self._known: dict[int | bytes, Shown] = {}
+        self._spelled: dict[int, bytes] = {}
 
     def shown(self, body: int | bytes) -> Shown:
         """Give what a row's body stands for."""
@@ -89,6 +96,13 @@ class ShownPages:
         if shown is None:
             shown = self._known[body] = self._look_up(body)
         return shown
+
+    def spelled(self, number: int) -> bytes:
+        """Give the body that a page's number stands for."""
+        body = self._spelled.get(number)
+        if body is None:
+            body = self._spelled[number] = _encode_shown(self.shown(number))
+        return body
 
     def _look_up(self, body: int | bytes) -> Shown:
         if isinstance(body, bytes):

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from alias_middleware.errors import StorageUnavailable
 from alias_middleware.storage.sqlite.contact_tables import CONTACT
+from alias_middleware.storage.sqlite.moving_tables import MOVING, SEAL
 from alias_middleware.storage.sqlite.replacement_tables import REPLACED
 from alias_middleware.storage.sqlite.rights_tables import RIGHTS
 from alias_middleware.storage.sqlite.views import VIEWS
@@ -139,6 +140,7 @@ HISTORY: Sequence[str] = (
     DROP TABLE visitors;
     ALTER TABLE known_visitors RENAME TO visitors;
     """,
+    MOVING + SEAL,
 )
 """The history file, step by step.
 
@@ -174,6 +176,7 @@ PREFERENCES: Sequence[str] = (
     ) WITHOUT ROWID;
     CREATE INDEX unfinished ON tombstones (erased_us) WHERE unfinished_key IS NOT NULL;
     """,
+    SEAL,
 )
 """The preferences file. `unfinished_key` is set while an erasure has still to reach the history file."""
 

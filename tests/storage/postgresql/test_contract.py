@@ -10,11 +10,16 @@ import pytest
 
 from alias_middleware.storage.base import Storage
 from alias_middleware.storage.postgresql import PostgreSQLStorage
-from alias_middleware.testing.storage_contract import CustodyContract, SharedOutboxContract, StorageContract
+from alias_middleware.testing.storage_contract import (
+    CustodyContract,
+    MovingContract,
+    SharedOutboxContract,
+    StorageContract,
+)
 from tests.support.postgresql import KEY, PostgreSQLServer, schema_of
 
 
-class PostgreSQLContract(StorageContract, SharedOutboxContract, CustodyContract):
+class PostgreSQLContract(StorageContract, SharedOutboxContract, CustodyContract, MovingContract):
     """The whole contract, each test in a schema of its own."""
 
     server: PostgreSQLServer
