@@ -317,6 +317,40 @@ def test_a_batch_that_does_not_end_stops_the_copy(opened: Open, tmp_path: Path) 
     source.apply(Batch(counts={"seen": 1}))
 
 
+def test_an_erasure_cut_short_is_finished_first(opened: Open, tmp_path: Path) -> None:
+    """What is half gone from the files is wholly gone before they are sealed."""
+    source, target = opened("source"), opened("target")
+    source.apply(Batch(entries=[Teller().view("2026-03-02T12:00")]))
+    source.erase(NEWS.namespace, "nobody", 1)
+    with sqlite3.connect(tmp_path / "source.db-preferences") as file:
+        file.execute("UPDATE tombstones SET unfinished_key = ? WHERE namespace <> ''", (KEY,))
+    copying = Copy(source, target)
+    copying.begin()
+    copying.seal_source()
+    assert source.history(NEWS.namespace, KEY, 10) == []
+
+
+def test_a_seal_cut_short_is_put_on_again(opened: Open, tmp_path: Path) -> None:
+    """One file may be open while the other is not; whoever goes on closes, or opens, both."""
+    source, target = opened("source"), opened("target")
+    source.apply(Batch(counts={"seen": 1}))
+    for table in ("source.db", "source.db-preferences"):
+        source.moving().seal()
+        with sqlite3.connect(tmp_path / table) as file:
+            file.execute("DELETE FROM seal")
+        assert source.moving().standing().sealed
+        source.moving().open()
+        source.apply(Batch(counts={"seen": 1}))
+        assert not source.moving().standing().sealed
+    copied_to = Copy(source, target)
+    copied_to.begin()
+    with sqlite3.connect(tmp_path / "target.db") as file:
+        file.execute("DELETE FROM seal")
+    copied_to.begin()
+    copied_to.run()
+    require_equal(source, target)
+
+
 def test_a_damaged_target_is_named(opened: Open, tmp_path: Path) -> None:
     """Whatever differs is said: the figure, whose it is, and both values."""
     source, target = opened("source"), opened("target")

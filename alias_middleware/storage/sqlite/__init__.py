@@ -315,7 +315,7 @@ class SQLiteStorage(Storage):
 
     def moving(self) -> SQLiteMoving:
         """Give the verbs for moving all there is."""
-        return SQLiteMoving(self._files, self._keyring, self._log)
+        return SQLiteMoving(self._files, self._keyring, self._log, self._finish_erasures)
 
     def close(self) -> None:
         """Close the connections that are not in use."""

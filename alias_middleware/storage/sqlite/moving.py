@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from hashlib import blake2b
 
@@ -33,8 +33,14 @@ _DAYS = """
 class SQLiteMoving(Moving):
     """The verbs for moving on one storage's files."""
 
-    def __init__(self, files: Files, keyring: FileKeyring, log: ErasureLog) -> None:
-        """Use the storage's files, keys and log of erasures. Whoever fills it keeps this object till the end."""
+    def __init__(
+        self, files: Files, keyring: FileKeyring, log: ErasureLog, finish: Callable[[Connection], None]
+    ) -> None:
+        """Use the storage's files, keys and log of erasures; `finish` finishes erasures that were cut short.
+
+        Whoever fills it keeps this object till the end.
+        """
+        self._finish = finish
         self._files = files
         self._keyring = keyring
         self._filling = Filling(log)
@@ -51,7 +57,7 @@ class SQLiteMoving(Moving):
         return self._keyring.present_marks()
 
     def standing(self) -> Standing:
-        """Tell whether both files are sealed."""
+        """Tell whether the files are sealed."""
         with reading(self._files) as sql:
             return Standing(seal.is_sealed(sql), _noted(sql, "filled_from"))
 
@@ -62,6 +68,8 @@ class SQLiteMoving(Moving):
         nobody writes any more, `alias-middleware drain --once` brings it there.
         """
         with self._files.wrapped() as connection:
+            if not seal.is_sealed(connection.sql):
+                self._finish(connection)
             with connection.preferences_transaction(_TIMEOUT_SECONDS) as sql:
                 _require_rest(sql)
                 seal.put_on(sql, "preferences")

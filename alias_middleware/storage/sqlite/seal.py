@@ -26,8 +26,8 @@ _CLOSE = """
 
 
 def is_sealed(sql: sqlite3.Connection) -> bool:
-    """Tell whether both files are sealed."""
-    return all(_is_on(sql, schema) for schema in ("main", "preferences"))
+    """Tell whether a file is sealed: both are, or somebody died between the two and has to go on."""
+    return any(_is_on(sql, schema) for schema in ("main", "preferences"))
 
 
 def _is_on(sql: sqlite3.Connection, schema: str) -> bool:
