@@ -17,7 +17,7 @@ from alias_middleware.errors import SettingsError, StorageUnavailable
 from alias_middleware.storage.base import Storage
 from alias_middleware.storage.moving import EVENTS, PARTS, Part, Progress, Row, pages
 
-_ROWS = 2_000
+_ROWS = 5_000
 _PATIENCE_SECONDS = 10.0
 _PAUSE_SECONDS = 0.05
 

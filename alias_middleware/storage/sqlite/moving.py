@@ -41,6 +41,7 @@ class SQLiteMoving(Moving):
         Whoever fills it keeps this object till the end.
         """
         self._finish = finish
+        self._spelled: dict[int, bytes] = {}
         self._files = files
         self._keyring = keyring
         self._filling = Filling(log)
@@ -110,7 +111,7 @@ class SQLiteMoving(Moving):
         """Give a page in the order of the table's key."""
         with reading(self._files) as sql:
             if part is EVENTS:
-                return _events(sql, day, after, limit)
+                return self._events(sql, day, after, limit)
             shape = SHAPES[part]
             where = ""
             if after is not None:
@@ -118,6 +119,15 @@ class SQLiteMoving(Moving):
                 where = f"WHERE ({', '.join(shape.cursor)}) > ({marks})"
             query = f"{shape.select} {where} ORDER BY {', '.join(shape.cursor)} LIMIT ?"
             return _page(sql.execute(query, (*(after or ()), limit)).fetchall(), part, limit)
+
+    def _events(self, sql: sqlite3.Connection, day: int | None, after: Cursor | None, limit: int) -> Page:
+        if day is None:
+            raise ValueError("events are read by days")
+        rows = sql.execute(EVENTS_OF_DAY, (day, *(after or BEFORE_ALL_EVENTS), limit)).fetchall()
+        pages, spelled = ShownPages(sql), self._spelled  # a page keeps its number
+        for body in {row[7] for row in rows if isinstance(row[7], int)} - spelled.keys():
+            spelled[body] = pages.spelled(body)
+        return _page([(*row[:7], spelled.get(row[7], row[7]), *row[8:]) for row in rows], EVENTS, limit)
 
     def find(self, part: Part, keys: Sequence[Key]) -> list[Row]:
         """Look up each key."""
@@ -173,17 +183,6 @@ def _profiles(connection: Connection) -> Iterator[tuple[sqlite3.Connection, Rene
     """Change profiles of the sealed file: as `seal.lifted`, and their versions are renewed."""
     with connection.profile_changes(_TIMEOUT_SECONDS) as (sql, renew), seal.lifted_in(sql, "preferences"):
         yield sql, renew
-
-
-def _events(sql: sqlite3.Connection, day: int | None, after: Cursor | None, limit: int) -> Page:
-    if day is None:
-        raise ValueError("events are read by days")
-    rows = sql.execute(EVENTS_OF_DAY, (day, *(after or BEFORE_ALL_EVENTS), limit)).fetchall()
-    pages = ShownPages(sql)
-    spelled = [
-        (*row[:7], row[7] if isinstance(row[7], bytes) else pages.spelled(row[7]), *row[8:]) for row in rows
-    ]
-    return _page(spelled, EVENTS, limit)
 
 
 def _page(rows: list[Row], part: Part, limit: int) -> Page:

@@ -88,7 +88,6 @@ class ShownPages:
         """Look up in `sql`, as of one moment."""
         self._sql = sql
         self._known: dict[int | bytes, Shown] = {}
-        self._spelled: dict[int, bytes] = {}
 
     def shown(self, body: int | bytes) -> Shown:
         """Give what a row's body stands for."""
@@ -99,10 +98,7 @@ class ShownPages:
 
     def spelled(self, number: int) -> bytes:
         """Give the body that a page's number stands for."""
-        body = self._spelled.get(number)
-        if body is None:
-            body = self._spelled[number] = _encode_shown(self.shown(number))
-        return body
+        return _encode_shown(self.shown(number))
 
     def _look_up(self, body: int | bytes) -> Shown:
         if isinstance(body, bytes):
