@@ -11,23 +11,26 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
-from alias_middleware import Tracker
+from alias_middleware import Item, Tracker
 from alias_middleware.comparing import Comparison
 from alias_middleware.copying import Copy
 from alias_middleware.errors import SettingsError, StorageUnavailable
 from alias_middleware.storage import open_storage
-from alias_middleware.storage.base import Batch, Span, Storage
+from alias_middleware.storage.base import Batch, Origin, Span, Storage
+from alias_middleware.storage.conversions import Conversion
 from alias_middleware.storage.custody import Cut
 from alias_middleware.storage.memory import MemoryStorage
 from alias_middleware.storage.moving import FROZEN, PARTS, VISITORS
+from alias_middleware.storage.outbox import CampaignId, Ruling, StoredCampaign, StrayMessage, Suppression
 from alias_middleware.storage.sqlite import SQLiteStorage
 from alias_middleware.storage.sqlite.shapes import SHAPES
-from alias_middleware.testing.histories import KEY, NEWS, Teller, instant, local_day
+from alias_middleware.testing.histories import GAP_US, KEY, NEWS, Teller, instant, local_day
 from alias_middleware.testing.simulated_log import FIRST_DAY, PastClock, play, simulated_tracker
 from alias_middleware.testing.simulation import Life
 from tests.support.postgresql import PostgreSQLServer, debian_programs, postgresql_server
@@ -35,6 +38,7 @@ from tests.support.postgresql import PostgreSQLServer, debian_programs, postgres
 KEYS = (b"a key that both storages have",)
 EVER = (0, 2**20)
 DAYS = 12
+_SENDING = Ruling("sending")
 Open = Callable[[str], Storage]
 
 
@@ -70,7 +74,34 @@ def live(storage: Storage, spool: Path) -> None:
     steps.sort(key=lambda step: step.time_us + dice.randrange(2) * 3_600_000_000)
     play(life, tracker, clock, steps)
     _use_rights(tracker, life)
+    _contact(storage, [event_key(storage, number) for number in range(6)])
     tracker.close()
+
+
+def event_key(storage: Storage, number: int) -> str:
+    """The key of one of the visitors, in the order of their keys."""
+    rows = storage.moving().page(VISITORS, None, number + 1).rows
+    return str(rows[number][1])
+
+
+def _contact(storage: Storage, keys: list[str]) -> None:
+    """Keep a bit of everything that contacting visitors leaves behind."""
+    outbox, name = storage.outbox(), CampaignId("simulated", "simulated", "été")
+    assert outbox.save(StoredCampaign(name, "running", b"{}", 7))
+    assert outbox.enqueue(name, keys, 8) == len(keys)
+    outbox.select(name, 9)
+    for key, ruling in zip(keys, (_SENDING, _SENDING, Ruling("held", "quiet_hours", 99)), strict=False):
+        outbox.claim(name, key, f"message {key}", 10, lambda evidence, ruling=ruling: ruling)  # type: ignore[misc]
+    outbox.settle(f"message {keys[0]}", "delivered", 11)
+    storage.erase("simulated", keys[4], 12)
+    outbox.declare_optouts("simulated", 13, "imported")
+    assert outbox.keep_stray("simulated", StrayMessage(5, 14, "36123", "STOP \x00 é"))
+    storage.suppress("simulated", keys[5], Suppression("marketing", "STOP", "sms", 15))
+    spent = Conversion(id=9, scope="publisher", month="2026-01", time_us=16, requester="Ada", reason="a contest")
+    assert storage.conversions().spend(spent, 100) == 99
+    storage.conversions().give_back(9)
+    origin = Origin("simulated", "simulated", GAP_US)
+    storage.apply(Batch(unidentified={(origin, FIRST_DAY.toordinal() + 1): 3}, spans={"segment": Span(0, 9)}))
 
 
 def _use_rights(tracker: Tracker, life: Life) -> None:
@@ -80,6 +111,10 @@ def _use_rights(tracker: Tracker, life: Life) -> None:
             visitor.profile.personal["name"] = "Zoé"
             visitor.consent("contact", number % 2 == 0, source="page")
             visitor.consent("measure", number % 3 > 0, source="page")
+    with tracker.visitor(life.alias(3)) as visitor:
+        visitor.purchase("CMD-1", [Item("rt-42", "Ringtone", price=Decimal(3))], currency="EUR")
+        visitor.refund("CMD-1", amount=Decimal(1))
+        visitor.refund("CMD-2")
     for number in (1, 4, 11):
         tracker.privacy.erase(life.alias(number))
     tracker.privacy.export(life.alias(2), requester="Ada", reason="a letter")
@@ -114,12 +149,14 @@ def copied(source: Storage, target: Storage) -> Copy:
 
 def test_there_and_back_again(opened: Open, server: PostgreSQLServer, tmp_path: Path) -> None:
     """From SQLite to PostgreSQL and back to another file: the same at each place, and each goes on by itself."""
+    empty = {"frozen", "horizons", "replaced"}
     places = [
         opened("first"),
         open_storage(server.url(schema="there"), secret_keys=KEYS),
         opened("second"),
     ]
     live(places[0], tmp_path / "spool")
+    assert {part.name for part in PARTS if part.name != "events" and not places[0].moving().count(part)} == empty
     for here, there in pairwise(places):
         copied(here, there)
         there.apply(Batch(entries=[Teller().view("2026-03-02T12:00")], spans={"a": Span(0, 1)}))

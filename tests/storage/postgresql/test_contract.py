@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from alias_middleware.copying import Copy
 from alias_middleware.storage.base import Storage
 from alias_middleware.storage.postgresql import PostgreSQLStorage
 from alias_middleware.testing.storage_contract import (
@@ -48,6 +49,16 @@ class TestPackagedPostgreSQL(PostgreSQLContract):
     def test_random_histories_equal_the_reference(self, storage: Storage, seed: int) -> None:
         """Debian's server is asked for all of them."""
         super().test_random_histories_equal_the_reference(storage, seed)
+
+    @pytest.mark.parametrize("seed", range(1))
+    def test_everything_moves(self, source: Storage, target: Storage, copying: Copy, seed: int) -> None:
+        """Debian's server is asked for more."""
+        super().test_everything_moves(source, target, copying, seed)
+
+    @pytest.mark.parametrize("seed", range(1))
+    def test_a_pass_brings_what_changed(self, source: Storage, target: Storage, copying: Copy, seed: int) -> None:
+        """Debian's server is asked for more."""
+        super().test_a_pass_brings_what_changed(source, target, copying, seed)
 
 
 if "ALIAS_TEST_CITUS_URL" in os.environ:
