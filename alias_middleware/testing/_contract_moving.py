@@ -102,10 +102,46 @@ class MovingContract(ContractCase):
         tell(source, seed)
         copying.begin()
         copying.run()
+        require_equal(source, target)  # what was asked of the target is kept there, and must not hold any more
         tell(source, seed + 100, ids="later")
         assert copying.run()
         require_equal(source, target)
         assert not copying.run()
+
+    def test_a_replaced_order_is_replaced(self, source: Storage, target: Storage, copying: Copy) -> None:
+        """A day may have other events than before, and as many."""
+        teller = Teller()
+        source.apply(Batch(entries=[teller.purchase("2026-03-02T12:00", "A")]))
+        copying.begin()
+        copying.run()
+        source.apply(Batch(entries=[teller.purchase("2026-03-02T11:00", "A", "9.00")]))
+        copying.run()
+        require_equal(source, target)
+        assert len(target.history(_SPACE, KEY, 10)) == 1
+
+    def test_figures_follow_what_came(self, source: Storage, target: Storage, copying: Copy) -> None:
+        """Figures that were kept of a day hold no more once the next pass brought more of it."""
+        teller = Teller()
+        source.apply(Batch(entries=[teller.view(_NOON)]))
+        copying.begin()
+        copying.run()
+        require_equal(source, target)
+        source.apply(Batch(entries=[teller.view("2026-03-02T12:10")]))
+        copying.run()
+        require_equal(source, target)
+
+    def test_a_visitor_may_come_in_anothers_place(self, source: Storage, target: Storage, copying: Copy) -> None:
+        """Who was erased leaves nothing to who came after him, whatever number that one was given."""
+        teller = Teller()
+        source.apply(Batch(entries=[teller.of(key=key).view(_NOON) for key in ("a", "b")]))
+        copying.begin()
+        copying.run()
+        source.erase(_SPACE, "b", instant("2026-03-02T13:00"))
+        source.apply(Batch(entries=[teller.of(key="c").view("2026-03-02T12:30")]))
+        copying.run()
+        require_equal(source, target)
+        assert target.history(_SPACE, "b", 10) == []
+        assert len(target.history(_SPACE, "c", 10)) == 1
 
     def test_a_pass_that_was_cut_short_is_gone_on_with(self, source: Storage, target: Storage) -> None:
         """Wherever it ended, another brings the rest."""
