@@ -87,7 +87,6 @@ class SQLiteMoving(Moving):
                 sql.execute("DELETE FROM moved_days")
             with connection.preferences_transaction(_TIMEOUT_SECONDS) as sql:
                 seal.take_off(sql, "preferences")
-            connection.checkpoint()
 
     def days(self) -> dict[int, bytes]:
         """Give the marks of days; a purge leaves them as they are, so that what it took is in it."""
@@ -153,9 +152,7 @@ class SQLiteMoving(Moving):
                     self._filling.put_profiles(sql, rows, renew)
                 return len(rows)
             connection.remember_much()
-            kept = self._filling.put(connection, part, rows)
-            self._tidy(connection)
-        return kept
+            return self._filling.put(connection, part, rows)
 
     def drop(self, part: Part, keys: Sequence[Key]) -> None:
         """Delete rows, in one transaction."""
@@ -172,10 +169,6 @@ class SQLiteMoving(Moving):
             sql.execute("DELETE FROM events WHERE day = ?", (day,))
             sql.execute("UPDATE changes SET mark = random() WHERE day = ?", (day,))
             sql.execute("DELETE FROM moved_days WHERE day = ?", (day,))
-
-    def _tidy(self, connection: Connection) -> None:
-        if self._files.logs_are_long():
-            connection.checkpoint()
 
 
 @contextmanager
