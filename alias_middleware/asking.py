@@ -5,14 +5,16 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import TypeVar
 
 from alias_middleware.breaker import Breaker
 from alias_middleware.budget import Budgeted
 from alias_middleware.counters import Counters
-from alias_middleware.errors import BlockingCallError, StorageError, StorageUnavailable, describe
+from alias_middleware.errors import BlockingCallError, SettingsError, StorageError, StorageUnavailable, describe
 from alias_middleware.events import Event
+from alias_middleware.keying import keyed
 from alias_middleware.profile import ProfileChange, StoredProfile
 from alias_middleware.settings import Settings
 from alias_middleware.storage.base import Storage
@@ -41,6 +43,7 @@ class Asking:
         self.statistics_only = settings.statistics_only
         self._settings = settings
         self._namespace = settings.namespace
+        self._unmarked = bool(settings.pseudonym_keys)
 
     def load(self, key: str) -> StoredProfile:
         """Read a profile; an empty one, and counted, when the storage cannot answer."""
@@ -107,6 +110,8 @@ class Asking:
         if not self.changes.allows(self.now()):
             return False
         try:
+            if self._unmarked:
+                self._mark()
             refused = self.requests.change_profile(self._namespace, change, timeout=self._settings.storage_timeout)
         except StorageError as error:
             self.failed(self.changes, error)
@@ -118,6 +123,16 @@ class Asking:
         if refused:
             self.counters.add("preferences_refused", refused)
         return True
+
+    def _mark(self) -> None:
+        """Let the storage know the pseudonym keys again, before the first profile under them is there."""
+        with suppress(SettingsError):  # a storage that knows none again is never rotated
+            begin = partial(self.storage.pseudonyms().begin, self._namespace, keyed(self._settings))
+            if isinstance(self.requests, Budgeted):
+                self.requests.do(begin, self._settings.storage_timeout)
+            else:
+                begin()
+        self._unmarked = False
 
     def problem(self, error: Exception) -> None:
         """Report an error of ours: raised where the settings say so, else counted and logged, never a value."""

@@ -43,6 +43,9 @@ _ID_BYTES = 16
 _MOST_UNKNOWN = 3
 """Answers in a row that nobody can tell: the gateway is in trouble, and the campaign pauses."""
 
+_NO_ALIAS = Ruling("refused", "no_alias")
+"""The visitor is known by pseudonym, and his alias is not kept, or cannot be unsealed."""
+
 _RUNNABLE: tuple[Standing, ...] = (*PLANNED, "paused", "running")
 
 
@@ -50,15 +53,16 @@ class Desk(NamedTuple):
     """What campaigns of one service need from the house.
 
     `facts(plan)` gives what makes facts of evidence and knowledge, `policy` is whose hours hold, `favours` tells
-    interests, `alias_of` gives the alias of a visitor key, `now` microseconds since the epoch, `entropy(n)` random
-    bytes; `pause(seconds)` lets time pass.
+    interests, `has_address` whether there is an alias to write to at a moment, `address` gives it, None where it
+    cannot be had; `now` microseconds since the epoch, `entropy(n)` random bytes; `pause(seconds)` lets time pass.
     """
 
     outbox: Outbox
     policy: Policy
     facts: Callable[[Plan], Callable[[Evidence, Knowledge], Facts]]
     favours: Callable[[Evidence, str], bool]
-    alias_of: Callable[[str], str]
+    has_address: Callable[[Evidence, int], bool]
+    address: Callable[[Evidence, int], str | None]
     now: Callable[[], int]
     entropy: Callable[[int], bytes]
     pause: Callable[[float], None]
@@ -88,7 +92,8 @@ class Campaign:
         """
         judge = Judge(self._desk.policy, at)
         for evidence, knowledge in self._selected(to_micros(at)):
-            yield Judgement(evidence.key, judge.verdict(self._facts(evidence, knowledge)))
+            has_address = self._desk.has_address(evidence, to_micros(at))
+            yield Judgement(evidence.key, judge.verdict(self._facts(evidence, knowledge)), has_address)
 
     def preview(self, at: datetime | None = None) -> Preview:
         """Tell who would get the message at a moment, who later, who not and why; nothing is sent.
@@ -100,8 +105,10 @@ class Campaign:
         reasons: Counter[str] = Counter()
         until: datetime | None = None
         now_us = to_micros(at)
-        for _, judged in self.judgements(at):
+        for _, judged, has_address in self.judgements(at):
             ruling = self._ruling(judged, now_us)
+            if ruling.state == "sending" and not has_address:
+                ruling = _NO_ALIAS
             decisions[ruling.state] += 1
             if ruling.state != "sending":
                 reasons[ruling.reason] += 1
@@ -239,11 +246,12 @@ class Campaign:
         """Judge and send one message; False when nobody knows whether it was taken."""
         desk = self._desk
         message_id = desk.entropy(_ID_BYTES).hex()
-        ruling = desk.outbox.claim(self._id, key, message_id, desk.now(), self._rule)
+        receiver: list[str] = []
+        ruling = desk.outbox.claim(self._id, key, message_id, desk.now(), partial(self._rule, receiver))
         if ruling is None or ruling.state != "sending":
             return True
         try:
-            transport.send(Outgoing(message_id, desk.alias_of(key), self.plan.sender, self.plan.text))
+            transport.send(Outgoing(message_id, receiver[-1], self.plan.sender, self.plan.text))
         except NotAccepted as error:
             if error.temporary:
                 desk.outbox.release(message_id, desk.now())
@@ -262,11 +270,17 @@ class Campaign:
             desk.pause(1 / self.plan.rate)
         return True
 
-    def _rule(self, evidence: Evidence) -> Ruling:
-        """Turn the verdict of this moment into the message's next state."""
+    def _rule(self, receiver: list[str], evidence: Evidence) -> Ruling:
+        """Turn the verdict of this moment into the message's next state; what is sent now gets a receiver."""
         now = self._desk.now()
         facts = self._facts(evidence, decode_knowledge(evidence.knowledge))
-        return self._ruling(verdict(facts, self._desk.policy, from_micros(now)), now)
+        ruling = self._ruling(verdict(facts, self._desk.policy, from_micros(now)), now)
+        if ruling.state == "sending":
+            alias = self._desk.address(evidence, now)
+            if alias is None:
+                return _NO_ALIAS
+            receiver.append(alias)
+        return ruling
 
     def _ruling(self, judged: Verdict, now_us: int) -> Ruling:
         """Turn a verdict of a moment into a message's state; what would arrive too late has expired."""

@@ -11,7 +11,8 @@ import msgspec
 from alias_middleware import segments
 from alias_middleware.events import Event
 from alias_middleware.records import EVENT_IDS, Header, Identified, Record, Tally, decode_record
-from alias_middleware.storage.base import Batch, Entry, LateChange, Origin, Span
+from alias_middleware.sealing import Sealing
+from alias_middleware.storage.base import Batch, Entry, LateChange, LateSealing, Origin, Span
 
 
 class Raw(NamedTuple):
@@ -42,6 +43,7 @@ class Gathering:
         """Start with nothing."""
         self.entries: list[Entry] = []
         self.changes: list[LateChange] = []
+        self.sealings: list[LateSealing] = []
         self.spans: dict[str, Span] = {}
         self.ended: list[str] = []
         self.unreadable: list[str] = []
@@ -87,8 +89,11 @@ class Gathering:
                 self.counts.update(record.counts)
                 for day, page_views in record.unidentified.items():
                     self.unidentified[origin, day] += page_views
+            elif isinstance(record, Sealing):
+                self.sealings.append(LateSealing(origin.namespace, record, origin.keyed))
             else:
-                self.changes.append(LateChange(origin.namespace, record, header.event_id(place)))
+                late = LateChange(origin.namespace, record, header.event_id(place), origin.keyed)
+                self.changes.append(late)
         if seen:
             self.counts["seen"] += seen
         if records:
@@ -99,6 +104,7 @@ class Gathering:
         return Batch(
             entries=self.entries,
             changes=self.changes,
+            sealings=self.sealings,
             spans=self.spans,
             finished=finished,
             counts=dict(self.counts),

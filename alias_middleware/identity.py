@@ -35,6 +35,8 @@ _HEADER_NAME = re.compile(r"[A-Za-z0-9]+(-[A-Za-z0-9]+){0,7}")
 _KEY_BYTES = 16
 _LEAST_SECRET = 16
 _IN_BASE64 = "base64:"
+_ROTATED = 2
+_BETWEEN = "\0"
 
 
 class Status(StrEnum):
@@ -209,6 +211,49 @@ def rotate_visitor_key(stored: str, new_key: bytes) -> str:
     """The pseudonym after ``new_key`` joins ``pseudonym_keys``, from the stored one: no alias is needed."""
     digest = hmac.digest(new_key, stored.encode(), "sha256")
     return urlsafe_b64encode(digest[:_KEY_BYTES]).decode("ascii").rstrip("=")
+
+
+def full_key(alias: str, namespace: str, pseudonym_keys: Sequence[bytes] = ()) -> str:
+    """How a visitor is named to a storage: his visitor key, and after a rotation his lasting key with it.
+
+    The lasting key is what the first of ``pseudonym_keys`` makes of the alias. No rotation changes it, so what is
+    to outlive rows and rotations is kept under hashes of it. No row has it; `stored_part` and `lasting_part` take
+    the two apart, NUL (which neither holds) stands between them.
+    """
+    if len(pseudonym_keys) < _ROTATED:
+        return visitor_key(alias, namespace, pseudonym_keys)
+    lasting = visitor_key(alias, namespace, pseudonym_keys[:1])
+    return joined(rotated(lasting, pseudonym_keys[1:]), lasting)
+
+
+def rotated(stored: str, new_keys: Sequence[bytes]) -> str:
+    """The pseudonym after all of ``new_keys`` joined ``pseudonym_keys``, in their order."""
+    for secret in new_keys:
+        stored = rotate_visitor_key(stored, secret)
+    return stored
+
+
+def joined(stored: str, lasting: str) -> str:
+    """Name a visitor by both his keys."""
+    return stored if stored == lasting else f"{stored}{_BETWEEN}{lasting}"
+
+
+def stored_part(key: str) -> str:
+    """The visitor key that rows have, of however a visitor is named."""
+    return key.partition(_BETWEEN)[0] if _BETWEEN in key else key
+
+
+def lasting_part(key: str) -> str:
+    """The key that no rotation changes, of however a visitor is named; where none came along, the visitor key."""
+    return key.rpartition(_BETWEEN)[2]
+
+
+def check_value(namespace: str, pseudonym_keys: Sequence[bytes]) -> str:
+    """What tells one list of ``pseudonym_keys`` from another: the pseudonym of nobody.
+
+    It rotates as every pseudonym does; without keys it is empty.
+    """
+    return visitor_key("", namespace, pseudonym_keys)
 
 
 def keyed_hash(secret: bytes, purpose: str, namespace: str, key: str) -> bytes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from alias_middleware.events import AnyEvent, Event
@@ -29,6 +29,16 @@ class Reader(Protocol):
         """Report an error: raised where the settings say so, else logged and counted."""
 
 
+class Addressing(Protocol):
+    """What is told of acts that open a contact, or close it."""
+
+    def changed(self, key: str, alias: str, begun_us: int, now_us: int, operations: Sequence[Operation]) -> None:
+        """Take the operations of one commit: consent may be among them."""
+
+    def bought(self, key: str, alias: str, time_us: int, begun_us: int) -> None:
+        """Take a purchase."""
+
+
 class Keeper(Reader, Protocol):
     """What a visitor asks for. Times are microseconds since the epoch (UTC)."""
 
@@ -40,6 +50,10 @@ class Keeper(Reader, Protocol):
 
     statistics_only: bool
     """Whether the site keeps no profiles."""
+
+    @property
+    def addresses(self) -> Addressing | None:
+        """What keeps the aliases of those who may be contacted; None where none are kept."""
 
     def day(self, time_us: int) -> int:
         """Give the local day of a moment."""

@@ -35,10 +35,11 @@ decode_plan = msgspec.json.Decoder(Plan).decode
 
 
 class Judgement(NamedTuple):
-    """What would become of one visitor's message."""
+    """What would become of one visitor's message; without an address it is refused in the end."""
 
     key: str
     verdict: Verdict
+    has_address: bool = True
 
     def __repr__(self) -> str:  # the key may be the alias
         return f"<Judgement {self.verdict.decision}>"

@@ -16,7 +16,8 @@ from alias_middleware.errors import SettingsError
 from alias_middleware.events import Event, Purchase
 from alias_middleware.habits import Habits, decode_habits
 from alias_middleware.history import Knowledge
-from alias_middleware.local_time import LocalDays, from_micros
+from alias_middleware.identity import lasting_part
+from alias_middleware.local_time import LocalDays, from_micros, to_micros
 from alias_middleware.profile import StoredProfile, decode_knowledge, stored_habits
 from alias_middleware.settings import Settings
 from alias_middleware.storage.base import Storage
@@ -120,7 +121,7 @@ class Privacy:
         """
         key = self._key_of(alias)
         gone = self._storage.erase(self._namespace, key, self._now())
-        rejected = self._forget_rejected(key)
+        rejected = self._forget_rejected(lasting_part(key))  # it is in every record of him, whenever
         return {**gone, "rejected": rejected} if rejected else gone
 
     def would_erase(self, alias: str) -> dict[str, int]:
@@ -168,6 +169,7 @@ class Privacy:
             raw_before=(now - raw).astimezone(self._settings.tzinfo).date().toordinal(),
             idle_since_day=idle_since.toordinal(),
             idle_since_us=days.start(idle_since),
+            now_us=to_micros(now),
         )
         return self._storage.custody().purge(self._namespace, cut, dry_run=dry_run)
 

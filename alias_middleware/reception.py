@@ -11,6 +11,7 @@ from alias_middleware.contact import OFFERS, Command, command_of, meaning_of_sto
 from alias_middleware.dossier import is_subscribed, suppression
 from alias_middleware.errors import ContactError, StorageError
 from alias_middleware.events import MESSAGE_LIMIT, Message, Unsubscription, clean_text, event_time
+from alias_middleware.identity import lasting_part
 from alias_middleware.profile import decode_knowledge
 from alias_middleware.recorder import Recorder
 from alias_middleware.settings import Settings
@@ -91,7 +92,10 @@ class Receiver:
             if said in {"stop", "stopall", "unsubscription"}:
                 self._forbid(key, said, entry is not None, time_us)
         finally:  # of the two, one may fail without the other: a STOP is in force when the spool is full
-            recorder.keep(event, message_identity(self._settings.service, key, short_code, message_id))
+            if recorder.addresses is not None:
+                recorder.addresses.wrote(key, alias, time_us, offer=offer, said=said, paid=paid)
+            identity = message_identity(self._settings.service, lasting_part(key), short_code, message_id)
+            recorder.keep(event, identity)
         return Reception(_MEANINGS.get(said or "", "message"), offer)
 
     def _meaning(self, key: str, command: Command, short_code: str, offer: str | None, time_us: int) -> str:
@@ -133,7 +137,10 @@ class Receiver:
         time_us = event_time(at)
         recorder = self._recorder()
         event = Unsubscription(self._key_of(alias), time_us, time_us, recorder.day(time_us), "sms", offer)
-        recorder.keep(event, message_identity(self._settings.service, event.key, offer, "unsubscribed"))
+        if recorder.addresses is not None:
+            recorder.addresses.unsubscribed(event.key, alias, time_us, offer)
+        identity = message_identity(self._settings.service, lasting_part(event.key), offer, "unsubscribed")
+        recorder.keep(event, identity)
 
 
 _MEANINGS: dict[str, Literal["unsubscription", "opt_out", "contact", "start"]] = {

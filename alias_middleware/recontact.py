@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from datetime import datetime
-from functools import partial
+from functools import cached_property, partial
 from typing import Literal
 
 from alias_middleware.audience import Audience
@@ -12,16 +12,18 @@ from alias_middleware.campaigns import Campaign, Desk
 from alias_middleware.contact import Facts, FrequencyCap, Kind, Received, Verdict, sms_text, verdict
 from alias_middleware.contact import Suppression as Forbidden
 from alias_middleware.dossier import Question, consent_to, facts_of, suppression
-from alias_middleware.errors import ContactError, SettingsError, StorageUnavailable
+from alias_middleware.errors import ContactError, StorageUnavailable
 from alias_middleware.events import event_time
 from alias_middleware.habits import decode_habits
 from alias_middleware.history import Knowledge
 from alias_middleware.interests import Population, Taste
+from alias_middleware.keying import keyed
 from alias_middleware.local_time import from_micros
 from alias_middleware.plans import Plan, Progress, decode_plan, encode_plan
 from alias_middleware.profile import decode_knowledge
+from alias_middleware.sealing import CONSENT, Sealer, Sealing, sealed_at
 from alias_middleware.settings import Settings
-from alias_middleware.storage.base import Storage
+from alias_middleware.storage.base import Batch, LateSealing, Storage
 from alias_middleware.storage.outbox import CampaignId, Evidence, Standing, StoredCampaign
 from alias_middleware.transport import Outgoing, Transport
 
@@ -128,14 +130,14 @@ class Contact:
         Raises:
             ContactError: the text, sender or audience is no use; it expires before it starts; or a campaign of
                 this name has begun with another plan.
-            SettingsError: the storage keeps no campaigns; or visitor keys are pseudonyms, which cannot be
-                written to.
+            SettingsError: the storage keeps no campaigns; or visitors are known by pseudonym, and there are no
+                `secret_keys` under which their aliases are sealed.
+            MissingExtra: for the same, ``cryptography`` is not installed.
             StorageError: the storage does not answer.
         """
         if not isinstance(name, str) or not 0 < len(name) <= _NAME_LENGTH or not name.isprintable():
             raise ContactError(f"a name of 1 to {_NAME_LENGTH} printable characters", field="name")
-        if self._settings.pseudonym_keys:
-            raise SettingsError("a visitor known by pseudonym only cannot be written to", setting="pseudonym_keys")
+        _ = self._sealer  # whom nobody could write to is not queued first
         if rate is not None and not 0 < rate < float("inf"):
             raise ContactError("a positive number of messages a second", field="rate")
         whole = sms_text(text, kind=kind, sender=sender, stop_code=stop_code)
@@ -226,6 +228,7 @@ class Contact:
             key = self._key_of(alias)
             if not self._was_imported(key):
                 self._storage.suppress(self._settings.namespace, key, suppression(said))
+                self._end_consent(key, said.time_us)
             number += 1
         if not number:
             raise ContactError(
@@ -235,6 +238,13 @@ class Contact:
             )
         self._storage.outbox().declare_optouts(self._settings.service, self._now(), f"imported {number}")
         return number
+
+    def _end_consent(self, key: str, time_us: int) -> None:
+        """Let go of an alias that was kept for the sake of a consent, where aliases are sealed."""
+        if self._settings.pseudonym_keys:
+            ended = Sealing(key, time_us, time_us, CONSENT, time_us)
+            late = LateSealing(self._settings.namespace, ended, keyed(self._settings))
+            self._storage.apply(Batch(sealings=[late]))
 
     def _was_imported(self, key: str) -> bool:
         """Tell whether a visitor's opt-out was taken over before: a second time would undo consent given since."""
@@ -251,7 +261,8 @@ class Contact:
             policy=self._policy,
             facts=self._facts,
             favours=self._favours,
-            alias_of=self._alias_of,
+            has_address=self._has_address,
+            address=self._address,
             now=self._now,
             entropy=self._entropy,
             pause=self._pause,
@@ -284,5 +295,19 @@ class Contact:
         favoured = Taste(habits, self._population(), self._now()).interests(_INTERESTS)
         return any(each.category == category and each.evidence.basis == "visitor" for each in favoured)
 
-    def _alias_of(self, key: str) -> str:
-        return key
+    @cached_property
+    def _sealer(self) -> Sealer | None:
+        """What unseals aliases, None where visitor keys are aliases."""
+        settings = self._settings
+        if not settings.pseudonym_keys:
+            return None
+        return Sealer(settings.namespace, settings.secret_keys, settings.pseudonym_keys)
+
+    def _has_address(self, evidence: Evidence, now_us: int) -> bool:
+        return self._sealer is None or sealed_at(evidence.seals, now_us) is not None
+
+    def _address(self, evidence: Evidence, now_us: int) -> str | None:
+        if self._sealer is None:
+            return evidence.key
+        sealed = sealed_at(evidence.seals, now_us)
+        return None if sealed is None else self._sealer.unseal(sealed, evidence.key)

@@ -17,6 +17,7 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
+from alias_middleware.addresses import Addresses
 from alias_middleware.asking import Asking
 from alias_middleware.attachment import check_attached
 from alias_middleware.budget import Budgeted
@@ -24,10 +25,12 @@ from alias_middleware.categories import Categories
 from alias_middleware.errors import SettingsError, SpoolError, StorageError, describe
 from alias_middleware.events import AnyEvent, Event, PageView, Purchase, Refund, TrackedEvent
 from alias_middleware.interests import Population
+from alias_middleware.keying import keyed, seals_aliases
 from alias_middleware.local_time import LocalDays
 from alias_middleware.outlook import Outlook
 from alias_middleware.profile import Operation, ProfileChange
 from alias_middleware.records import Identified, Tally
+from alias_middleware.sealing import Sealing
 from alias_middleware.settings import Settings
 from alias_middleware.spool import Spool
 from alias_middleware.storage.base import Origin, Storage
@@ -73,13 +76,14 @@ class Recorder(Asking):
             submit=lambda work: self.executor().submit(work),
             problem=self.problem,
         )
+        self.addresses = Addresses(settings, self.put) if seals_aliases(settings) else None
         self._handed_on_us = 0
         self._executor: ThreadPoolExecutor | None = None
         self._executor_lock = threading.Lock()
         self._scratch: Path | None = None
         self._spool_fails = False
         folder = self._spool_folder(entropy)
-        origin = Origin(settings.service, self._namespace, settings.visit_gap_us)
+        origin = Origin(settings.service, self._namespace, settings.visit_gap_us, keyed(settings))
         self.spool = Spool(folder, origin, limit=settings.spool_limit, entropy=entropy)
         self.writer = Writer(folder, storage, interval=settings.writer_interval, tick=self.tick)
 
@@ -132,6 +136,16 @@ class Recorder(Asking):
             self._spool_failed(error)
             raise
         self._appended()
+
+    def put(self, sealing: Sealing) -> None:
+        """Put in the spool that an alias is to be kept sealed, or no longer; counted where the spool fails."""
+        try:
+            self.spool.append(sealing)
+        except SpoolError as error:
+            self.counters.add("sealings_lost")
+            self._spool_failed(error)
+        else:
+            self._appended()
 
     def _spool_failed(self, error: SpoolError) -> None:
         """Report that the spool took nothing; one line in the log for a whole outage."""

@@ -12,10 +12,11 @@ import msgspec
 
 from alias_middleware.events import AnyEvent
 from alias_middleware.profile import ProfileChange
+from alias_middleware.sealing import Sealing
 from alias_middleware.storage.base import Origin
 
 FRAME = struct.Struct("<II")
-FORMAT = 2
+FORMAT = 3
 """Raised with every change that an older version would misread, a new type of record included."""
 LARGEST_RECORD = 1 << 20
 EVENT_IDS = 2**63
@@ -63,7 +64,7 @@ class Header(msgspec.Struct, frozen=True):
         return self.base & 0xFFFFFFFF
 
 
-Record = AnyEvent | Identified | ProfileChange | Tally
+Record = AnyEvent | Identified | ProfileChange | Sealing | Tally
 
 encode_record = msgspec.msgpack.Encoder().encode
 decode_record = msgspec.msgpack.Decoder(Record).decode

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from fnmatch import translate
-from functools import cached_property, partial
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from alias_middleware import census
@@ -27,12 +27,13 @@ from alias_middleware.exchange import (
     personal,
     presented_cookie,
 )
-from alias_middleware.identity import Recognition, Status, visitor_key
+from alias_middleware.identity import Recognition, Status
+from alias_middleware.keying import key_of
 from alias_middleware.privacy import Privacy
 from alias_middleware.processes import close_at_exit, close_with_process, mark_process
 from alias_middleware.recorder import Recorder
+from alias_middleware.rotation import storage_of
 from alias_middleware.settings import make_settings
-from alias_middleware.storage import open_storage
 from alias_middleware.storage.base import Storage
 from alias_middleware.visitor import Visitor
 
@@ -75,12 +76,11 @@ class Tracker:
         self._clock = clock
         self._entropy = entropy
         self._owns_storage = not isinstance(self.settings.storage, Storage)
-        self.storage = open_storage(self.settings.storage, secret_keys=self.settings.secret_keys)
+        self.storage = storage_of(self.settings)
         self._source = self.settings.source
         self._trust = self.settings.trust()
         self._namespace = self.settings.namespace
-        keys = self.settings.pseudonym_keys
-        self._key = partial(visitor_key, namespace=self._namespace, pseudonym_keys=keys) if keys else str
+        self._key = key_of(self.settings)
         self._rules = self._make_rules()
         self._continues = self._rules.continuity is not None
         secret = self._trust.secret_name

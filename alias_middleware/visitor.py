@@ -209,7 +209,10 @@ class Visitor(msgspec.Struct, eq=False, dict=True, weakref=True):
             return False
         lines = check_order(order_id, items, currency)
         order_id, currency = plain_text(order_id), plain_text(currency)
-        return self._record(Purchase(self._key, *self._when(at), "web", order_id, currency, lines))
+        event = Purchase(self._key, *self._when(at), "web", order_id, currency, lines)
+        if (addresses := self._keeper.addresses) is not None and self.recognition.alias is not None:
+            addresses.bought(self._key, self.recognition.alias, event.time_us, event.begun_us)
+        return self._record(event)
 
     def refund(self, order_id: str, *, amount: Decimal | int | None = None, at: datetime | None = None) -> bool:
         """Record that an order was refunded, whole or by `amount` of its currency's unit.
@@ -307,7 +310,11 @@ class Visitor(msgspec.Struct, eq=False, dict=True, weakref=True):
         draft = self.draft
         operations = draft.take() if draft is not None else []
         if operations and self._key is not None:
-            self._keeper.change(self._key, self._begun(), operations)
+            begun_us = self._begun()
+            self._keeper.change(self._key, begun_us, operations)
+            if (addresses := self._keeper.addresses) is not None and self.recognition.alias is not None:
+                alias = self.recognition.alias
+                addresses.changed(self._key, alias, begun_us, self._keeper.now(), operations)
         if self.unsynced:
             self.unsynced = False
             self._keeper.sync()

@@ -15,7 +15,7 @@ import pytest
 
 from alias_middleware.audience import Audience
 from alias_middleware.contact import FrequencyCap
-from alias_middleware.errors import ContactError, NotAccepted, SettingsError, StorageUnavailable
+from alias_middleware.errors import ContactError, NotAccepted, StorageUnavailable
 from alias_middleware.local_time import to_micros
 from alias_middleware.storage.outbox import CampaignId
 from alias_middleware.transport import Outgoing
@@ -392,14 +392,6 @@ def test_an_audience_of_nonsense() -> None:
     """A negative number of orders is an error, not everybody."""
     with pytest.raises(ContactError, match=r"audience\.min_orders"):
         Audience(min_orders=-1)
-
-
-def test_pseudonyms_cannot_be_written_to(tmp_path: Path) -> None:
-    """Nobody knows the alias."""
-    shop = Shop("memory", tmp_path, pseudonym_keys=["a pseudonym key of many bytes"])
-    with pytest.raises(SettingsError, match="pseudonym"):
-        shop.campaign()
-    shop.tracker.close()
 
 
 def test_a_stop_while_a_campaign_runs(shop: Shop) -> None:

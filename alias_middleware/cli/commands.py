@@ -21,6 +21,7 @@ from alias_middleware.cli.habits import habit_tables, habits_document
 from alias_middleware.cli.imports import imports
 from alias_middleware.cli.keys import keys
 from alias_middleware.cli.output import json_option, show, silence_log, user_name
+from alias_middleware.cli.pseudonyms import pseudonyms
 from alias_middleware.cli.publisher import PUBLISHER
 from alias_middleware.cli.report import report
 from alias_middleware.cli.signals import StopSignals
@@ -219,7 +220,7 @@ def standalone() -> click.Group:
     group.add_command(with_app(drain, ["storage", "spool"]))
     group.add_command(with_app(imports))
     group.add_command(with_options(simulate, list(OPTIONS)))
-    for command in (keys, gateway, migrate, copy, conformance, standalone_doctor()):
+    for command in (keys, gateway, migrate, copy, conformance, pseudonyms, standalone_doctor()):
         group.add_command(command)
     for each in (dashboard, report, *PUBLISHER):
         group.add_command(with_app(each))

@@ -59,12 +59,21 @@ def tracker_of_options(given: dict[str, Any]) -> Tracker:
     """Make a tracker that no request ever reaches, so that nobody needs to be trusted; or find an app's own."""
     if reference := given.get("app"):
         return tracker_of_app(reference)
+    return Tracker(**settings_of_options(given), raise_errors=True)
+
+
+def settings_of_options(given: dict[str, Any]) -> dict[str, Any]:
+    """Give the settings that options and environment variables name.
+
+    Raises:
+        SettingsError: the service is not named.
+    """
     keys: dict[str, Any] = {
         name: value.split(",") for name in KEYS if (value := os.environ.get(f"ALIAS_{name.upper()}"))
     }
     if not given.get("service"):
         raise SettingsError("name it with --service or in ALIAS_SERVICE", setting="service")
-    return Tracker(**keys, **{"trusted_gateways": [], **given}, raise_errors=True)
+    return {**keys, "trusted_gateways": [], **given}
 
 
 def with_options(command: click.Command, names: Sequence[str]) -> click.Command:

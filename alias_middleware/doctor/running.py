@@ -12,6 +12,7 @@ from pathlib import Path
 from alias_middleware import census, segments
 from alias_middleware.doctor.findings import Finding, fail, ok, warn
 from alias_middleware.errors import SpoolError, StorageError, describe
+from alias_middleware.keying import keyed
 from alias_middleware.records import Tally
 from alias_middleware.spool import Spool
 from alias_middleware.storage.base import Origin, Scope
@@ -133,7 +134,7 @@ def drainer(tracker: Tracker, folder: Path, patience: float, *, awake: bool) -> 
 
 def _leave_record(tracker: Tracker, folder: Path) -> None:
     settings = tracker.settings
-    origin = Origin(settings.service, settings.namespace, settings.visit_gap_us)
+    origin = Origin(settings.service, settings.namespace, settings.visit_gap_us, keyed(settings))
     spool = Spool(folder, origin, limit=settings.spool_limit, entropy=os.urandom)
     try:
         spool.append(Tally({}, {}))

@@ -15,6 +15,7 @@ from alias_middleware.errors import EventError, SettingsError
 from alias_middleware.events import Item, Purchase, check_order, event_time
 from alias_middleware.identity import Source
 from alias_middleware.imports.views import UNREADABLE, former_key_of
+from alias_middleware.keying import keyed
 from alias_middleware.local_time import LocalDays, to_micros
 from alias_middleware.profile import Operation, ProfileChange
 from alias_middleware.settings import Settings
@@ -117,7 +118,8 @@ class OrderReader:
             return UNREADABLE
         day = self._day(time_us)
         settings = self._settings
-        origin = Origin(settings.service, settings.namespace_on(day), settings.visit_gap_us)
+        namespace = settings.namespace_on(day)
+        origin = Origin(settings.service, namespace, settings.visit_gap_us, keyed(settings, namespace))
         key = self._keys(origin.namespace)(cells["alias"])
         event = Purchase(key, time_us, time_us, day, "web", cells["order_id"], cells["currency"], lines)
         digest = blake2b(b"\0".join((origin.service.encode(), line)), digest_size=8).digest()
@@ -159,7 +161,7 @@ class ProfileReader:
         namespace = self._settings.namespace_on(self._day(time_us))
         change = ProfileChange(self._keys(namespace)(alias), time_us, time_us, operations)
         digest = blake2b(b"%d\0%b" % (number, line), digest_size=8).digest()
-        return LateChange(namespace, change, int.from_bytes(digest) >> 1)
+        return LateChange(namespace, change, int.from_bytes(digest) >> 1, keyed(self._settings, namespace))
 
 
 def _set(column: str, value: str) -> Operation:

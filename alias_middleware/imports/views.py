@@ -14,9 +14,10 @@ from typing import Any
 
 from alias_middleware.categories import Categories
 from alias_middleware.events import PATH_LIMIT, PageView, clean_text, media_type
-from alias_middleware.identity import Status, visitor_key
+from alias_middleware.identity import Status, full_key
 from alias_middleware.imports.logs import ASSETS, BOTS, Hit, Parser, path_of
 from alias_middleware.imports.ordinals import Ordinals
+from alias_middleware.keying import keyed
 from alias_middleware.local_time import LocalDays
 from alias_middleware.settings import Settings
 from alias_middleware.storage.base import Entry, Origin
@@ -126,7 +127,7 @@ class ViewReader:
 
 def former_key_of(settings: Settings) -> Callable[[str], str]:
     """Give what makes visitor keys of the aliases that the service had of its own before it was attached."""
-    return partial(visitor_key, namespace=settings.service, pseudonym_keys=settings.pseudonym_keys)
+    return partial(full_key, namespace=settings.service, pseudonym_keys=settings.pseudonym_keys)
 
 
 class _Population:
@@ -134,7 +135,7 @@ class _Population:
 
     def __init__(self, settings: Settings, namespace: str, key_of: Callable[[str], str]) -> None:
         self.key_of = key_of
-        self.origin = Origin(settings.service, namespace, settings.visit_gap_us)
+        self.origin = Origin(settings.service, namespace, settings.visit_gap_us, keyed(settings, namespace))
         self.keys: dict[tuple[str, bytes], str | None] = {}
 
 

@@ -2,12 +2,14 @@
 
 Every verb speaks of one visitor, by (namespace, visitor key), or of roll-ups over visitors. A storage wraps
 its driver's errors once, in `StorageUnavailable` (try again later) or `StorageCorrupt`.
+
+After a rotation of its pseudonyms a site names a visitor by his visitor key and his lasting key in one text: rows
+have `identity.stored_part` of it, hashes that are to outlive them are made of `identity.lasting_part`.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -15,16 +17,23 @@ from typing import NamedTuple
 import msgspec
 
 from alias_middleware.errors import SettingsError
-from alias_middleware.events import Channel, Event, PageView
+from alias_middleware.events import Channel, Event
 from alias_middleware.history import Knowledge
 from alias_middleware.interests import Sums
 from alias_middleware.profile import ProfileChange, StoredProfile
 from alias_middleware.rollups.model import Days, Rollup, Section
+from alias_middleware.storage.batch import Batch, Entry, LateChange, LateSealing, Origin, Outcome, Span
 from alias_middleware.storage.clientele import Clientele
 from alias_middleware.storage.conversions import Conversions
 from alias_middleware.storage.custody import Custody
 from alias_middleware.storage.moving import Moving
 from alias_middleware.storage.outbox import Outbox, Suppression
+from alias_middleware.storage.pseudonyms import Pseudonyms
+
+__all__ = [
+    "Abilities", "Answer", "Batch", "Clientele", "Difference", "Entry", "LateChange", "LateSealing", "Ledger",
+    "Origin", "Outcome", "Question", "Scope", "Span", "Storage",
+]  # fmt: skip
 
 
 class Abilities(NamedTuple):
@@ -39,103 +48,6 @@ class Abilities(NamedTuple):
     reads_block: bool
     shared: bool
     replaces: bool = False
-
-
-class Origin(msgspec.Struct, frozen=True):
-    """The service that events come from: its name, its namespace and the gap that ends its visits."""
-
-    service: str
-    namespace: str
-    visit_gap_us: int
-
-
-class Entry(msgspec.Struct, frozen=True, gc=False):
-    """One event with where it comes from and the id that makes it count once."""
-
-    origin: Origin
-    event: Event
-    id: int
-
-
-class LateChange(NamedTuple):
-    """A profile change that waited in the spool, with the id that makes it apply once."""
-
-    namespace: str
-    change: ProfileChange
-    id: int
-
-
-class Span(NamedTuple):
-    """The bytes of one spool segment that a batch covers."""
-
-    start: int
-    end: int
-
-
-class Batch(msgspec.Struct, frozen=True, kw_only=True):
-    """What a writer hands over at once; all of it takes effect, or nothing.
-
-    Entries and changes stand in the order they were read. `spans`: what of each segment the batch covers, from the
-    position the storage has committed. `finished`: segments gone since, whose positions can be forgotten.
-    `counts`: what to add to the counters. `unidentified`: page views without an alias by (origin, local day).
-    `imported`: the entries were read from a log, not recorded live.
-    """
-
-    entries: list[Entry] = []
-    changes: list[LateChange] = []
-    spans: dict[str, Span] = {}
-    finished: list[str] = []
-    counts: dict[str, int] = {}
-    unidentified: dict[tuple[Origin, int], int] = {}
-    imported: bool = False
-
-    def origins(self) -> list[Origin]:
-        """Give the origins of entries and unidentified page views, each once, as they first came."""
-        found: dict[Origin, None] = {}
-        latest = None
-        for entry in self.entries:
-            if entry.origin is not latest:  # most entries of a batch come from one, and hashing it takes longer
-                latest = entry.origin
-                found[latest] = None
-        return list(dict.fromkeys([*found, *(origin for origin, _ in self.unidentified)]))
-
-    def first_views(self) -> dict[str, int]:
-        """Give the time of each service's earliest page view."""
-        first: dict[str, int] = {}
-        for entry in self.entries:
-            if isinstance(entry.event, PageView):
-                service, time_us = entry.origin.service, entry.event.time_us
-                first[service] = min(time_us, first.get(service, time_us))
-        return first
-
-    def changes_by_time(self) -> list[LateChange]:
-        """Give the profile changes in the order in which they were made."""
-        return sorted(self.changes, key=lambda late: late.change.time_us)
-
-
-class Outcome(msgspec.Struct):
-    """What became of a batch's events. Together the numbers equal the batch's entries.
-
-    `conflicts` counts, within `deduplicated`, copies of an order that disagreed on what was bought;
-    `refused` counts late profile operations that no longer fitted their field.
-    """
-
-    stored: int = 0
-    deduplicated: int = 0
-    dropped: Counter[str] = msgspec.field(default_factory=Counter)
-    conflicts: int = 0
-    refused: int = 0
-
-    def counts(self) -> dict[str, int]:
-        """Give the outcome as counters to add."""
-        named = {
-            "stored": self.stored,
-            "deduplicated": self.deduplicated,
-            "order_conflicts": self.conflicts,
-            "preferences_refused": self.refused,
-            **{f"dropped.{reason}": number for reason, number in self.dropped.items()},
-        }
-        return {name: number for name, number in named.items() if number}
 
 
 class Ledger(NamedTuple):
@@ -353,6 +265,14 @@ class Storage(ABC):
             SettingsError: this storage has none.
         """
         raise SettingsError("what this storage holds cannot be moved", setting="storage")
+
+    def pseudonyms(self) -> Pseudonyms:
+        """Give what knows the pseudonym keys again and carries a rotation out.
+
+        Raises:
+            SettingsError: this storage does neither, so it serves sites with one pseudonym key at most.
+        """
+        raise SettingsError("this storage cannot rotate pseudonyms; SQLite's does", setting="storage")
 
     @abstractmethod
     def close(self) -> None:

@@ -28,11 +28,13 @@ class Cut(msgspec.Struct, frozen=True, kw_only=True):
 
     `raw_before`: the local day (ordinal) before which raw events go. `idle_since_day`: the one before which the
     last event of a forgotten visitor was, not after `raw_before`; `idle_since_us` is its beginning, microseconds.
+    `now_us`: the moment at or before which the time to keep a sealed alias is over.
     """
 
     raw_before: int
     idle_since_day: int
     idle_since_us: int
+    now_us: int = 0
 
 
 class Custody(ABC):

@@ -6,13 +6,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol, runtime_checkable
 
 from alias_middleware.errors import StorageCorrupt
-from alias_middleware.identity import keyed_hash, keyed_hashes
+from alias_middleware.identity import joined, keyed_hash, keyed_hashes, lasting_part
 
 TOMBSTONE = "tombstone"
 SUPPRESSION = "suppression"
 """The purposes under which visitors are hashed."""
 
 _MARK = "mark"
+_LASTING = "lasting"
+_CHECK_BYTES = 8
 
 
 class Keyring:
@@ -24,16 +26,48 @@ class Keyring:
 
     def newest(self, purpose: str, namespace: str, key: str) -> bytes:
         """Give the hash to write."""
-        return keyed_hash(self.keys()[-1], purpose, namespace, key)
+        return keyed_hash(self.keys()[-1], purpose, namespace, lasting_part(key))
 
     def every(self, purpose: str, namespace: str, key: str) -> list[bytes]:
         """Give the hashes to look for, newest first."""
-        return [keyed_hash(secret, purpose, namespace, key) for secret in reversed(self.keys())]
+        lasting = lasting_part(key)
+        return [keyed_hash(secret, purpose, namespace, lasting) for secret in reversed(self.keys())]
+
+    def conceal(self, namespace: str, stored: str, lasting: str) -> bytes:
+        """Give what a row may keep of a visitor's lasting key: who has the row but not the keys learns nothing.
+
+        A pad that is this visitor's own, a keyed hash of his visitor key, lies over the text; its first bytes tell
+        which key made it. Under one pad there is ever one text.
+
+        Raises:
+            ValueError: that is no lasting key.
+        """
+        text = lasting.encode()
+        pad = keyed_hash(self.keys()[-1], _LASTING, namespace, stored)
+        if not text or len(text) > len(pad) - _CHECK_BYTES:
+            raise ValueError("that is no lasting key")
+        return pad[:_CHECK_BYTES] + _over(text, pad)
+
+    def reveal(self, namespace: str, stored: str, concealed: bytes) -> str:
+        """Give the visitor named by both his keys, from his row.
+
+        Raises:
+            StorageCorrupt: it was concealed under a key that is missing.
+        """
+        for secret in reversed(self.keys()):
+            pad = keyed_hash(secret, _LASTING, namespace, stored)
+            if pad[:_CHECK_BYTES] == concealed[:_CHECK_BYTES]:
+                return joined(stored, _over(concealed[_CHECK_BYTES:], pad).decode())
+        raise StorageCorrupt(
+            "a key under which lasting keys are kept is missing: give the secret_keys of before, or restore the "
+            "key file from the database's backup, and start again"
+        )
 
     def every_of(self, purpose: str, namespace: str, keys: Sequence[str]) -> Iterator[tuple[bytes, str]]:
         """Give the hashes to look for of many visitors, each with whose it is."""
+        lasting = list(map(lasting_part, keys))
         for secret in reversed(self.keys()):
-            yield from zip(keyed_hashes(secret, purpose, namespace, keys), keys, strict=True)
+            yield from zip(keyed_hashes(secret, purpose, namespace, lasting), keys, strict=True)
 
     def marks(self) -> list[bytes]:
         """Give what tells each key without giving it away, oldest first: a hash of nobody."""
@@ -74,6 +108,10 @@ class Keyring:
 
 def _marks_of(keys: Iterable[bytes]) -> list[bytes]:
     return [keyed_hash(secret, _MARK, "", "") for secret in keys]
+
+
+def _over(text: bytes, pad: bytes) -> bytes:
+    return bytes(one ^ other for one, other in zip(text, pad[_CHECK_BYTES:], strict=False))
 
 
 @runtime_checkable

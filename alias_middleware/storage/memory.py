@@ -13,15 +13,15 @@ from collections.abc import Sequence
 from functools import partial
 from urllib.parse import urlsplit
 
-from msgspec.structs import replace
-
 from alias_middleware.errors import SettingsError, StorageUnavailable
 from alias_middleware.events import Event
 from alias_middleware.habits import bounded, encode_habits
 from alias_middleware.history import Knowledge, knowledge_of, needs_consent
+from alias_middleware.identity import stored_part
 from alias_middleware.interests import Sums
 from alias_middleware.profile import ProfileChange, ProfileDocument, StoredProfile, apply_change, encode_json
 from alias_middleware.rollups.model import Days, merge_periods
+from alias_middleware.sealing import fold
 from alias_middleware.storage import recount
 from alias_middleware.storage.base import (
     Abilities,
@@ -29,18 +29,20 @@ from alias_middleware.storage.base import (
     Batch,
     Difference,
     Entry,
+    LateSealing,
     Ledger,
     Origin,
     Outcome,
     Question,
     Scope,
     Storage,
-)
+)  # fmt: skip
 from alias_middleware.storage.clientele import Clientele
 from alias_middleware.storage.memory_contact import MemoryConversions, MemoryOutbox
-from alias_middleware.storage.memory_custody import MemoryCustody
+from alias_middleware.storage.memory_custody import MemoryCustody, MemoryPseudonyms
 from alias_middleware.storage.memory_record import Record, concerns, sums_of, when
 from alias_middleware.storage.outbox import Evidence, Suppression
+from alias_middleware.storage.pseudonyms import check_keyed
 from alias_middleware.storage.replacing import Replacement, to_sweep, without_replaced
 
 Person = tuple[str, str]
@@ -72,23 +74,18 @@ class MemoryStorage(Storage):
         self._live_us: dict[str, int] = {}
         self._replaced: dict[str, list[Replacement]] = {}
         self._namespaces: dict[str, set[str]] = {}
+        self._marks: dict[str, str] = {}
 
     def read_profile(self, namespace: str, key: str) -> StoredProfile:
         """Give a visitor's documents."""
         with self._lock:
-            record = self._records.get((namespace, key))
-            if record is None:
-                return StoredProfile()
-            return StoredProfile(
-                preferences=encode_json(record.document.preferences),
-                personal=encode_json(record.document.personal),
-                consents=encode_json(record.document.consents),
-            )
+            record = self._records.get((namespace, stored_part(key)))
+            return StoredProfile() if record is None else record.profile()
 
     def read_knowledge(self, namespace: str, key: str) -> bytes:
         """Recount what a visitor's history adds up to."""
         with self._lock:
-            record = self._records.get((namespace, key), Record())
+            record = self._records.get((namespace, stored_part(key)), Record())
             knowledge = knowledge_of(record.streams(), self._gaps_us)
             return encode_json(knowledge) + b"\n" + encode_habits(bounded(record.habits()))
 
@@ -126,7 +123,7 @@ class MemoryStorage(Storage):
             self._lock.release()
 
     def _change(self, namespace: str, change: ProfileChange, *, late: bool) -> int:
-        record = self._records.setdefault((namespace, change.key), Record())
+        record = self._records.setdefault((namespace, stored_part(change.key)), Record())
         if record.begun_before_erasure(change.begun_us):
             return 0
         return apply_change(record.document, change, late=late)
@@ -137,11 +134,15 @@ class MemoryStorage(Storage):
             for segment, span in batch.spans.items():
                 if self._positions.get(segment, 0) != span.start:
                     raise StorageUnavailable("the batch was read from elsewhere", reason="stale_position")
+            check_keyed(batch.keyings(), self._marks.setdefault)
+            batch, _ = batch.parted()  # nothing is rotated here: either key tells a visitor as well
             outcome = Outcome()
             for late in batch.changes_by_time():
                 if late.id not in self._applied:
                     self._applied.add(late.id)
                     outcome.refused += self._change(late.namespace, late.change, late=True)
+            for sealing in sorted(batch.sealings, key=lambda late: late.sealing.time_us):
+                self._seal(sealing)
             for origin in batch.origins():
                 self._meet(origin)
             entries: Sequence[Entry] = batch.entries
@@ -160,6 +161,11 @@ class MemoryStorage(Storage):
             self._counts.update(batch.counts)
             self._counts.update(outcome.counts())
             return outcome
+
+    def _seal(self, late: LateSealing) -> None:
+        record = self._records.setdefault((late.namespace, stored_part(late.sealing.key)), Record())
+        if not record.begun_before_erasure(late.sealing.begun_us):
+            record.seals = fold(record.seals, late.sealing)
 
     def _meet(self, origin: Origin) -> None:
         self._gaps_us.setdefault(origin.service, origin.visit_gap_us)
@@ -189,15 +195,8 @@ class MemoryStorage(Storage):
     def history(self, namespace: str, key: str, limit: int, *, before_us: int | None = None) -> list[Event]:
         """Give a visitor's latest counted events, newest first."""
         with self._lock:
-            record = self._records.get((namespace, key), Record())
-            events = [
-                replace(entry.event, begun_us=entry.event.time_us)
-                for entry in sorted(record.counted(), key=when, reverse=True)
-                if before_us is None or entry.event.time_us < before_us
-            ]
-            while 0 < limit < len(events) and events[limit].time_us == events[limit - 1].time_us:
-                limit += 1
-            return events[:limit]
+            record = self._records.get((namespace, stored_part(key)), Record())
+            return record.history(limit, before_us)
 
     def rollups(self, questions: Sequence[Question]) -> list[Answer]:
         """Roll everything up anew."""
@@ -280,24 +279,24 @@ class MemoryStorage(Storage):
     def erase(self, namespace: str, key: str, time_us: int) -> dict[str, int]:
         """Forget everything of a visitor but the time of his erasure."""
         with self._lock:
-            record = self._records.get((namespace, key), Record())
-            self._records[(namespace, key)] = Record(erased_us=max(time_us, record.erased_us or 0))
+            record = self._records.get((namespace, stored_part(key)), Record())
+            self._records[(namespace, stored_part(key))] = Record(erased_us=max(time_us, record.erased_us or 0))
             known = record.document != ProfileDocument()
             return {
                 "events": len(record.counted()),
                 "profiles": int(known),
-                "dispatches": self._outbox.erase(namespace, key),
+                "dispatches": self._outbox.erase(namespace, stored_part(key)),
             }
 
     def erased_at(self, namespace: str, key: str) -> int | None:
         """Give the time of a visitor's latest erasure."""
         with self._lock:
-            return self._records.get((namespace, key), Record()).erased_us
+            return self._records.get((namespace, stored_part(key)), Record()).erased_us
 
     def suppress(self, namespace: str, key: str, suppression: Suppression) -> None:
         """Keep a suppression apart from the visitor's record, so that it survives erasure."""
         with self._lock:
-            scopes = self._suppressions.setdefault((namespace, key), {})
+            scopes = self._suppressions.setdefault((namespace, stored_part(key)), {})
             latest = scopes.get(suppression.scope)
             if latest is None or suppression.time_us >= latest.time_us:
                 scopes[suppression.scope] = suppression
@@ -305,7 +304,7 @@ class MemoryStorage(Storage):
     def suppressions(self, namespace: str, key: str) -> list[Suppression]:
         """Give a visitor's suppressions by scope."""
         with self._lock:
-            held = self._suppressions.get((namespace, key), {})
+            held = self._suppressions.get((namespace, stored_part(key)), {})
             return [held[scope] for scope in sorted(held)]
 
     def outbox(self) -> MemoryOutbox:
@@ -321,13 +320,10 @@ class MemoryStorage(Storage):
         return self._custody
 
     def _evidence(self, namespace: str, key: str, contacts: tuple[int, ...]) -> Evidence:
-        return Evidence(
-            key,
-            self.read_knowledge(namespace, key),
-            self.read_profile(namespace, key),
-            tuple(self.suppressions(namespace, key)),
-            contacts,
-        )
+        known = self.read_knowledge(namespace, key), self.read_profile(namespace, key)
+        seals = self._records.get((namespace, stored_part(key)), Record()).seals
+        forbidden = tuple(self.suppressions(namespace, key))
+        return Evidence(stored_part(key), *known, forbidden, contacts, tuple(seals.values()))
 
     def _keys_after(self, namespace: str, after: str) -> list[str]:
         return sorted(
@@ -335,6 +331,10 @@ class MemoryStorage(Storage):
             for (space, key), record in self._records.items()
             if space == namespace and key > after and record.entries
         )
+
+    def pseudonyms(self) -> MemoryPseudonyms:
+        """Give what knows the pseudonym keys again."""
+        return MemoryPseudonyms(self._marks)
 
     def close(self) -> None:
         """Nothing to let go of: the data lives as long as the process."""

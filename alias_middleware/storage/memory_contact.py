@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from msgspec.structs import replace
 
 from alias_middleware.errors import StorageUnavailable
+from alias_middleware.identity import stored_part
 from alias_middleware.storage.conversions import Conversion, Conversions
 from alias_middleware.storage.outbox import (
     PLANNED,
@@ -142,7 +143,7 @@ class MemoryOutbox(Outbox):
                 self._claimed_us[dispatch.message_id]
                 for messages in self._dispatches.values()
                 for person, dispatch in messages.items()
-                if person == (namespace, key)
+                if person == (namespace, stored_part(key))
                 and dispatch.state in REACHED
                 and dispatch.message_id in self._claimed_us
             ]

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from msgspec.structs import replace
+
 from alias_middleware.events import Event, Purchase
 from alias_middleware.habits import Habits, habits_of
 from alias_middleware.history import first_copies, without_cancelled
 from alias_middleware.interests import Sums
-from alias_middleware.profile import ProfileDocument
+from alias_middleware.profile import ProfileDocument, StoredProfile, encode_json
+from alias_middleware.sealing import Seal
 from alias_middleware.storage.base import Entry, Scope
 
 
@@ -20,6 +23,26 @@ class Record:
     document: ProfileDocument = field(default_factory=ProfileDocument)
     entries: list[Entry] = field(default_factory=list)
     erased_us: int | None = None
+    seals: dict[str, Seal] = field(default_factory=dict)
+
+    def profile(self) -> StoredProfile:
+        """The visitor's documents, as a storage gives them."""
+        return StoredProfile(
+            preferences=encode_json(self.document.preferences),
+            personal=encode_json(self.document.personal),
+            consents=encode_json(self.document.consents),
+        )
+
+    def history(self, limit: int, before_us: int | None) -> list[Event]:
+        """The latest counted events, newest first; those of one moment are not parted."""
+        events = [
+            replace(entry.event, begun_us=entry.event.time_us)
+            for entry in sorted(self.counted(), key=when, reverse=True)
+            if before_us is None or entry.event.time_us < before_us
+        ]
+        while 0 < limit < len(events) and events[limit].time_us == events[limit - 1].time_us:
+            limit += 1
+        return events[:limit]
 
     def counted(self) -> list[Entry]:
         """The visitor's events, of an order's copies only the one that counts."""

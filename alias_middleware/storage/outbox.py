@@ -15,6 +15,7 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from alias_middleware.profile import StoredProfile
+from alias_middleware.sealing import Seal
 
 Standing = Literal["draft", "scheduled", "running", "paused", "finished", "cancelled"]
 """What a campaign is doing."""
@@ -96,7 +97,8 @@ class Evidence(NamedTuple):
     """What is known of one visitor when a message to him is judged.
 
     `knowledge` and `profile` as `Storage.read_knowledge` and `Storage.read_profile` give them. `contacts`: the
-    times of the marketing messages that may have reached him, newest first.
+    times of the marketing messages that may have reached him, newest first. `seals`: his alias as it is kept
+    sealed, for each reason; only where visitors are known by pseudonym.
     """
 
     key: str
@@ -104,6 +106,7 @@ class Evidence(NamedTuple):
     profile: StoredProfile
     suppressions: tuple[Suppression, ...]
     contacts: tuple[int, ...]
+    seals: tuple[Seal, ...] = ()
 
     def __repr__(self) -> str:  # reporters of errors show the locals of every frame
         return f"<Evidence: {len(self.suppressions)} suppressions, {len(self.contacts)} contacts>"

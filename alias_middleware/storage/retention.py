@@ -12,7 +12,17 @@ from alias_middleware.storage.base import Entry
 from alias_middleware.storage.chronicle import decode_chronicle
 from alias_middleware.storage.custody import Cut
 
-TABLES = ("frozen_days", "events", "visitors", "profiles", "orders", "refunds", "arrivals", "dispatches")
+TABLES = (
+    "frozen_days",
+    "events",
+    "visitors",
+    "profiles",
+    "orders",
+    "refunds",
+    "arrivals",
+    "dispatches",
+    "sealed_aliases",
+)
 """What a purge counts."""
 
 _document_decoder = msgspec.json.Decoder(ProfileDocument)

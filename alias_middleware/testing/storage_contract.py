@@ -20,10 +20,19 @@ from alias_middleware.testing._contract_marks import MarksContract
 from alias_middleware.testing._contract_moving import MovingContract
 from alias_middleware.testing._contract_outbox import OutboxContract, SharedOutboxContract
 from alias_middleware.testing._contract_profiles import ProfileContract
+from alias_middleware.testing._contract_pseudonyms import PseudonymContract, RotationContract
 from alias_middleware.testing._contract_replacing import ReplacingContract
 from alias_middleware.testing._contract_tastes import TasteContract
 
-__all__ = ["CustodyContract", "MovingContract", "OutboxContract", "SharedOutboxContract", "StorageContract"]
+__all__ = [
+    "CustodyContract",
+    "MovingContract",
+    "OutboxContract",
+    "PseudonymContract",
+    "RotationContract",
+    "SharedOutboxContract",
+    "StorageContract",
+]
 
 
 class StorageContract(

@@ -82,7 +82,7 @@ class Engine:
         dice = random.Random(seed)
         self.sites = [
             Site("plain", folder, dice, continuity=True, secret_keys=["a secret of sixteen bytes or more"]),
-            Site("strict", folder, dice, pseudonym_keys=["another secret of sixteen bytes"],
+            Site("strict", folder, dice, pseudonym_keys=["another secret of sixteen bytes", "and one more behind"],
                  gateway_secret=tuple(part.decode() for part in SECRET)),
             Site("remote", folder, dice, storage=Remote()),
         ]  # fmt: skip

@@ -10,10 +10,15 @@ import pytest
 from alias_middleware.errors import SettingsError
 from alias_middleware.storage.base import Storage
 from alias_middleware.storage.memory import MemoryStorage
-from alias_middleware.testing.storage_contract import CustodyContract, OutboxContract, StorageContract
+from alias_middleware.testing.storage_contract import (
+    CustodyContract,
+    OutboxContract,
+    PseudonymContract,
+    StorageContract,
+)
 
 
-class TestMemoryStorage(StorageContract, OutboxContract, CustodyContract):
+class TestMemoryStorage(StorageContract, OutboxContract, CustodyContract, PseudonymContract):
     """The whole contract."""
 
     def make_storage(self, tmp_path: Path, *, secret_keys: Sequence[bytes] = ()) -> Storage:

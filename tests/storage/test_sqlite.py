@@ -19,6 +19,7 @@ from alias_middleware.testing.histories import NEWS, Teller, change
 from alias_middleware.testing.storage_contract import (
     CustodyContract,
     MovingContract,
+    RotationContract,
     SharedOutboxContract,
     StorageContract,
 )
@@ -26,7 +27,7 @@ from alias_middleware.testing.storage_contract import (
 NOON = "2026-03-02T12:00"
 
 
-class TestSQLiteStorage(StorageContract, SharedOutboxContract, CustodyContract, MovingContract):
+class TestSQLiteStorage(StorageContract, SharedOutboxContract, CustodyContract, MovingContract, RotationContract):
     """The whole contract."""
 
     def make_storage(self, tmp_path: Path, *, secret_keys: Sequence[bytes] = ()) -> Storage:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from alias_middleware.errors import MissingExtra, SettingsError
 from alias_middleware.events import Event
 from alias_middleware.history import Knowledge
+from alias_middleware.identity import stored_part
 from alias_middleware.interests import Sums
 from alias_middleware.profile import ProfileChange, StoredProfile
 from alias_middleware.rollups.model import Days
@@ -47,6 +48,7 @@ try:
     from alias_middleware.storage.postgresql.moving import PostgreSQLMoving
     from alias_middleware.storage.postgresql.outbox import PostgreSQLOutbox
     from alias_middleware.storage.postgresql.pool import Connection, Pool
+    from alias_middleware.storage.postgresql.pseudonyms import PostgreSQLPseudonyms
     from alias_middleware.storage.postgresql.replacement import Sweep
 except ImportError as error:  # pragma: no cover - the bare install is another environment
     raise MissingExtra(extra="postgresql", setting="storage") from error
@@ -88,6 +90,7 @@ class PostgreSQLStorage(Storage):
         self._create_schema = address.create_schema if create_schema is None else create_schema
         self._keyring = Keyring(secret_keys)
         self._hashes = batches.hashes_of(self._keyring)
+        self._keep_lasting = batches.lasting_of(self._keyring)
         self._log = ErasureLog(address.erasure_log) if address.erasure_log else None
         self._pool = Pool(address, self._prepare)
 
@@ -113,12 +116,12 @@ class PostgreSQLStorage(Storage):
 
     def read_profile(self, namespace: str, key: str) -> StoredProfile:
         """Give a visitor's documents, in one round trip."""
-        row = self._pool.row(_READ, (namespace, key), _READ_SECONDS)
+        row = self._pool.row(_READ, (namespace, stored_part(key)), _READ_SECONDS)
         return _STRANGER if row is None else StoredProfile(*row)
 
     def read_knowledge(self, namespace: str, key: str) -> bytes:
         """Give what is derived from a visitor's history, in one round trip."""
-        row = self._pool.row(_KNOW, (namespace, key), _READ_SECONDS)
+        row = self._pool.row(_KNOW, (namespace, stored_part(key)), _READ_SECONDS)
         return b"[]" if row is None else b"%b\n%b" % row
 
     def change_profile(self, namespace: str, change: ProfileChange, *, timeout: float) -> int:
@@ -128,7 +131,7 @@ class PostgreSQLStorage(Storage):
         what they are, and not carried out twice.
         """
         with self._pool.connection(timeout) as connection:
-            return preferences.change(connection, namespace, change, self._hashes)
+            return preferences.change(connection, namespace, change, self._hashes, self._keep_lasting)
 
     def apply(self, batch: Batch) -> Outcome:
         """Take over a batch in one transaction."""
@@ -143,7 +146,7 @@ class PostgreSQLStorage(Storage):
     def history(self, namespace: str, key: str, limit: int, *, before_us: int | None = None) -> list[Event]:
         """Give a visitor's latest events, newest first."""
         with self._pool.connection(_QUESTION_SECONDS) as connection:
-            return questions.history(connection, namespace, key, limit, before_us)
+            return questions.history(connection, namespace, stored_part(key), limit, before_us)
 
     def category_sums(self, namespace: str) -> Mapping[str, Sums]:
         """Give everybody's sums in a namespace."""
@@ -208,7 +211,7 @@ class PostgreSQLStorage(Storage):
     def suppressions(self, namespace: str, key: str) -> list[Suppression]:
         """Give a visitor's suppressions by scope, the latest of each, under whichever key it was written."""
         with self._pool.connection(_READ_SECONDS) as connection:
-            return suppressions.ask(connection, self._keyring, namespace, [key]).answer().get(key, [])
+            return suppressions.ask(connection, self._keyring, namespace, [key], {key: key}).answer().get(key, [])
 
     def outbox(self) -> PostgreSQLOutbox:
         """Give the campaigns and their messages."""
@@ -225,6 +228,10 @@ class PostgreSQLStorage(Storage):
     def moving(self) -> PostgreSQLMoving:
         """Give the verbs for moving all there is."""
         return PostgreSQLMoving(self._pool, self._keyring)
+
+    def pseudonyms(self) -> PostgreSQLPseudonyms:
+        """Give what knows the pseudonym keys again and rotates them."""
+        return PostgreSQLPseudonyms(self._pool, self._keyring)
 
     def close(self) -> None:
         """Close the connections that are not in use."""

@@ -8,13 +8,14 @@ from alias_middleware.errors import StorageUnavailable
 from alias_middleware.storage.base import Batch, Outcome
 from alias_middleware.storage.folding import fold
 from alias_middleware.storage.keyring import TOMBSTONE, Keyring
-from alias_middleware.storage.postgresql import locks, planning, preferences, tastes
+from alias_middleware.storage.postgresql import locks, planning, preferences, pseudonyms, seals, tastes
 from alias_middleware.storage.postgresql.erasure import check_keys
 from alias_middleware.storage.postgresql.frozen import admitted
 from alias_middleware.storage.postgresql.marks import mark_changed
 from alias_middleware.storage.postgresql.pool import Connection
 from alias_middleware.storage.postgresql.replacement import STRETCHES, by_service
 from alias_middleware.storage.postgresql.shelf import PostgreSQLShelf
+from alias_middleware.storage.pseudonyms import check_keyed
 from alias_middleware.storage.replacing import without_replaced
 
 _POSITIONS = "SELECT segment, position FROM positions WHERE segment = ANY(%s)"
@@ -43,8 +44,12 @@ def apply(connection: Connection, batch: Batch, keyring: Keyring) -> Outcome:
         stretches = connection.execute(STRETCHES)
     _check_positions(dict(positions.fetchall()), batch)
     check_keys(connection, keyring)
-    shelf = PostgreSQLShelf(connection, keyring)
-    refused = preferences.change_late(connection, batch.changes_by_time(), hashes_of(keyring))
+    check_keyed(batch.keyings(), pseudonyms.mark_of(connection))
+    batch, named = batch.parted()
+    shelf = PostgreSQLShelf(connection, keyring, named)
+    hashes = hashes_of(keyring)
+    refused = preferences.change_late(connection, batch.changes_by_time(), hashes, lasting_of(keyring))
+    seals.keep(connection, batch.sealings, hashes)
     for origin in batch.origins():
         shelf.service(origin)
     arrived = (
@@ -59,6 +64,8 @@ def apply(connection: Connection, batch: Batch, keyring: Keyring) -> Outcome:
         changes.outcome.dropped["too_old"] += too_old
     shelf.write(changes)
     with connection.pipeline():
+        for (namespace, _), name in named.items():
+            pseudonyms.keep_lasting(connection, keyring, namespace, name, known=False)
         mark_changed(connection, {(shelf.service(origin)[0], day) for origin, day in batch.unidentified}, 0)
         for (origin, day), page_views in batch.unidentified.items():
             connection.execute(_UNIDENTIFIED, (shelf.service(origin)[0], day, page_views))
@@ -72,6 +79,15 @@ def apply(connection: Connection, batch: Batch, keyring: Keyring) -> Outcome:
 def hashes_of(keyring: Keyring) -> preferences.Hashes:
     """Give the hashes under which a visitor's tombstone may stand."""
     return lambda namespace, key: keyring.every(TOMBSTONE, namespace, key)
+
+
+def lasting_of(keyring: Keyring) -> preferences.Keep:
+    """Give what keeps the lasting key of somebody who has a profile."""
+
+    def keep(connection: Connection, namespace: str, key: str) -> None:
+        pseudonyms.keep_lasting(connection, keyring, namespace, key, known=True)
+
+    return keep
 
 
 def _check_positions(positions: Mapping[str, int], batch: Batch) -> None:

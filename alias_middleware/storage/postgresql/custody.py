@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import groupby
+from operator import itemgetter
 
 from alias_middleware.errors import SettingsError, StorageUnavailable
+from alias_middleware.identity import stored_part
 from alias_middleware.storage.custody import Custody, Cut, Disclosure
 from alias_middleware.storage.erasure_log import ErasureLog
 from alias_middleware.storage.keyring import TOMBSTONE, Keyring
@@ -13,6 +16,7 @@ from alias_middleware.storage.outbox import Dispatch
 from alias_middleware.storage.postgresql.arrays import columns_of
 from alias_middleware.storage.postgresql.erasure import mark_key
 from alias_middleware.storage.postgresql.pool import Connection, Pool
+from alias_middleware.storage.postgresql.pseudonyms import named_by
 from alias_middleware.storage.postgresql.purge import Purge
 
 _PURPOSE = "disclosure"
@@ -115,11 +119,18 @@ class PostgreSQLCustody(Custody):
         after = ("", "")
         while people := connection.execute(_EVERYBODY, (*after, _PAGE)).fetchall():
             after = people[-1]
-            for namespace, key in people:
+            for namespace, key in self._named(connection, people):
                 hashes = self._keyring.every(TOMBSTONE, namespace, key)
                 times = [missing[namespace, hash_] for hash_ in hashes if (namespace, hash_) in missing]
                 if times:
                     yield namespace, key, max(times)
+
+    def _named(self, connection: Connection, people: Sequence[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+        """Name a page of visitors by their lasting keys, too, where these are kept."""
+        for namespace, those in groupby(people, key=itemgetter(0)):
+            keys = [key for _, key in those]
+            named = named_by(connection, self._keyring, namespace, keys)
+            yield from ((namespace, named.get(key, key)) for key in keys)
 
     def note(self, namespace: str, key: str, disclosure: Disclosure) -> None:
         """Keep a row of the audit under the visitor's keyed hash."""
@@ -138,7 +149,7 @@ class PostgreSQLCustody(Custody):
     def dispatches(self, namespace: str, key: str) -> list[tuple[str, Dispatch]]:
         """Give the campaign messages of one visitor, oldest first."""
         with self._pool.connection(_SECONDS) as connection:
-            rows = connection.execute(_DISPATCHES, (namespace, key)).fetchall()
+            rows = connection.execute(_DISPATCHES, (namespace, stored_part(key))).fetchall()
         return [(service, Dispatch(*rest)) for service, *rest in rows]
 
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from alias_middleware.identity import stored_part
 from alias_middleware.storage.chronicle import Chronicle, decode_chronicle
 from alias_middleware.storage.folding import ServiceDay
 from alias_middleware.storage.keyring import TOMBSTONE, Keyring
 from alias_middleware.storage.outbox import end_of_erased
-from alias_middleware.storage.postgresql import locks, preferences, tastes
+from alias_middleware.storage.postgresql import locks, preferences, seals, tastes
 from alias_middleware.storage.postgresql.arrays import columns_of
 from alias_middleware.storage.postgresql.frozen import thaw_visitor
 from alias_middleware.storage.postgresql.marks import mark_changed
 from alias_middleware.storage.postgresql.pool import Connection
+from alias_middleware.storage.postgresql.pseudonyms import forget_lasting
 from alias_middleware.storage.postgresql.shelf import DEPART
 from alias_middleware.storage.tastes import Tastes
 
@@ -61,14 +63,14 @@ def mark_key(connection: Connection, keyring: Keyring) -> None:
 
 def erase(connection: Connection, namespace: str, key: str, keyring: Keyring, time_us: int) -> dict[str, int]:
     """Delete all of a visitor, leave a tombstone and give the rows gone by table."""
-    person, hashes = (namespace, key), keyring.every(TOMBSTONE, namespace, key)
+    person, hashes = (namespace, stored_part(key)), keyring.every(TOMBSTONE, namespace, key)
     with connection.pipeline():
         connection.execute("BEGIN")
         connection.execute(locks.HISTORY.encode())
         made = connection.execute(preferences.MAKE, person)  # meets whoever is just making the profile
         before = connection.execute(preferences.ERASED, (namespace, hashes))
     erased_us = max(time_us, before.fetchone()[0] or 0)  # type: ignore[index]
-    gone = forget(connection, namespace, key, from_frozen=True)
+    gone = forget(connection, *person, from_frozen=True)
     with connection.pipeline():
         connection.execute("DELETE FROM tombstones WHERE namespace = %s AND hash = ANY(%s)", (namespace, hashes))
         connection.execute(_TOMBSTONE, (namespace, hashes[0], erased_us))
@@ -109,6 +111,8 @@ def forget(connection: Connection, namespace: str, key: str, *, from_frozen: boo
             connection.cursor().executemany(DEPART, arrivals)
         orders, refunds = connection.execute(_ORDERS, asked), connection.execute(_REFUNDS, asked)
         visitors = connection.execute(_VISITOR, person)
+        sealed = seals.forget(connection, namespace, key)
+        forget_lasting(connection, namespace, [key])
         connection.execute(_FORGET_NUMBER, person)
     return {
         "events": len(events),
@@ -117,6 +121,7 @@ def forget(connection: Connection, namespace: str, key: str, *, from_frozen: boo
         "arrivals": len(arrivals),
         "visitors": visitors.rowcount,
         "dispatches": dispatches,
+        "sealed_aliases": sealed.rowcount,
     }
 
 

@@ -7,11 +7,13 @@ from typing import Any, NamedTuple
 
 from psycopg import Cursor
 
+from alias_middleware.identity import stored_part
 from alias_middleware.profile import StoredProfile
 from alias_middleware.storage.keyring import Keyring
 from alias_middleware.storage.outbox import REACHED, Evidence
-from alias_middleware.storage.postgresql import suppressions
+from alias_middleware.storage.postgresql import seals, suppressions
 from alias_middleware.storage.postgresql.pool import Connection
+from alias_middleware.storage.postgresql.pseudonyms import named_by
 
 _MOST_CONTACTS = 100
 _STRANGER = StoredProfile()
@@ -36,6 +38,7 @@ class Asked(NamedTuple):
     profiles: Cursor[Any]
     contacts: Cursor[Any]
     forbidden: suppressions.Asked
+    seals: Cursor[Any]
 
     def answer(self) -> list[Evidence]:
         """Give what is known of each, in the order in which they were asked for."""
@@ -45,6 +48,7 @@ class Asked(NamedTuple):
         for key, claimed_us in self.contacts.fetchall():
             contacts.setdefault(key, []).append(claimed_us)
         forbidden = self.forbidden.answer()
+        sealed = seals.answer(self.seals)
         return [
             Evidence(
                 key,
@@ -52,6 +56,7 @@ class Asked(NamedTuple):
                 profiles.get(key, _STRANGER),
                 tuple(forbidden.get(key, ())),
                 tuple(contacts.get(key, ())[:_MOST_CONTACTS]),
+                tuple(sealed.get(key, ())),
             )
             for key in self.keys
         ]
@@ -59,13 +64,17 @@ class Asked(NamedTuple):
 
 def ask(connection: Connection, keyring: Keyring, namespace: str, keys: Sequence[str]) -> Asked:
     """Ask what is known of some visitors; as of one moment where the transaction is."""
-    asked = (namespace, list(keys))
+    stored = [stored_part(key) for key in keys]
+    asked = (namespace, stored)
+    given = {part: key for part, key in zip(stored, keys, strict=True) if part != key}
+    named = given or named_by(connection, keyring, namespace, stored)
     return Asked(
-        keys,
+        stored,
         connection.execute(_KNOWN, asked, binary=True),
         connection.execute(_PROFILES, asked, binary=True),
         connection.execute(_CONTACTS, (*asked, list(REACHED)), binary=True),
-        suppressions.ask(connection, keyring, namespace, keys),
+        suppressions.ask(connection, keyring, namespace, stored, named),
+        seals.ask(connection, namespace, stored),
     )
 
 

@@ -14,6 +14,7 @@ import msgspec
 from msgspec.structs import replace
 from psycopg import Cursor
 
+from alias_middleware.identity import stored_part
 from alias_middleware.profile import Operation, ProfileChange, ProfileDocument, apply_change, encode_json
 from alias_middleware.storage.base import LateChange
 from alias_middleware.storage.postgresql.pool import Connection
@@ -46,6 +47,10 @@ _DIGESTS_KEPT = 64
 _decode_document = msgspec.json.Decoder(ProfileDocument).decode
 
 
+Keep = Callable[[Connection, str, str], None]
+"""Keeps the lasting key of (namespace, key) beside a profile, in the open transaction."""
+
+
 class Row(NamedTuple):
     """A locked profile."""
 
@@ -54,11 +59,11 @@ class Row(NamedTuple):
     document: ProfileDocument
 
 
-def change(connection: Connection, namespace: str, change: ProfileChange, hashes: Hashes) -> int:
+def change(connection: Connection, namespace: str, change: ProfileChange, hashes: Hashes, keep: Keep) -> int:
     """Carry out a change in a transaction of two round trips (three for a new profile); give the refused ones."""
     with connection.pipeline():
         connection.execute("BEGIN")
-        cursor = connection.execute(_SELECT, (namespace, change.key), binary=True)
+        cursor = connection.execute(_SELECT, (namespace, stored_part(change.key)), binary=True)
     row = _opened(cursor.fetchone()) or _made(connection, namespace, change.key, hashes)
     if change.begun_us <= row.not_before:
         connection.execute("ROLLBACK")
@@ -66,16 +71,18 @@ def change(connection: Connection, namespace: str, change: ProfileChange, hashes
     refused = apply_change(row.document, change, late=False)
     done = row.done + b"".join(_digest(change, operation) for operation in change.operations)
     with connection.pipeline():
+        keep(connection, namespace, change.key)
         _write(connection, namespace, change.key, row._replace(done=done[-_DIGESTS_KEPT * _DIGEST_BYTES :]))
         connection.execute("COMMIT")
     return refused
 
 
-def change_late(connection: Connection, changes: Iterable[LateChange], hashes: Hashes) -> int:
+def change_late(connection: Connection, changes: Iterable[LateChange], hashes: Hashes, keep: Keep) -> int:
     """Carry out changes that waited in the spool, each once, in a transaction that keeps erasures out."""
     refused = 0
     for namespace, said in {late.id: late[:2] for late in changes}.values():
-        row = _opened(connection.execute(_SELECT, (namespace, said.key), binary=True).fetchone())
+        place = namespace, stored_part(said.key)
+        row = _opened(connection.execute(_SELECT, place, binary=True).fetchone())
         if row is None:
             if said.begun_us <= _erased_us(connection, namespace, said.key, hashes):
                 continue
@@ -83,6 +90,7 @@ def change_late(connection: Connection, changes: Iterable[LateChange], hashes: H
         fresh = tuple(each for each in said.operations if not _is_among(_digest(said, each), row.done))
         if said.begun_us > row.not_before and fresh:
             refused += apply_change(row.document, replace(said, operations=fresh), late=True)
+            keep(connection, namespace, said.key)
             _write(connection, namespace, said.key, row)
     return refused
 
@@ -102,8 +110,8 @@ def _opened(found: Any) -> Row | None:
 def _made(connection: Connection, namespace: str, key: str, hashes: Hashes) -> Row:
     """Make a visitor's row and lock it; an erasure under way is waited for, and its tombstone then seen."""
     with connection.pipeline():
-        connection.execute(MAKE, (namespace, key))
-        cursor = connection.execute(_SELECT, (namespace, key), binary=True)
+        connection.execute(MAKE, (namespace, stored_part(key)))
+        cursor = connection.execute(_SELECT, (namespace, stored_part(key)), binary=True)
         erased = connection.execute(ERASED, (namespace, hashes(namespace, key)))
     row = _opened(cursor.fetchone()) or Row(0, b"", ProfileDocument())
     return row._replace(not_before=max(row.not_before, _moment(erased)))
@@ -124,7 +132,7 @@ def _write(connection: Connection, namespace: str, key: str, row: Row) -> None:
     refusal = document.refuses("measure")
     areas = map(encode_json, (document.preferences, document.personal, document.consents, document.stamps))
     since = refusal.time_us if refusal else None
-    connection.execute(_UPDATE, (row.not_before, since, *areas, row.done, namespace, key))
+    connection.execute(_UPDATE, (row.not_before, since, *areas, row.done, namespace, stored_part(key)))
 
 
 def _digest(change: ProfileChange, operation: Operation) -> bytes:

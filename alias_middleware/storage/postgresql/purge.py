@@ -13,7 +13,7 @@ from typing import Any
 
 from alias_middleware.storage.custody import Cut
 from alias_middleware.storage.folding import ServiceDay
-from alias_middleware.storage.postgresql import erasure, frozen
+from alias_middleware.storage.postgresql import erasure, frozen, seals
 from alias_middleware.storage.postgresql.days import roll_up_day
 from alias_middleware.storage.postgresql.numbering import give_numbers
 from alias_middleware.storage.postgresql.planning import alone
@@ -72,6 +72,7 @@ class Purge:
         """Tell what would go."""
         self._connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
         self._gone["frozen_days"] = len(self._days_to_freeze())
+        self._gone["sealed_aliases"] = self._number(seals.ENDED, (self._namespace, self._cut.now_us))
         for day in self._days_with_raw():
             self._gone["events"] += self._number(_COUNT_RAW, day)
         for keys in self._people():
@@ -85,6 +86,8 @@ class Purge:
         """Freeze, delete, forget."""
         with self._alone():
             self._connection.execute(_CLOSE, (self._namespace, self._frozen_before))
+            gone = self._connection.execute(seals.FORGET_ENDED, (self._namespace, self._cut.now_us))
+            self._gone["sealed_aliases"] = gone.rowcount
         for day in self._days_to_freeze():
             self._freeze(day)
         for day in self._days_with_raw():

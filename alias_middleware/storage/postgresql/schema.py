@@ -16,6 +16,7 @@ from alias_middleware.errors import StorageUnavailable
 from alias_middleware.storage.postgresql.contact_tables import CONTACT
 from alias_middleware.storage.postgresql.moving_tables import MOVING
 from alias_middleware.storage.postgresql.pool import Connection
+from alias_middleware.storage.postgresql.pseudonym_tables import PSEUDONYMS
 from alias_middleware.storage.postgresql.rights_tables import NUMBERS, REPLACED, RIGHTS
 
 _FIRST = (
@@ -146,7 +147,7 @@ _FIRST = (
 )""",
 )
 
-MIGRATIONS: Sequence[Sequence[str]] = (_FIRST, CONTACT, RIGHTS, NUMBERS, REPLACED, MOVING)
+MIGRATIONS: Sequence[Sequence[str]] = (_FIRST, CONTACT, RIGHTS, NUMBERS, REPLACED, MOVING, PSEUDONYMS)
 """Each step's statements.
 
 `profiles.done` has digests of the latest changes, see `preferences`. `order_id` and `category` are UTF-8: `text`
@@ -163,7 +164,18 @@ _KEEP_TRACK = "CREATE TABLE IF NOT EXISTS migrations (version integer PRIMARY KE
 DISTRIBUTED: Mapping[str, tuple[str, str]] = {
     "profiles": ("key", "none"),
     **dict.fromkeys(
-        ("visitors", "events", "arrivals", "orders", "refunds", "numbers", "dispatches"), ("key", "profiles")
+        (
+            "visitors",
+            "events",
+            "arrivals",
+            "orders",
+            "refunds",
+            "numbers",
+            "dispatches",
+            "lasting_keys",
+            "sealed_aliases",
+        ),
+        ("key", "profiles"),
     ),
     "tombstones": ("hash", "none"),
     **dict.fromkeys(("suppressions", "disclosures"), ("hash", "tombstones")),
@@ -174,7 +186,7 @@ REFERENCE = (
     "services", "changes", "unidentified", "category_sums", "live", "counters", "positions", "migrations",
     "rolled_days", "rollups",
     "campaigns", "contact_notes", "conversions", "erased_dispatches", "stray_messages", "suppression_keys",
-    "horizons", "frozen", "given_numbers", "replaced",
+    "horizons", "frozen", "given_numbers", "replaced", "pseudonyms",
     "moves", "moved_days",
 )  # fmt: skip
 """Small tables that every machine of a cluster holds whole."""

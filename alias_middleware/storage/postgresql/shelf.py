@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -71,8 +72,11 @@ _KEEP_REFUND = """
 class PostgreSQLShelf:
     """Stored history as one batch sees it: in its transaction, with no other batch and no erasure under way."""
 
-    def __init__(self, connection: Connection, keyring: Keyring) -> None:
-        """Ask over `connection`, in its open transaction."""
+    def __init__(
+        self, connection: Connection, keyring: Keyring, named: Mapping[tuple[str, str], str] = MappingProxyType({})
+    ) -> None:
+        """Ask over `connection`, in its open transaction; `named` is `Batch.parted`'s."""
+        self._named = named
         self._connection = connection
         self._keyring = keyring
         self._services: dict[Origin, tuple[int, int]] | None = None
@@ -126,7 +130,8 @@ class PostgreSQLShelf:
         """Give those who were erased."""
         if self._connection.execute("SELECT 1 FROM tombstones LIMIT 1").fetchone() is None:
             return {}
-        whose = {hash_: key for key in keys for hash_ in self._keyring.every(TOMBSTONE, namespace, key)}
+        names = {key: self._named.get((namespace, key), key) for key in keys}
+        whose = {hash_: key for key in keys for hash_ in self._keyring.every(TOMBSTONE, namespace, names[key])}
         found: dict[str, int] = {}
         for hash_, erased_us in self._connection.execute(_ERASED, (namespace, list(whose)), binary=True):
             found[whose[hash_]] = max(erased_us, found.get(whose[hash_], 0))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from msgspec.structs import astuple
 from psycopg import Cursor
 
+from alias_middleware.identity import stored_part
 from alias_middleware.storage.keyring import SUPPRESSION, Keyring
 from alias_middleware.storage.outbox import Suppression, latest_by_scope
 from alias_middleware.storage.postgresql import locks
@@ -28,7 +29,7 @@ def keep(connection: Connection, keyring: Keyring, namespace: str, key: str, sai
     """Keep what was said in a scope, unless something newer was."""
     with connection.pipeline():
         connection.execute("BEGIN")
-        connection.execute(locks.VISITOR.encode(), (namespace, key))
+        connection.execute(locks.VISITOR.encode(), (namespace, stored_part(key)))
         marks = connection.execute(_MARKS, binary=True)
     keyring.check(mark for (mark,) in marks.fetchall())
     hash_ = keyring.newest(SUPPRESSION, namespace, key)
@@ -59,9 +60,18 @@ class Asked(NamedTuple):
         return {key: latest_by_scope(said) for key, said in found.items()}
 
 
-def ask(connection: Connection, keyring: Keyring, namespace: str, keys: Sequence[str]) -> Asked:
-    """Ask for the suppressions of some visitors, under whichever key each was written."""
-    owners = {hash_: key for key in keys for hash_ in keyring.every(SUPPRESSION, namespace, key)}
+def ask(
+    connection: Connection,
+    keyring: Keyring,
+    namespace: str,
+    keys: Sequence[str],
+    named: Mapping[str, str],
+) -> Asked:
+    """Ask for the suppressions of some visitors, under whichever key each was written.
+
+    `named`: visitors as they are named where more is known than their visitor keys.
+    """
+    owners = {hash_: key for key in keys for hash_ in keyring.every(SUPPRESSION, namespace, named.get(key, key))}
     return Asked(
         keyring,
         owners,

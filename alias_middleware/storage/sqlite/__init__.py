@@ -20,6 +20,7 @@ from urllib.parse import unquote, urlsplit
 from alias_middleware.errors import SettingsError, StorageUnavailable
 from alias_middleware.events import Event
 from alias_middleware.history import Knowledge
+from alias_middleware.identity import stored_part
 from alias_middleware.interests import Sums
 from alias_middleware.profile import ProfileChange, StoredProfile
 from alias_middleware.rollups.model import Days
@@ -30,29 +31,40 @@ from alias_middleware.storage.base import (
     Difference,
     Entry,
     Ledger,
+    Origin,
     Outcome,
     Question,
     Scope,
     Storage,
-)
+)  # fmt: skip
 from alias_middleware.storage.clientele import Clientele
 from alias_middleware.storage.erasure_log import ErasureLog
 from alias_middleware.storage.keyring import Keyring
 from alias_middleware.storage.outbox import Suppression
+from alias_middleware.storage.pseudonyms import check_keyed
 from alias_middleware.storage.replacing import without_replaced
-from alias_middleware.storage.sqlite import erasure, moving, preferences, questions, suppressions, tastes, verify
+from alias_middleware.storage.sqlite import (
+    moving,
+    preferences,
+    questions,
+    seals,
+    suppressions,
+    tastes,
+    verify,
+)  # fmt: skip
 from alias_middleware.storage.sqlite.answers import Answers
 from alias_middleware.storage.sqlite.conversions import SQLiteConversions
 from alias_middleware.storage.sqlite.custody import SQLiteCustody
+from alias_middleware.storage.sqlite.erasing import Erasing
 from alias_middleware.storage.sqlite.figures import FiguresFile
-from alias_middleware.storage.sqlite.files import DRIVER_ERRORS, Connection, Files
+from alias_middleware.storage.sqlite.files import DRIVER_ERRORS, Files
 from alias_middleware.storage.sqlite.fold import Fold
 from alias_middleware.storage.sqlite.frozen import admitted
 from alias_middleware.storage.sqlite.keyring import FileKeyring
 from alias_middleware.storage.sqlite.ledger import advance, check_positions, count, count_unidentified
-from alias_middleware.storage.sqlite.marks import all_marks
 from alias_middleware.storage.sqlite.moving import SQLiteMoving
-from alias_middleware.storage.sqlite.outbox import SQLiteOutbox, erase_dispatches
+from alias_middleware.storage.sqlite.outbox import SQLiteOutbox
+from alias_middleware.storage.sqlite.pseudonyms import SQLitePseudonyms, keep_lasting, mark_of
 from alias_middleware.storage.sqlite.recollection import Recollection
 from alias_middleware.storage.sqlite.replacement import Sweep, stretches
 from alias_middleware.storage.sqlite.shelf import Identity, stored_profile
@@ -87,6 +99,7 @@ class SQLiteStorage(Storage):
         self._keyring = FileKeyring(self.path.with_name(self.path.name + "-key"), secret_keys)
         self._tombstones = Tombstones(self._keyring)
         self._log = ErasureLog(self.path.with_name(self.path.name + "-erasures"))
+        self._erasing = Erasing(self._files, self._tombstones, self._figures)
         self._changing = threading.Lock()
         self._applying = threading.Lock()
         self._recollection = Recollection()
@@ -102,8 +115,9 @@ class SQLiteStorage(Storage):
         shelf = self._files.shelf
         profile = shelf.find(namespace, key)
         if profile is None:
-            slip = shelf.slip(namespace, key)
-            row, files = self._read(_READ, namespace, key)
+            stored = stored_part(key)
+            slip = shelf.slip(namespace, stored)
+            row, files = self._read(_READ, namespace, stored)
             profile = _STRANGER if row is None else stored_profile(row)
             shelf.keep(slip, namespace, key, profile, files)
         return profile
@@ -113,7 +127,7 @@ class SQLiteStorage(Storage):
 
         Reading both files in one query costs the sum of two queries, and most requests need only one.
         """
-        row, _ = self._read(_KNOW, namespace, key)
+        row, _ = self._read(_KNOW, namespace, stored_part(key))
         return b"[]" if row is None else b"%b\n%b" % row
 
     def _read(self, query: str, namespace: str, key: str) -> tuple[Any, Identity]:
@@ -136,7 +150,9 @@ class SQLiteStorage(Storage):
             left = max(0.0, deadline - time.monotonic())
             with self._files.wrapped() as connection, connection.profile_changes(left) as (sql, renew):
                 tombstone = self._tombstones.lookup(sql, "preferences")
-                return preferences.change(sql, namespace, change, tombstone, renew, late=False)
+                refused = preferences.change(sql, namespace, change, tombstone, renew, late=False)
+                keep_lasting(sql, "preferences", self._keyring, namespace, change.key)
+                return refused
         finally:
             self._changing.release()
 
@@ -147,13 +163,15 @@ class SQLiteStorage(Storage):
         the batch's positions are committed, so both transactions refuse a batch read from elsewhere.
         """
         with self._files.wrapped() as connection:
-            self._finish_erasures(connection)
+            self._erasing.finish(connection)
             refused = 0
             if batch.changes:
                 with connection.profile_changes(_BATCH_TIMEOUT_SECONDS) as (sql, renew):
                     check_positions(sql, batch)
                     tombstone = self._tombstones.lookup(sql, "preferences")
                     refused = preferences.change_late(sql, batch.changes_by_time(), tombstone, renew)
+                    for late in batch.changes:
+                        keep_lasting(sql, "preferences", self._keyring, late.namespace, late.change.key)
             connection.remember_much()
             with self._applying:
                 with connection.transaction(_BATCH_TIMEOUT_SECONDS) as sql:
@@ -171,6 +189,8 @@ class SQLiteStorage(Storage):
 
     def _fold(self, sql: sqlite3.Connection, batch: Batch) -> Outcome:
         advance(sql, batch)
+        check_keyed(batch.keyings(), partial(mark_of, sql))
+        batch, named = batch.parted()
 
         def refusals(namespace: str, keys: Iterable[str]) -> Mapping[str, int]:
             return preferences.refusals(sql, namespace, keys)
@@ -180,11 +200,15 @@ class SQLiteStorage(Storage):
         if not batch.imported:
             questions.note_live(sql, batch, origins)
             arrived = without_replaced(arrived, stretches(sql))
-        fold = Fold(sql, self._recollection, self._tombstones.lookup(sql, "main"), refusals)
+        erased_at = self._tombstones.lookup(sql, "main", named)
+        fold = Fold(sql, self._recollection, erased_at, refusals)
         for origin in origins:
             fold.service(origin)
         entries = admitted(sql, arrived)
         outcome = fold.fold(entries)
+        seals.keep(sql, batch.sealings, erased_at)
+        for (namespace, _), name in named.items():
+            keep_lasting(sql, "main", self._keyring, namespace, name)
         if replaced := len(batch.entries) - len(arrived):
             outcome.dropped["replaced"] += replaced
         if too_old := len(arrived) - len(entries):
@@ -201,7 +225,7 @@ class SQLiteStorage(Storage):
     def history(self, namespace: str, key: str, limit: int, *, before_us: int | None = None) -> list[Event]:
         """Give a visitor's latest events, newest first."""
         with self._files.wrapped() as connection, connection.snapshot() as sql:
-            return questions.history(sql, namespace, key, limit, before_us)
+            return questions.history(sql, namespace, stored_part(key), limit, before_us)
 
     def category_sums(self, namespace: str) -> Mapping[str, Sums]:
         """Give everybody's sums by category."""
@@ -255,31 +279,7 @@ class SQLiteStorage(Storage):
             for schema in ("main", "preferences"):
                 self._tombstones.check(connection.sql, schema)
             self._log.append(namespace, *self._tombstones.newest(namespace, key), time_us)
-        return self._erase(namespace, key, time_us)
-
-    def _erase(self, namespace: str, key: str, time_us: int) -> dict[str, int]:
-        with self._files.wrapped() as connection:
-            with connection.profile_changes(_BATCH_TIMEOUT_SECONDS) as (sql, renew):
-                hashes = self._tombstones.hashes(sql, "preferences", namespace, key)
-                time_us = max(time_us, erasure.erased_at(sql, "preferences", namespace, hashes) or 0)
-                gone = erasure.erase_preferences(sql, namespace, key, hashes, time_us, renew)
-            return gone | self._erase_history(connection, namespace, key, time_us)
-
-    def _finish_erasures(self, connection: Connection) -> None:
-        """Finish what was cut short. The preferences there are now came after it and stay."""
-        for namespace, key, time_us in erasure.unfinished(connection.sql):
-            self._erase_history(connection, namespace, key, time_us)
-
-    def _erase_history(self, connection: Connection, namespace: str, key: str, time_us: int) -> dict[str, int]:
-        with connection.transaction(_BATCH_TIMEOUT_SECONDS) as sql:
-            hashes = self._tombstones.hashes(sql, "main", namespace, key)
-            gone = erasure.erase_history(sql, namespace, key, hashes, time_us)
-            gone["dispatches"] = erase_dispatches(sql, namespace, key)
-        self._figures.forget_changed(lambda: all_marks(connection.sql))
-        with connection.preferences_transaction(_BATCH_TIMEOUT_SECONDS) as sql:
-            erasure.mark_finished(sql, namespace, key, time_us)
-        connection.truncate_logs()
-        return gone
+        return self._erasing.erase(namespace, key, time_us)
 
     def erased_at(self, namespace: str, key: str) -> int | None:
         """Give the time of a visitor's latest erasure."""
@@ -306,7 +306,11 @@ class SQLiteStorage(Storage):
 
     def custody(self) -> SQLiteCustody:
         """Give retention, the log of erasures and the audit."""
-        return SQLiteCustody(self._files, self._keyring, self._log, self._erase)
+        return SQLiteCustody(self._files, self._keyring, self._log, self._erasing.erase)
+
+    def pseudonyms(self) -> SQLitePseudonyms:
+        """Give what knows the pseudonym keys again and rotates them."""
+        return SQLitePseudonyms(self._files, self._keyring, self._erasing.finish)
 
     def own_key(self) -> bytes | None:
         """Give the key in the file beside the database, which is made unless somebody was hashed without it."""
@@ -315,7 +319,7 @@ class SQLiteStorage(Storage):
 
     def moving(self) -> SQLiteMoving:
         """Give the verbs for moving all there is."""
-        return SQLiteMoving(self._files, self._keyring, self._log, self._finish_erasures)
+        return SQLiteMoving(self._files, self._keyring, self._log, self._erasing.finish)
 
     def close(self) -> None:
         """Close the connections that are not in use."""

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
+from operator import itemgetter
 
+from alias_middleware.identity import stored_part
 from alias_middleware.storage.custody import Custody, Cut, Disclosure
 from alias_middleware.storage.erasure_log import ErasureLog
 from alias_middleware.storage.keyring import Keyring
 from alias_middleware.storage.outbox import Dispatch
 from alias_middleware.storage.sqlite.erasure import TOMBSTONE, erased_at
-from alias_middleware.storage.sqlite.files import Connection, Files
+from alias_middleware.storage.sqlite.files import Files
+from alias_middleware.storage.sqlite.pseudonyms import named_by, wipe
 from alias_middleware.storage.sqlite.purge import Purge
 from alias_middleware.storage.sqlite.transactions import reading, writing
 
@@ -20,7 +23,7 @@ _PURPOSE = "disclosure"
 _TIMEOUT_SECONDS = 10.0
 _EVERYBODY = """
     SELECT namespace, key FROM visitors UNION SELECT namespace, key FROM preferences.profiles
-    UNION SELECT namespace, key FROM dispatches
+    UNION SELECT namespace, key FROM dispatches ORDER BY namespace
 """
 
 Erase = Callable[[str, str, int], dict[str, int]]
@@ -45,7 +48,7 @@ class SQLiteCustody(Custody):
                 return purge.count()
             gone = purge.carry_out()
             if any(number for what, number in gone.items() if what != "frozen_days"):
-                _wipe(connection)
+                wipe(connection)
             return gone
 
     def replay_erasures(self, *, dry_run: bool) -> dict[str, int]:
@@ -74,11 +77,21 @@ class SQLiteCustody(Custody):
         """Recognise by their hashes the persons who are here."""
         if not unknown:
             return
-        for namespace, key in sql.execute(_EVERYBODY).fetchall():
-            hashes = self._keyring.every(TOMBSTONE, namespace, key)
-            times = [unknown[namespace, hash_] for hash_ in hashes if (namespace, hash_) in unknown]
-            if times:
-                yield namespace, key, max(times)
+        for namespace, people in groupby(sql.execute(_EVERYBODY).fetchall(), key=itemgetter(0)):
+            for key in self._named(sql, namespace, [key for _, key in people]):
+                hashes = self._keyring.every(TOMBSTONE, namespace, key)
+                times = [unknown[namespace, hash_] for hash_ in hashes if (namespace, hash_) in unknown]
+                if times:
+                    yield namespace, key, max(times)
+
+    def _named(self, sql: sqlite3.Connection, namespace: str, keys: Sequence[str]) -> list[str]:
+        """Name visitors by their lasting keys, too, which either file may have."""
+        named = {
+            key: name
+            for schema in ("preferences", "main")
+            for key, name in named_by(sql, self._keyring, namespace, keys, schema).items()
+        }
+        return [named.get(key, key) for key in keys]
 
     def _remember(self, unknown: dict[tuple[str, bytes], int]) -> None:
         """Leave tombstones for those who are not here: events of theirs may still wait in a spool."""
@@ -120,7 +133,7 @@ class SQLiteCustody(Custody):
             rows = sql.execute(
                 "SELECT service, campaign, key, state, reason, until_us, time_us, message_id, claimed_us "
                 "FROM dispatches WHERE namespace = ? AND key = ? ORDER BY time_us, service, campaign",
-                (namespace, key),
+                (namespace, stored_part(key)),
             ).fetchall()
         return [(service, Dispatch(*rest)) for service, *rest in rows]
 
@@ -128,16 +141,3 @@ class SQLiteCustody(Custody):
 def _erased_here(sql: sqlite3.Connection, namespace: str, hash_: bytes) -> int:
     """Give the latest erasure that both files know of, 0 for none."""
     return min(erased_at(sql, schema, namespace, [hash_]) or 0 for schema in ("main", "preferences"))
-
-
-def _wipe(connection: Connection) -> None:
-    """Rewrite both files without what was deleted.
-
-    secure_delete overwrites rows, but what SQLite moved between pages may leave copies; a file that is in use
-    stays as it is till the next purge, and nothing but copies is left in it.
-    """
-    connection.wait(_TIMEOUT_SECONDS)
-    for schema in ("main", "preferences"):
-        with suppress(sqlite3.OperationalError):
-            connection.sql.execute(f"VACUUM {schema}")
-    connection.truncate_logs()

@@ -9,11 +9,14 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
+from alias_middleware.identity import stored_part
 from alias_middleware.storage.chronicle import Chronicle, decode_chronicle
 from alias_middleware.storage.sqlite import tastes
 from alias_middleware.storage.sqlite.frozen import retire_number, thaw_visitor
 from alias_middleware.storage.sqlite.marks import ServiceDay, mark_changed
+from alias_middleware.storage.sqlite.pseudonyms import forget_lasting
 from alias_middleware.storage.sqlite.recollection import draw
+from alias_middleware.storage.sqlite.seals import forget_seals
 from alias_middleware.storage.sqlite.shelf import Renew
 
 TOMBSTONE = "tombstone"
@@ -34,8 +37,10 @@ def erase_preferences(  # noqa: PLR0917 -- a step of one transaction, as those b
         "INSERT INTO preferences.tombstones VALUES (?, ?, ?, ?)",
         (namespace, hashes[0], max(before, time_us), key),
     )
-    renew(namespace, key)
-    cursor = sql.execute("DELETE FROM preferences.profiles WHERE namespace = ? AND key = ?", (namespace, key))
+    stored = stored_part(key)
+    renew(namespace, stored)
+    forget_lasting(sql, "preferences", namespace, stored)
+    cursor = sql.execute("DELETE FROM preferences.profiles WHERE namespace = ? AND key = ?", (namespace, stored))
     return {"profiles": cursor.rowcount}
 
 
@@ -46,7 +51,7 @@ def erase_history(
     before = erased_at(sql, "main", namespace, hashes) or 0
     _clear(sql, "main", namespace, hashes)
     sql.execute("INSERT INTO main.tombstones VALUES (?, ?, ?)", (namespace, hashes[0], max(before, time_us)))
-    return forget(sql, namespace, key, from_frozen=True)
+    return forget(sql, namespace, stored_part(key), from_frozen=True)
 
 
 def forget(sql: sqlite3.Connection, namespace: str, key: str, *, from_frozen: bool) -> dict[str, int]:
@@ -54,9 +59,11 @@ def forget(sql: sqlite3.Connection, namespace: str, key: str, *, from_frozen: bo
 
     Where he stays in frozen days nothing leads to his number any more, and nobody else gets it.
     """
+    forget_lasting(sql, "main", namespace, key)
+    sealed = forget_seals(sql, namespace, key)
     row = sql.execute(_CHRONICLE, (namespace, key)).fetchone()
     if row is None:
-        return {"events": 0, "orders": 0, "refunds": 0, "arrivals": 0, "visitors": 0}
+        return {"events": 0, "orders": 0, "refunds": 0, "arrivals": 0, "visitors": 0, "sealed_aliases": sealed}
     draw(sql)
     visitor, chronicle = row[0], decode_chronicle(row[1])
     tastes.forget(sql, namespace, row[2])
@@ -64,7 +71,7 @@ def forget(sql: sqlite3.Connection, namespace: str, key: str, *, from_frozen: bo
         thaw_visitor(sql, visitor, chronicle)
     else:
         retire_number(sql, visitor)
-    gone = {"events": _erase_events(sql, visitor, chronicle)}
+    gone = {"sealed_aliases": sealed, "events": _erase_events(sql, visitor, chronicle)}
     for table in ("orders", "refunds"):
         gone[table] = sql.execute(f"DELETE FROM {table} WHERE visitor = ?", (visitor,)).rowcount
     gone["arrivals"] = sum(

@@ -9,7 +9,9 @@ import hashlib
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from types import MappingProxyType
 
+from alias_middleware.identity import stored_part
 from alias_middleware.profile import StoredProfile
 from alias_middleware.storage.outbox import (
     PLANNED,
@@ -29,6 +31,7 @@ from alias_middleware.storage.outbox import (
     followed_by,
 )
 from alias_middleware.storage.sqlite.files import Files
+from alias_middleware.storage.sqlite.seals import seals_of
 from alias_middleware.storage.sqlite.transactions import locked, reading, writing
 
 _MOST_CONTACTS = 100
@@ -43,6 +46,14 @@ _SAVE = f"""
     INSERT INTO campaigns VALUES (?, ?, ?, ?, ?, ?)
     ON CONFLICT (service, name) DO UPDATE SET standing = excluded.standing, plan = excluded.plan
     WHERE campaigns.standing IN {PLANNED}
+"""
+_EVIDENCE_OF = """
+    SELECT asked.key, ifnull(c.knowledge, CAST('[]' AS BLOB)), ifnull(c.habits, x''), p.preferences, p.personal,
+        p.consents
+    FROM (SELECT ? AS namespace, ? AS key) asked
+    LEFT JOIN visitors v ON v.namespace = asked.namespace AND v.key = asked.key
+    LEFT JOIN chronicles c ON c.visitor = v.id
+    LEFT JOIN preferences.profiles p ON p.namespace = asked.namespace AND p.key = asked.key
 """
 _CONTACTS = f"""
     SELECT key, claimed_us FROM dispatches
@@ -160,11 +171,21 @@ class SQLiteOutbox(Outbox):
             return self._evidence_of(sql, namespace, key)
 
     def _evidence_of(self, sql: sqlite3.Connection, namespace: str, key: str) -> Evidence:
-        row = sql.execute(f"{_EVIDENCE} WHERE v.namespace = ? AND v.key = ?", (namespace, key)).fetchone()
-        return self._evidence(sql, namespace, [row or (key, b"[]", b"", None, None, None)])[0]
+        stored = stored_part(key)
+        row = sql.execute(_EVIDENCE_OF, (namespace, stored)).fetchone()
+        return self._evidence(sql, namespace, [row], {stored: key})[0]
 
-    def _evidence(self, sql: sqlite3.Connection, namespace: str, rows: Sequence[EvidenceRow]) -> list[Evidence]:
-        """Add to rows of visitors, in the order of their keys, what forbids contacts and what went to them."""
+    def _evidence(
+        self,
+        sql: sqlite3.Connection,
+        namespace: str,
+        rows: Sequence[EvidenceRow],
+        named: Mapping[str, str] = MappingProxyType({}),
+    ) -> list[Evidence]:
+        """Add to rows of visitors, in the order of their keys, what forbids contacts and what went to them.
+
+        `named`: visitors as they are named where more is known than their visitor keys.
+        """
         if not rows:
             return []
         contacts: dict[str, list[int]] = {}
@@ -172,14 +193,16 @@ class SQLiteOutbox(Outbox):
             theirs = contacts.setdefault(key, [])
             if len(theirs) < _MOST_CONTACTS:
                 theirs.append(claimed_us)
-        forbidden = self._suppressions_of(sql, namespace, [row[0] for row in rows])
+        seals = seals_of(sql, namespace, rows[0][0], rows[-1][0])
+        forbidden = self._suppressions_of(sql, namespace, [named.get(row[0], row[0]) for row in rows])
         return [
             Evidence(
                 key,
                 b"%b\n%b" % (knowledge, habits),
                 _profile(*documents),
-                tuple(forbidden.get(key, ())),
+                tuple(forbidden.get(named.get(key, key), ())),
                 tuple(contacts.get(key, ())),
+                tuple(seals.get(key, ())),
             )
             for key, knowledge, habits, *documents in rows
         ]

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 
 import msgspec
 
+from alias_middleware.identity import stored_part
 from alias_middleware.profile import ProfileChange, ProfileDocument, apply_change, encode_json
 from alias_middleware.storage.base import LateChange
 from alias_middleware.storage.sqlite.shelf import Renew
@@ -38,7 +39,8 @@ def change(
     late: bool,
 ) -> int:
     """Apply one change inside the caller's transaction and give how many operations were refused."""
-    row = sql.execute(_SELECT, (namespace, change.key)).fetchone()
+    key = stored_part(change.key)
+    row = sql.execute(_SELECT, (namespace, key)).fetchone()
     if row is None:
         not_before = tombstone(namespace, change.key) or 0
         document = ProfileDocument()
@@ -51,12 +53,12 @@ def change(
         return 0
     refused = apply_change(document, change, late=late)
     refusal = document.refuses("measure")
-    renew(namespace, change.key)
+    renew(namespace, key)
     sql.execute(
         _UPSERT,
         (
             namespace,
-            change.key,
+            key,
             not_before,
             encode_json(document.preferences),
             encode_json(document.personal),

@@ -20,6 +20,8 @@ from alias_middleware.storage.sqlite.files import Connection
 from alias_middleware.storage.sqlite.frozen import days_to_freeze
 from alias_middleware.storage.sqlite.outbox import erase_dispatches
 from alias_middleware.storage.sqlite.pages import ShownPages
+from alias_middleware.storage.sqlite.pseudonyms import forget_lasting
+from alias_middleware.storage.sqlite.seals import ended, forget_ended
 from alias_middleware.storage.visits import margin_days
 
 _TIMEOUT_SECONDS = 10.0
@@ -64,12 +66,15 @@ class Purge:
             for service, day in self._days_with_raw(sql):
                 query = f"SELECT count(*) FROM events WHERE {_RAW}"
                 self._gone["events"] += sql.execute(query, (day, service)).fetchone()[0]
+            self._gone["sealed_aliases"] = ended(sql, self._namespace, self._cut.now_us)
             for key in self._people(sql):
                 self._count_if_idle(sql, key)
         return dict(self._gone)
 
     def carry_out(self) -> dict[str, int]:
         """Freeze, delete, forget."""
+        with self._connection.transaction(_TIMEOUT_SECONDS) as sql:
+            self._gone["sealed_aliases"] = forget_ended(sql, self._namespace, self._cut.now_us)
         self._close_days()
         for service, day in days_to_freeze(self._connection.sql, [*self._gaps_us], self._frozen_before):
             self._freeze(service, day)
@@ -156,6 +161,7 @@ class Purge:
             keys = [key for key in keys if self._is_idle(sql, key)]
             for key in keys:
                 renew(self._namespace, key)
+                forget_lasting(sql, "preferences", self._namespace, key)
                 self._gone["profiles"] += sql.execute(
                     "DELETE FROM preferences.profiles WHERE namespace = ? AND key = ?", (self._namespace, key)
                 ).rowcount

@@ -12,8 +12,10 @@ from collections.abc import Sequence
 from alias_middleware.errors import StorageUnavailable
 from alias_middleware.storage.sqlite.contact_tables import CONTACT
 from alias_middleware.storage.sqlite.moving_tables import MOVING, SEAL
+from alias_middleware.storage.sqlite.pseudonym_tables import PSEUDONYMS
 from alias_middleware.storage.sqlite.replacement_tables import REPLACED
 from alias_middleware.storage.sqlite.rights_tables import RIGHTS
+from alias_middleware.storage.sqlite.seals import SEALS
 from alias_middleware.storage.sqlite.views import VIEWS
 
 HISTORY: Sequence[str] = (
@@ -141,6 +143,8 @@ HISTORY: Sequence[str] = (
     ALTER TABLE known_visitors RENAME TO visitors;
     """,
     MOVING + SEAL,
+    PSEUDONYMS,
+    SEALS,
 )
 """The history file, step by step.
 
@@ -177,6 +181,7 @@ PREFERENCES: Sequence[str] = (
     CREATE INDEX unfinished ON tombstones (erased_us) WHERE unfinished_key IS NOT NULL;
     """,
     SEAL,
+    PSEUDONYMS,
 )
 """The preferences file. `unfinished_key` is set while an erasure has still to reach the history file."""
 

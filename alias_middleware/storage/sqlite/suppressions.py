@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from alias_middleware.storage.keyring import SUPPRESSION, Keyring
 from alias_middleware.storage.outbox import Suppression, latest_by_scope
+from alias_middleware.storage.sqlite.pseudonyms import named_by
 from alias_middleware.storage.sqlite.rows import select_by_keys
 
 _HELD = "SELECT hash, scope, reason, channel, time_us FROM suppressions WHERE namespace = ? AND hash IN"
@@ -40,7 +41,10 @@ def held_by(
     if sql.execute("SELECT 1 FROM suppressions LIMIT 1").fetchone() is None:
         return {}  # a mere question makes no key file
     _check_keys(sql, keyring)
-    owners = dict(keyring.every_of(SUPPRESSION, namespace, list(keys)))
+    keys = list(keys)
+    named = named_by(sql, keyring, namespace, keys)
+    whose = {named.get(key, key): key for key in keys}
+    owners = {hash_: whose[name] for hash_, name in keyring.every_of(SUPPRESSION, namespace, list(whose))}
     found: dict[str, list[Suppression]] = {}
     for hash_, said in _rows(sql, namespace, list(owners)):
         found.setdefault(owners[hash_], []).append(said)

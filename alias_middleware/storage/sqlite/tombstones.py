@@ -7,8 +7,9 @@ keys would know nobody's erasure, and is refused instead.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
+from types import MappingProxyType
 
 from alias_middleware.storage.keyring import TOMBSTONE, Keyring
 from alias_middleware.storage.sqlite import erasure
@@ -39,22 +40,33 @@ class Tombstones:
         sql.execute(_MARK[schema], (_NOBODYS, self._keyring.marks()[-1]))
         return self._keyring.every(TOMBSTONE, namespace, key)
 
-    def lookup(self, sql: sqlite3.Connection, schema: str) -> Callable[[str, str], int | None]:
+    def lookup(
+        self, sql: sqlite3.Connection, schema: str, named: Mapping[tuple[str, str], str] = MappingProxyType({})
+    ) -> Callable[[str, str], int | None]:
         """Give what tells the time of a visitor's latest erasure, None where he never was.
 
+        `named`: visitors as they are named, where more is known than their visitor keys (`Batch.parted`).
         It raises StorageCorrupt when a key is missing; a mere question makes no key file.
         """
-        return partial(self._erased_at, sql, schema, checked=[])
+        return partial(self._erased_at, sql, schema, named, checked=[])
 
     def _erased_at(
-        self, sql: sqlite3.Connection, schema: str, namespace: str, key: str, *, checked: list[bool]
+        self,
+        sql: sqlite3.Connection,
+        schema: str,
+        named: Mapping[tuple[str, str], str],
+        namespace: str,
+        key: str,
+        *,
+        checked: list[bool],
     ) -> int | None:
         if sql.execute(_ANY.format(schema)).fetchone() is None:
             return None
         if not checked:
             self.check(sql, schema)
             checked.append(True)
-        return erasure.erased_at(sql, schema, namespace, self._keyring.every(TOMBSTONE, namespace, key))
+        hashes = self._keyring.every(TOMBSTONE, namespace, named.get((namespace, key), key))
+        return erasure.erased_at(sql, schema, namespace, hashes)
 
     def check(self, sql: sqlite3.Connection, schema: str) -> None:
         """Make sure that nobody who was erased is unknown to us.

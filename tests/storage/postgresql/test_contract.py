@@ -14,13 +14,14 @@ from alias_middleware.storage.postgresql import PostgreSQLStorage
 from alias_middleware.testing.storage_contract import (
     CustodyContract,
     MovingContract,
+    RotationContract,
     SharedOutboxContract,
     StorageContract,
 )
 from tests.support.postgresql import KEY, PostgreSQLServer, schema_of
 
 
-class PostgreSQLContract(StorageContract, SharedOutboxContract, CustodyContract, MovingContract):
+class PostgreSQLContract(StorageContract, SharedOutboxContract, CustodyContract, MovingContract, RotationContract):
     """The whole contract, each test in a schema of its own."""
 
     server: PostgreSQLServer
@@ -63,7 +64,7 @@ class TestPackagedPostgreSQL(PostgreSQLContract):
 
 if "ALIAS_TEST_CITUS_URL" in os.environ:
 
-    class TestCitus(StorageContract, SharedOutboxContract, CustodyContract):
+    class TestCitus(StorageContract, SharedOutboxContract, CustodyContract, RotationContract):
         """On a Citus cluster, its tables spread over the machines."""
 
         def make_storage(self, tmp_path: Path, *, secret_keys: Sequence[bytes] = ()) -> Storage:
