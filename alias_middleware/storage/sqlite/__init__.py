@@ -15,9 +15,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
-from alias_middleware.errors import SettingsError, StorageUnavailable
+from alias_middleware.errors import StorageUnavailable
 from alias_middleware.events import Event
 from alias_middleware.history import Knowledge
 from alias_middleware.identity import stored_part
@@ -31,7 +30,6 @@ from alias_middleware.storage.base import (
     Difference,
     Entry,
     Ledger,
-    Origin,
     Outcome,
     Question,
     Scope,
@@ -52,6 +50,7 @@ from alias_middleware.storage.sqlite import (
     tastes,
     verify,
 )  # fmt: skip
+from alias_middleware.storage.sqlite.address import path_of
 from alias_middleware.storage.sqlite.answers import Answers
 from alias_middleware.storage.sqlite.conversions import SQLiteConversions
 from alias_middleware.storage.sqlite.custody import SQLiteCustody
@@ -93,7 +92,7 @@ class SQLiteStorage(Storage):
         Raises:
             SettingsError: the URL names no file.
         """
-        self.path = _path_of(url)
+        self.path = path_of(url)
         self._files = Files(self.path)
         self._figures = FiguresFile(self.path.with_name(self.path.name + "-figures"))
         self._keyring = FileKeyring(self.path.with_name(self.path.name + "-key"), secret_keys)
@@ -340,14 +339,3 @@ def _suppressions_of(
 def _unlock(storage: weakref.ref[SQLiteStorage]) -> None:
     if (inherited := storage()) is not None:
         inherited.begin_anew()
-
-
-def _path_of(url: str) -> Path:
-    parts = urlsplit(url)
-    path = unquote(parts.path.removeprefix("/"))
-    if parts.netloc or parts.query or parts.fragment or not path or path.endswith("/") or path == ":memory:":
-        raise SettingsError(
-            "SQLite wants a file: sqlite:///alias.db (relative) or sqlite:////var/lib/site/alias.db (absolute)",
-            setting="storage",
-        )
-    return Path(path)
