@@ -23,6 +23,12 @@ _PUT_DAYS = """
     INSERT INTO changes (service, day, mark) SELECT service, day, 1
     FROM unnest(%s::integer[], %s::integer[]) AS asked (service, day) ON CONFLICT (service, day) DO NOTHING
 """
+_EVENTS_HERE = """
+    SELECT day, service, key, time_us, id
+    FROM unnest(%s::integer[], %s::integer[], %s::text[], %s::bigint[], %s::bigint[])
+        AS asked (day, service, key, time_us, id)
+    JOIN events USING (day, service, key, time_us, id)
+"""
 _PEOPLE = "unnest(%s::text[], %s::text[]) AS asked (namespace, key)"
 _KNOWLEDGE = f"SELECT t.key, t.knowledge FROM {_PEOPLE} JOIN visitors t USING (namespace, key)"
 _PUT_VISITORS = """
@@ -112,6 +118,13 @@ def _move_arrivals(connection: Connection, gone: set[Arrival], new: set[Arrival]
 
 def _arrivals(key: str, knowledge: bytes) -> set[Arrival]:
     return {(service, each.first_day, key) for service, each in decode_chronicle(knowledge).presence.items()}
+
+
+def with_events(connection: Connection, orders: Sequence[Row]) -> list[Row]:
+    """Leave out orders whose raw events are not here: they came while we were at it."""
+    marks = [(row[6], row[2], row[1], row[4], row[5]) for row in orders]
+    here = {tuple(mark) for mark in connection.execute(_EVENTS_HERE, columns_of(marks)).fetchall()}
+    return [row for row, mark in zip(orders, marks, strict=True) if mark in here]
 
 
 def put_highest(connection: Connection, rows: Sequence[Row]) -> None:

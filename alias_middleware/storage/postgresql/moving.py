@@ -13,6 +13,7 @@ from alias_middleware.storage.keyring import Keyring
 from alias_middleware.storage.moving import (
     EVENTS,
     GIVEN_NUMBERS,
+    ORDERS,
     VISITORS,
     Cursor,
     Key,
@@ -24,7 +25,7 @@ from alias_middleware.storage.moving import (
 )
 from alias_middleware.storage.postgresql import moving_tables
 from alias_middleware.storage.postgresql.erasure import forget
-from alias_middleware.storage.postgresql.filling import drop_rows, put_highest, put_rows, put_visitors
+from alias_middleware.storage.postgresql.filling import drop_rows, put_highest, put_rows, put_visitors, with_events
 from alias_middleware.storage.postgresql.numbering import numbers_of
 from alias_middleware.storage.postgresql.pool import Connection, Pool
 from alias_middleware.storage.postgresql.shapes import SHAPES, spelled, stored
@@ -150,6 +151,10 @@ class PostgreSQLMoving(Moving):
     def put(self, part: Part, rows: Sequence[Row]) -> int:
         """Keep rows, in one transaction."""
         with self._lifted() as connection:
+            if part is ORDERS:
+                rows = with_events(connection, rows)
+            if not rows:
+                return 0
             if part is VISITORS:
                 put_visitors(connection, rows)
             elif part is GIVEN_NUMBERS:
