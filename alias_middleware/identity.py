@@ -9,7 +9,7 @@ from __future__ import annotations
 import hmac
 import re
 from abc import ABC, abstractmethod
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from base64 import urlsafe_b64encode
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from itertools import product
@@ -33,8 +33,6 @@ _USUAL_BYTES = len(_USUAL) + _DIGITS
 _MEMBER = re.compile(rb"([A-Za-z][A-Za-z0-9_-]{0,31})[ \t]*:[ \t]*([\x21-\x2b\x2d-\x7e]{0,64})")
 _HEADER_NAME = re.compile(r"[A-Za-z0-9]+(-[A-Za-z0-9]+){0,7}")
 _KEY_BYTES = 16
-_LEAST_SECRET = 16
-_IN_BASE64 = "base64:"
 _ROTATED = 2
 _BETWEEN = "\0"
 
@@ -266,30 +264,6 @@ def keyed_hashes(secret: bytes, purpose: str, namespace: str, keys: Iterable[str
     digest = hmac.digest
     begin = b"".join([len(text).to_bytes(4) + text for text in (purpose.encode(), namespace.encode())])
     return [digest(secret, begin + len(text).to_bytes(4) + text, "sha256") for text in map(str.encode, keys)]
-
-
-def secret_bytes(value: str | bytes, *, setting: str = "secret_keys") -> bytes:
-    """A secret from the settings as bytes; under 16 bytes it is a `SettingsError`.
-
-    Text is taken as UTF-8, or as `secret_text` writes any bytes.
-    """
-    secret = value.encode() if isinstance(value, str) else value
-    if isinstance(value, str) and value.startswith(_IN_BASE64):
-        try:
-            secret = urlsafe_b64decode(value.removeprefix(_IN_BASE64))
-        except ValueError as error:
-            raise SettingsError(f"what follows {_IN_BASE64} is no base64", setting=setting) from error
-    if len(secret) < _LEAST_SECRET:
-        raise SettingsError(
-            f"a secret is at least {_LEAST_SECRET} bytes long; `alias-middleware keys` makes one",
-            setting=setting,
-        )
-    return secret
-
-
-def secret_text(secret: bytes) -> str:
-    """A secret of any bytes as text for the settings."""
-    return _IN_BASE64 + urlsafe_b64encode(secret).decode("ascii")
 
 
 def _unreadable(lines: list[bytes]) -> Status | None:

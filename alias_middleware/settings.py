@@ -17,7 +17,8 @@ from alias_middleware.contact.keywords import Verb, first_word
 from alias_middleware.errors import SettingsError
 from alias_middleware.events import NAME_LIMIT, PAGE_TYPES
 from alias_middleware.history import VISIT_GAP_SECONDS
-from alias_middleware.identity import Source, WapNetworkInfo, secret_bytes
+from alias_middleware.identity import Source, WapNetworkInfo
+from alias_middleware.secret import secret_bytes
 from alias_middleware.storage.base import Storage
 from alias_middleware.trust import Trust, require_gateways
 

@@ -25,7 +25,6 @@ from alias_middleware.identity import (
     WapNetworkInfo,
     keyed_hash,
     rotate_visitor_key,
-    secret_bytes,
     visitor_key,
 )
 from alias_middleware.trust import Trust, require_gateways
@@ -646,18 +645,3 @@ def test_keyed_hash_keeps_its_parts_apart() -> None:
         (b"t", "ab", "c", "d"),
     ]
     assert len({keyed_hash(*part) for part in parts}) == len(parts)
-
-
-def test_secrets_are_bytes() -> None:
-    """Text is taken as UTF-8, bytes as they are."""
-    assert secret_bytes("é" * 8) == "é".encode() * 8
-    assert secret_bytes(b"\xff" * 16) == b"\xff" * 16
-
-
-@pytest.mark.parametrize("value", [pytest.param("hush" * 3, id="text"), pytest.param(b"hush" * 3, id="bytes")])
-def test_short_secrets_are_refused(value: str | bytes) -> None:
-    """Under 16 bytes the error names the setting and the command that makes a good one, not the value."""
-    with pytest.raises(SettingsError, match="alias-middleware keys") as caught:
-        secret_bytes(value, setting="pseudonym_keys")
-    assert caught.value.setting == "pseudonym_keys"
-    assert "hush" not in str(caught.value)

@@ -14,7 +14,7 @@ from alias_middleware.cli.tables import Table
 from alias_middleware.comparing import Comparison, Discrepancy
 from alias_middleware.copying import Copied, Copy
 from alias_middleware.errors import SettingsError, StorageError
-from alias_middleware.identity import secret_bytes
+from alias_middleware.secret import secret_bytes
 from alias_middleware.storage import open_storage
 from alias_middleware.storage.base import Storage
 from alias_middleware.storage.moving import Progress

@@ -8,7 +8,7 @@ import click
 
 from alias_middleware.cli.output import json_of, json_option
 from alias_middleware.errors import SettingsError
-from alias_middleware.identity import secret_text
+from alias_middleware.secret import secret_text
 from alias_middleware.storage import open_storage
 from alias_middleware.storage.keyring import KeepsKey
 

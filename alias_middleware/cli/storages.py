@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 
 from alias_middleware.errors import SettingsError
-from alias_middleware.identity import secret_bytes
+from alias_middleware.secret import secret_bytes
 from alias_middleware.storage import open_storage
 from alias_middleware.storage.base import Storage
 from alias_middleware.storage.migrations import Migrates

@@ -17,7 +17,7 @@ from alias_middleware.dashboard.desk import Desk
 from alias_middleware.dashboard.drawing import Drawer
 from alias_middleware.dashboard.security import Gate
 from alias_middleware.errors import SettingsError
-from alias_middleware.identity import secret_bytes
+from alias_middleware.secret import secret_bytes
 from alias_middleware.tracker import Tracker
 
 __all__ = ["PASSWORD_VARIABLE", "dashboard"]

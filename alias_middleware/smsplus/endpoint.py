@@ -15,7 +15,7 @@ from datetime import datetime, tzinfo
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeAlias
 
 from alias_middleware.errors import SettingsError, UnreadableCall, describe
-from alias_middleware.identity import secret_bytes
+from alias_middleware.secret import secret_bytes
 from alias_middleware.smsplus.calls import Report, SmsMo, State, read_mo, read_report
 from alias_middleware.trust import Trust
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from alias_middleware.identity import secret_bytes
+from alias_middleware.secret import secret_bytes
 from alias_middleware.storage import open_storage
 from alias_middleware.storage.base import Batch
 from alias_middleware.testing.histories import Teller
