@@ -18,6 +18,7 @@ from alias_middleware.storage.postgresql.moving_tables import MOVING
 from alias_middleware.storage.postgresql.pool import Connection
 from alias_middleware.storage.postgresql.pseudonym_tables import PSEUDONYMS
 from alias_middleware.storage.postgresql.rights_tables import NUMBERS, REPLACED, RIGHTS
+from alias_middleware.storage.postgresql.views import VIEWS
 
 _FIRST = (
     """CREATE TABLE services (
@@ -147,7 +148,7 @@ _FIRST = (
 )""",
 )
 
-MIGRATIONS: Sequence[Sequence[str]] = (_FIRST, CONTACT, RIGHTS, NUMBERS, REPLACED, MOVING, PSEUDONYMS)
+MIGRATIONS: Sequence[Sequence[str]] = (_FIRST, CONTACT, RIGHTS, NUMBERS, REPLACED, MOVING, PSEUDONYMS, VIEWS)
 """Each step's statements.
 
 `profiles.done` has digests of the latest changes, see `preferences`. `order_id` and `category` are UTF-8: `text`
@@ -187,7 +188,7 @@ REFERENCE = (
     "rolled_days", "rollups",
     "campaigns", "contact_notes", "conversions", "erased_dispatches", "stray_messages", "suppression_keys",
     "horizons", "frozen", "given_numbers", "replaced", "pseudonyms",
-    "moves", "moved_days",
+    "moves", "moved_days", "view_salts",
 )  # fmt: skip
 """Small tables that every machine of a cluster holds whole."""
 

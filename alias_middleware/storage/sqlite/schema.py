@@ -16,7 +16,7 @@ from alias_middleware.storage.sqlite.pseudonym_tables import PSEUDONYMS
 from alias_middleware.storage.sqlite.replacement_tables import REPLACED
 from alias_middleware.storage.sqlite.rights_tables import RIGHTS
 from alias_middleware.storage.sqlite.seals import SEALS
-from alias_middleware.storage.sqlite.views import VIEWS
+from alias_middleware.storage.sqlite.views import VIEWS, VISITS_AND_PURCHASES
 
 HISTORY: Sequence[str] = (
     """
@@ -145,6 +145,7 @@ HISTORY: Sequence[str] = (
     MOVING + SEAL,
     PSEUDONYMS,
     SEALS,
+    VISITS_AND_PURCHASES,
 )
 """The history file, step by step.
 

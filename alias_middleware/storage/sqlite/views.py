@@ -43,3 +43,47 @@ VIEWS = f"""
         GROUP BY service, visitor, category;
 """
 """The views: a migration of the history file. Their columns are kept when tables change."""
+
+_GAP = "(SELECT visit_gap_us FROM services WHERE service = s.service ORDER BY id LIMIT 1)"
+_DAY_OF_FIGURES = _DATE.format(table="d")
+_GOES_ON = """
+    SELECT 1 FROM changes c CROSS JOIN events b
+        ON b.day = c.day AND b.visitor = e.visitor AND b.time_us >= e.time_us - s.gap_us AND b.time_us <= e.time_us
+    WHERE c.service = e.service AND c.day BETWEEN e.day - 1 - (s.gap_us + 10800000000) / 86400000000 AND e.day
+        AND b.service = e.service AND b.channel = e.channel AND b.kind NOT IN ('r', 'u')
+        AND (b.time_us < e.time_us OR b.id < e.id)
+"""
+"""What came before an event in its visit; the days are those of `visits.margin_days`."""
+
+VISITS_AND_PURCHASES = f"""
+    DROP VIEW daily_figures;
+    CREATE VIEW daily_figures AS
+        SELECT s.service, {_DAY_OF_FIGURES} AS day, e.channel,
+            sum(e.kind = 'v') AS page_views,
+            count(DISTINCT CASE WHEN e.kind IN ('v', 'm') THEN e.visitor END) AS visitors,
+            sum(e.kind NOT IN ('r', 'u') AND NOT EXISTS ({_GOES_ON})) AS visits
+        FROM (SELECT DISTINCT day FROM changes) d CROSS JOIN events e ON e.day = d.day
+        JOIN (SELECT s.id, s.service, {_GAP} AS gap_us, ifnull(h.frozen_before, 0) AS whole_from
+              FROM services s LEFT JOIN horizons h ON h.namespace = s.namespace) s
+            ON s.id = e.service AND d.day >= s.whole_from
+        GROUP BY s.service, d.day, e.channel;
+    DROP VIEW visitor_interests;
+    CREATE VIEW visitor_interests AS
+        SELECT service, visitor, category, sum(order_id IS NULL) AS page_views,
+            count(DISTINCT order_id) AS purchases, min(day) AS first_day, max(day) AS last_day
+        FROM (SELECT s.service, e.visitor, {_EVENT_DATE} AS day, NULL AS order_id,
+                CASE typeof(e.body) WHEN 'integer' THEN p.category
+                    ELSE json_extract(CAST(e.body AS TEXT), '$[2]') END AS category
+              FROM events e JOIN services s ON s.id = e.service
+              LEFT JOIN pages p ON typeof(e.body) = 'integer' AND p.id = e.body
+              WHERE e.kind = 'v'
+              UNION ALL
+              SELECT s.service, o.visitor, {_ORDER_DATE}, o.order_id, json_extract(item.value, '$[2]')
+              FROM orders o JOIN services s ON s.id = o.service
+              JOIN events e ON e.day = o.day AND e.visitor = o.visitor AND e.time_us = o.time_us AND e.id = o.id
+              JOIN json_each(CAST(e.body AS TEXT), '$[2]') item
+              WHERE NOT o.cancelled)
+        WHERE category IS NOT NULL
+        GROUP BY service, visitor, category;
+"""
+"""A later step: visits among the daily figures, of days whose raw events are whole; purchases beside interests."""
