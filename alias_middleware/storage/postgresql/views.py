@@ -22,7 +22,9 @@ _NUMBER = """('x' || encode(substr(sha256(
 Whoever comes back after his erasure has another moment of it, and so another number.
 """
 
-_GAP = "(SELECT visit_gap_us FROM services WHERE service = s.service ORDER BY id LIMIT 1)"
+_GAP = "first_value(s.visit_gap_us) OVER (PARTITION BY s.service ORDER BY s.id)"
+"""The gap that holds for every service of a name, computed once a service and not once an event."""
+
 _GOES_ON = """
     SELECT FROM changes c JOIN events b
         ON b.day = c.day AND b.service = e.service AND b.key = e.key AND b.time_us >= e.time_us - s.gap_us

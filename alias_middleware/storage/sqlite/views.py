@@ -44,7 +44,9 @@ VIEWS = f"""
 """
 """The views: a migration of the history file. Their columns are kept when tables change."""
 
-_GAP = "(SELECT visit_gap_us FROM services WHERE service = s.service ORDER BY id LIMIT 1)"
+_GAP = "first_value(s.visit_gap_us) OVER (PARTITION BY s.service ORDER BY s.id)"
+"""The gap that holds for every service of a name, computed once a service and not once an event."""
+
 _DAY_OF_FIGURES = _DATE.format(table="d")
 _GOES_ON = """
     SELECT 1 FROM changes c CROSS JOIN events b
