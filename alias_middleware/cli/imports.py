@@ -16,8 +16,9 @@ from alias_middleware.cli.source import Source
 from alias_middleware.cli.tables import Table
 from alias_middleware.imports import logs
 from alias_middleware.imports.lines import fingerprint, opened
+from alias_middleware.imports.records import Reader
 from alias_middleware.imports.replacing import time_of
-from alias_middleware.imports.run import Import, Reader, Report, write_rejected
+from alias_middleware.imports.run import Import, Report, write_rejected
 from alias_middleware.imports.tables import AliasReader, OrderReader, ProfileReader
 from alias_middleware.imports.views import ViewReader
 from alias_middleware.settings import Settings, make_settings
@@ -87,7 +88,10 @@ def log(  # noqa: PLR0917 -- click hands them over by name
 @json_option
 @click.pass_obj
 def purchases(source: Source, files: tuple[Path, ...], rejected: Path | None, as_json: bool) -> None:
-    """Import orders from CSV: alias, order_id, time, currency, amount; sku, name, category if known."""
+    """Import orders from CSV: alias, order_id, time, currency, amount; sku, name, category if known.
+
+    A line is one item with its amount; consecutive lines of one alias and order_id are one order.
+    """
     with source.opened() as tracker:
 
         def reader(path: Path) -> Reader:
@@ -204,6 +208,8 @@ def _replace(tracker: Tracker, path: Path, reader: Reader) -> int:
 def _told(report: Report) -> Iterator[tuple[str, int]]:
     yield "read", report.read
     yield "taken over before", report.resumed_at
+    if report.joined:
+        yield "further items of an order", report.joined
     yield "stored", report.stored
     yield "known already", report.deduplicated
     if report.conflicts:

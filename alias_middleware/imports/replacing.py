@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from alias_middleware.imports.lines import Lines
-from alias_middleware.imports.run import Reader
+from alias_middleware.imports.records import Reader
 from alias_middleware.storage.base import Entry
 
 _SECOND_US = 1_000_000

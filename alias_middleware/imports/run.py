@@ -10,33 +10,27 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Protocol
 
 import msgspec
 
 from alias_middleware.imports.lines import Lines
-from alias_middleware.imports.ordinals import remembered_from
+from alias_middleware.imports.records import Reader, Record, Records
 from alias_middleware.imports.views import UNREADABLE
 from alias_middleware.storage.base import Batch, Entry, LateChange, Span, Storage
 
 BATCH_LINES = 20_000
 
 
-class Reader(Protocol):
-    """What makes entries of lines."""
-
-    def read(self, number: int, line: bytes) -> Entry | LateChange | str:
-        """Give what a line says, or why it says nothing; `UNREADABLE` rejects it."""
-
-
 class Report(msgspec.Struct):
     """What became of a file's lines. `read` of them this time, `resumed_at` passed over as taken over before.
 
-    `conflicts`: those within `deduplicated` whose order is known with another content, which counts instead.
+    `joined`: the lines that are further items of the order before them. `conflicts`: those within `deduplicated`
+    whose order is known with another content, which counts instead.
     """
 
     resumed_at: int = 0
     read: int = 0
+    joined: int = 0
     stored: int = 0
     deduplicated: int = 0
     conflicts: int = 0
@@ -67,22 +61,15 @@ class Import:
         begun, rejects = self._stands()
         self._report.resumed_at = begun
         self._cut_rejected(rejects)
-        again = remembered_from(begun)
         batch = _Gathered(begun, rejects)
-        number = -1
-        for number, line in enumerate(lines):
-            if number < begun:
-                if number >= again or not number:  # a table's first line names its columns
-                    reader.read(number, line)
-                continue
-            found = reader.read(number, line)
-            if found == UNREADABLE and lines.unfinished:
-                self._left_out["unfinished"] += 1  # not counted as read: the next import finds the whole of it
-                break
-            batch.add(found, line)
+        records = Records(lines, reader, begun)
+        for record in records:
+            batch.add(record)
             if batch.lines >= BATCH_LINES:
                 batch = self._commit(batch)
                 progress(lines.read_bytes)
+        if records.unfinished:  # not counted as read: the next import finds the whole of it
+            self._left_out["unfinished"] += records.unfinished
         self._commit(batch)
         progress(lines.read_bytes)
         self._report.left_out = dict(self._left_out)
@@ -115,6 +102,7 @@ class Import:
         )
         report = self._report
         report.read += batch.lines
+        report.joined += batch.joined
         report.stored += outcome.stored
         report.deduplicated += outcome.deduplicated
         report.conflicts += outcome.conflicts
@@ -146,18 +134,21 @@ class _Gathered:
         self.begun = begun
         self.rejects_begun = rejects_begun
         self.lines = 0
+        self.joined = 0
         self.entries: list[Entry] = []
         self.changes: list[LateChange] = []
         self.rejected: list[bytes] = []
         self.left_out: Counter[str] = Counter()
 
-    def add(self, found: Entry | LateChange | str, line: bytes) -> None:
-        self.lines += 1
+    def add(self, record: Record) -> None:
+        found, lines = record
+        self.lines += len(lines)
         if type(found) is Entry:
+            self.joined += len(lines) - 1
             self.entries.append(found)
         elif isinstance(found, str):
-            self.left_out[found] += 1
+            self.left_out[found] += len(lines)
             if found == UNREADABLE:
-                self.rejected.append(line)
+                self.rejected += lines
         elif isinstance(found, LateChange):
             self.changes.append(found)

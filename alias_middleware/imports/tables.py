@@ -12,17 +12,18 @@ from decimal import Decimal, InvalidOperation
 from hashlib import blake2b
 
 from alias_middleware.errors import EventError, SettingsError
-from alias_middleware.events import Item, Purchase, check_order, event_time
+from alias_middleware.events import Item, Purchase, check_order_id, event_time
 from alias_middleware.identity import Source
+from alias_middleware.imports.records import OrderLine
 from alias_middleware.imports.views import UNREADABLE, former_key_of
 from alias_middleware.keying import keyed
 from alias_middleware.local_time import LocalDays, to_micros
 from alias_middleware.profile import Operation, ProfileChange
 from alias_middleware.settings import Settings
-from alias_middleware.storage.base import Entry, LateChange, Origin
+from alias_middleware.storage.base import LateChange, Origin
 
 ORDER_COLUMNS = ("alias", "order_id", "time", "currency", "amount")
-"""What a table of orders must have; `sku`, `name` and `category` of the one item may be there too."""
+"""What a table of orders must have; a line is one item, whose `sku`, `name` and `category` may be there too."""
 
 _PERSONAL = "personal."
 
@@ -88,7 +89,7 @@ class AliasReader:
 
 
 class OrderReader:
-    """Makes purchases of a table's lines: one order a line, its time with a zone."""
+    """Reads the items of orders: one a line, its time with a zone."""
 
     def __init__(self, settings: Settings, *, key_of: Callable[[str], str]) -> None:
         """Read orders of the service that `settings` name; `key_of` gives an alias's visitor key.
@@ -101,29 +102,41 @@ class OrderReader:
         self._settings = settings
         self._day = LocalDays(settings.tzinfo).day
 
-    def read(self, number: int, line: bytes) -> Entry | str:
-        """Give a line's order, or why there is none."""
+    def read(self, number: int, line: bytes) -> OrderLine | str:
+        """Give a line's item with the order it is of, or why there is none."""
         header = not self._table.columns
         cells = self._table.cells(line)
         if cells is None:
             return "header" if header and self._table.columns else "empty" if not line else UNREADABLE
+        alias, order_id = cells["alias"], cells["order_id"]
         try:
-            time_us = event_time(datetime.fromisoformat(cells["time"]))
-            sku = cells.get("sku") or "imported"
-            item = Item(sku, cells.get("name") or sku, cells.get("category") or None, Decimal(cells["amount"]))
-            lines = check_order(cells["order_id"], [item], cells["currency"])
+            check_order_id(order_id)
+        except EventError:
+            return UNREADABLE
+        if not self._source.accepts(alias):
+            return UNREADABLE
+        try:
+            return self._item(cells, line)
         except (EventError, ValueError, InvalidOperation):
-            return UNREADABLE
-        if not self._source.accepts(cells["alias"]):
-            return UNREADABLE
+            return OrderLine(alias, order_id, line)
+
+    def _item(self, cells: dict[str, str], line: bytes) -> OrderLine:
+        """Read the cells of one item.
+
+        Raises:
+            EventError, ValueError, InvalidOperation: they cannot be read.
+        """
+        alias, order_id = cells["alias"], cells["order_id"]
+        time_us = event_time(datetime.fromisoformat(cells["time"]))
+        sku = cells.get("sku") or "imported"
+        item = Item(sku, cells.get("name") or sku, cells.get("category") or None, Decimal(cells["amount"]))
         day = self._day(time_us)
         settings = self._settings
         namespace = settings.namespace_on(day)
         origin = Origin(settings.service, namespace, settings.visit_gap_us, keyed(settings, namespace))
-        key = self._keys(origin.namespace)(cells["alias"])
-        event = Purchase(key, time_us, time_us, day, "web", cells["order_id"], cells["currency"], lines)
-        digest = blake2b(b"\0".join((origin.service.encode(), line)), digest_size=8).digest()
-        return Entry(origin, event, int.from_bytes(digest) >> 1)
+        key = self._keys(namespace)(alias)
+        purchase = Purchase(key, time_us, time_us, day, "web", order_id, cells["currency"], (item,))
+        return OrderLine(alias, order_id, line, origin, purchase)
 
 
 class ProfileReader:

@@ -262,18 +262,6 @@ def test_orders(tmp_path: Path, storage: SQLiteStorage, life: Life) -> None:
     assert sum(group.clients * orders for orders, group in baskets.items()) == len(rows) - 1
 
 
-def test_orders_that_contradict_each_other_are_told(tmp_path: Path, storage: SQLiteStorage) -> None:
-    """An order's items on lines of their own, as shops write them, are not added up: it must not go unnoticed."""
-    path, at = tmp_path / "orders.csv", "2026-03-02T12:05:00+01:00"
-    row = f"314522927347,CMD-1,{at},EUR"
-    path.write_text(
-        f"alias,order_id,time,currency,amount,sku\n{row},2.00,rt-1\n{row},3.00,rt-2\n{row},2.00,rt-1\n"
-    )
-    found = told(imported(tmp_path, path, what="purchases"))
-    assert (found["stored"], found["known already"]) == (1, 2)
-    assert found["of these with another content, left out"] == 1
-
-
 def test_profiles(tmp_path: Path, storage: SQLiteStorage) -> None:
     """Preferences by column, personal data apart; what the visitor changed since stays, today and tomorrow."""
     path = tmp_path / "profiles.csv"
