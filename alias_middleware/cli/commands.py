@@ -21,6 +21,7 @@ from alias_middleware.cli.habits import habit_tables, habits_document
 from alias_middleware.cli.imports import imports
 from alias_middleware.cli.keys import keys
 from alias_middleware.cli.output import json_option, show, silence_log, user_name
+from alias_middleware.cli.progress import waiting
 from alias_middleware.cli.pseudonyms import pseudonyms
 from alias_middleware.cli.publisher import PUBLISHER
 from alias_middleware.cli.report import report
@@ -96,7 +97,8 @@ def verify(source: Source, since: datetime | None, until: datetime | None, as_js
         require_data(tracker)
         first = since.date() if since else date.min
         last = until.date() if until else date.max
-        differences = tracker.statistics.verify(*interval(first, last, None, first))
+        with waiting("verify: recomputing from the raw events"):
+            differences = tracker.statistics.verify(*interval(first, last, None, first))
     document = [difference._asdict() for difference in differences]
     show(as_json, document, lambda: [views.differences_table(differences)])
     if differences:

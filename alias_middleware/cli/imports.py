@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +10,7 @@ import click
 import msgspec
 
 from alias_middleware.cli.output import json_option, show
+from alias_middleware.cli.progress import progress, reading, stepping
 from alias_middleware.cli.source import Source
 from alias_middleware.cli.tables import Table
 from alias_middleware.imports import logs
@@ -136,7 +135,8 @@ def suppressions(source: Source, file: Path, rejected: Path | None, as_json: boo
         aside = rejected or file.with_name(file.name + ".rejected")
         bad = [line for line, alias in found if alias == ""]
         write_rejected(aside, bad)
-        tracker.contact.import_suppressions(aliases)
+        with progress(f"{file.name}: opt-outs", total=len(aliases)) as step:
+            tracker.contact.import_suppressions(stepping(aliases, step))
     if bad:
         click.echo(
             f"Lines that name no alias, so that nobody is opted out by them: {len(bad)}, in {aside}", err=True
@@ -191,8 +191,8 @@ def _take(
         if replace_live:
             document["replaced"] = _replace(tracker, path, reader(path))
             rows.append((path.name, "live page views replaced", str(document["replaced"])))
-        with opened(path) as lines, _progress(path) as progress:
-            report = Import(tracker.storage, name=name, rejected=bad).take(lines, reader(path), progress=progress)
+        with opened(path) as lines, reading(path) as tell:
+            report = Import(tracker.storage, name=name, rejected=bad).take(lines, reader(path), progress=tell)
         rows += [(path.name, what, str(number)) for what, number in _told(report)]
         documents.append(document | msgspec.structs.asdict(report))
     show(as_json, documents, lambda: [Table("Import", ("file", "what", "lines"), rows, numbers=frozenset({2}))])
@@ -200,8 +200,8 @@ def _take(
 
 def _replace(tracker: Tracker, path: Path, reader: Reader) -> int:
     """Take out the live page views of a log's time, and let no more of them in; give their number."""
-    with opened(path) as lines, _progress(path) as progress:
-        time = time_of(lines, reader, progress=progress)
+    with opened(path) as lines, reading(path) as tell:
+        time = time_of(lines, reader, progress=tell)
     return 0 if time is None else tracker.storage.replace_live(tracker.settings.service, *time)
 
 
@@ -218,23 +218,3 @@ def _told(report: Report) -> Iterator[tuple[str, int]]:
         yield "profiles", report.changes
     yield from (("dropped: " + reason, number) for reason, number in sorted(report.dropped.items()))
     yield from (("left out: " + reason, number) for reason, number in sorted(report.left_out.items()))
-
-
-@contextmanager
-def _progress(path: Path) -> Iterator[Callable[[int], None]]:
-    """Show how far a file has come, on a terminal that rich can draw on."""
-    bar: Any = None
-    if sys.stderr.isatty():
-        try:
-            from rich.console import Console
-            from rich.progress import Progress
-
-            bar = Progress(console=Console(file=sys.stderr))
-        except ModuleNotFoundError:
-            bar = None
-    if bar is None:
-        yield lambda done: None
-        return
-    with bar:
-        task = bar.add_task(path.name, total=path.stat().st_size)
-        yield lambda done: bar.update(task, completed=done)

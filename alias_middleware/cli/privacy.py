@@ -9,6 +9,7 @@ import click
 
 from alias_middleware.cli import views
 from alias_middleware.cli.output import json_option, show, silence_log
+from alias_middleware.cli.progress import waiting
 from alias_middleware.cli.source import Source, require_data, zone_of
 from alias_middleware.cli.tables import Table
 
@@ -71,11 +72,12 @@ def purge(
     with source.opened() as tracker:
         require_data(tracker)
         try:
-            gone = tracker.privacy.purge(
-                raw_older_than=timedelta(days=raw_older_than) if raw_older_than else None,
-                profiles_idle=timedelta(days=profiles_idle) if profiles_idle else None,
-                dry_run=dry_run,
-            )
+            with waiting("purge: counting what is too old" if dry_run else "purge: letting go of what is too old"):
+                gone = tracker.privacy.purge(
+                    raw_older_than=timedelta(days=raw_older_than) if raw_older_than else None,
+                    profiles_idle=timedelta(days=profiles_idle) if profiles_idle else None,
+                    dry_run=dry_run,
+                )
         except ValueError as error:
             raise click.UsageError(str(error)) from error
     _show_counts(gone, as_json=as_json, dry_run=dry_run)

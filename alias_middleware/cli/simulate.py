@@ -12,6 +12,7 @@ from typing import IO
 
 import click
 
+from alias_middleware.cli.progress import progress, stepping
 from alias_middleware.cli.source import Source
 
 
@@ -49,12 +50,12 @@ def simulate(  # noqa: PLR0917 -- click hands them over by name
         return Life(subscribers=subscribers, days=days, seed=seed, first_day=since.date(), visits_a_day=visits)
 
     if log is not None:
-        with _opened(log) as file:
-            written = _write_lines(file, log_lines(life()))
+        with _opened(log) as file, progress("page views") as step:
+            written = _write_lines(file, stepping(log_lines(life()), step))
         click.echo(f"{written:,} page views in {log}")
     if purchases is not None:
-        with _opened(purchases) as file:
-            csv.writer(file).writerows(order_rows(life()))
+        with _opened(purchases) as file, progress("lines of orders") as step:
+            csv.writer(file).writerows(stepping(order_rows(life()), step))
         click.echo(f"orders in {purchases}")
     if log is None and purchases is None:
         if "storage" not in source.given:
@@ -62,7 +63,9 @@ def simulate(  # noqa: PLR0917 -- click hands them over by name
         clock = PastClock()
         tracker = simulated_tracker(clock, **{"service": "simulated", **source.given})
         try:
-            click.echo(f"{play(life(), tracker, clock):,} events recorded")
+            with progress("events") as step:
+                recorded = play(life(), tracker, clock, stepping(life().steps(), step))
+            click.echo(f"{recorded:,} events recorded")
         finally:
             tracker.close()
 
