@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -21,7 +21,7 @@ from alias_middleware.cli.output import json_of, json_option, show, silence_log
 from alias_middleware.cli.progress import Watched, progress
 from alias_middleware.cli.source import Source, require_data, zone_of
 from alias_middleware.cli.tables import Table
-from alias_middleware.contact import OFFERS, Verdict
+from alias_middleware.contact import OFFERS, FrequencyCap, Verdict
 from alias_middleware.local_time import from_micros
 from alias_middleware.plans import Preview, Progress
 from alias_middleware.tracker import Tracker
@@ -29,6 +29,8 @@ from alias_middleware.transport import Transport
 
 _KINDS = click.Choice(["marketing", "transactional", "reply"])
 _TRANSPORTS = "console, file:PATH, or kannel:URL with ALIAS_KANNEL_USER and ALIAS_KANNEL_PASSWORD"
+_MOST = 3660
+"""Messages, or days, of a frequency cap at most."""
 
 _offer = click.option("--offer", type=click.Choice(list(OFFERS)), required=True, help="The operator's offer.")
 _kind = click.option("--kind", type=_KINDS, default="marketing", show_default=True, help="Kind of message.")
@@ -72,6 +74,15 @@ def campaign() -> None:
     """Send one message to many visitors, each at most once."""
 
 
+def _cap(context: click.Context, option: click.Parameter, text: str | None) -> FrequencyCap | None:
+    if text is None:
+        return None
+    messages, _, days = (part.strip() for part in text.partition("/"))
+    if not all(number.isascii() and number.isdigit() and 0 < int(number) <= _MOST for number in (messages, days)):
+        raise click.BadParameter("write COUNT/DAYS, as 2/7: two messages in any seven days")
+    return FrequencyCap(int(messages), timedelta(days=int(days)))
+
+
 def _plan_options(command: Any) -> Any:
     """Let a command plan a campaign, or find one by its name alone."""
     for option in reversed([
@@ -88,6 +99,8 @@ def _plan_options(command: Any) -> Any:
         click.option("--starts", metavar="TIME", help="Nothing goes before."),
         click.option("--expires", metavar="TIME", help="What is still held then is dropped."),
         click.option("--rate", type=float, help="Messages a second at most."),
+        click.option("--cap", metavar="COUNT/DAYS", callback=_cap,
+                     help="Marketing messages to one visitor at most, as 2/7: two in any seven days."),
     ]):  # fmt: skip
         command = option(command)
     return command
@@ -222,6 +235,7 @@ def _planned(tracker: Tracker, plan: dict[str, Any]) -> Campaign:
         starts=_moment(tracker, plan["starts"]),
         expires=_moment(tracker, plan["expires"]),
         rate=plan["rate"],
+        cap=plan["cap"],
         stop_code=plan["stop_code"],
     )
 

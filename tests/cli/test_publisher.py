@@ -141,6 +141,25 @@ def test_an_audience_by_options(shop: Shop) -> None:
         assert preview["selected"] == selected, options
 
 
+def test_a_frequency_cap_by_option(shop: Shop, tmp_path: Path) -> None:
+    """So many messages in so many days, those of other campaigns counted; the plan keeps it."""
+    run(shop, "campaign", "run", "noel", *PLAN, "--transport", f"file:{tmp_path}/sent", "--no-prior-optouts")
+    for cap, reasons in (("1/7", {"frequency_cap": 2}), ("2/7", {})):
+        name = f"paques {cap}"
+        preview = json.loads(run(shop, "campaign", "preview", name, *PLAN, "--cap", cap, "--json"))
+        assert preview["reasons"] == reasons
+        assert json.loads(run(shop, "campaign", "preview", name, "--json"))["reasons"] == reasons
+    where = ["--transport", f"file:{tmp_path}/sent"]
+    progress = json.loads(run(shop, "campaign", "run", "mai", *PLAN, *where, "--cap", " 1 / 7 ", "--json"))
+    assert progress["reasons"] == {"frequency_cap": 2}
+
+
+@pytest.mark.parametrize("cap", ["2", "0/7", "2/0", "-1/7", "two/7", "1/7/9", "1/99999999999", ""])
+def test_a_frequency_cap_that_is_none(shop: Shop, cap: str) -> None:
+    """The error says how one is written."""
+    assert "COUNT/DAYS" in run(shop, "campaign", "preview", "noel", *PLAN, "--cap", cap, code=2)
+
+
 def test_pausing_and_cancelling(shop: Shop) -> None:
     """The standing is told."""
     run(shop, "campaign", "preview", "noel", *PLAN)
