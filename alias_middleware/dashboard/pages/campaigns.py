@@ -7,8 +7,8 @@ from itertools import islice
 from typing import NamedTuple
 
 from alias_middleware.dashboard.tables import Column, Kind, Table
-from alias_middleware.events import Purchase
-from alias_middleware.history import forms_visit
+from alias_middleware.events import Event, Purchase
+from alias_middleware.history import forms_visit, refunds_by_order, settle
 from alias_middleware.plans import Progress
 from alias_middleware.storage.outbox import CampaignId, Dispatch, State
 from alias_middleware.tracker import Tracker
@@ -69,8 +69,19 @@ def _response(tracker: Tracker, name: str) -> tuple[int | None, int | None]:
         sent_us = dispatch.claimed_us or dispatch.time_us  # a delivery report may come hours later
         later = [event for event in events if event.time_us > sent_us]
         came += any(map(forms_visit, later))
-        bought += any(isinstance(event, Purchase) for event in later)
+        bought += bool(_kept_orders(events, sent_us))
     return came, bought
+
+
+def _kept_orders(events: list[Event], after_us: int) -> list[Purchase]:
+    """Give the orders after a moment that were not cancelled by refunds, whichever of them came first.
+
+    A history does not tell services apart: where two that share visitors gave one of them the same order id, a
+    refund counts for both orders.
+    """
+    refunds = refunds_by_order(events)
+    orders = [event for event in events if isinstance(event, Purchase) and event.time_us > after_us]
+    return [each for each in orders if not settle(each.amount, refunds.get(each.order_id, [])).cancelled]
 
 
 def _sent(tracker: Tracker, name: str) -> Iterator[Dispatch]:

@@ -23,7 +23,7 @@ TEXTS: Final[Mapping[str, str]] = MappingProxyType(
         "definition.campaigns.delivered": "messages that reached the phone, as the gateway reported",
         "definition.campaigns.failed": "messages that the gateway refused or could not deliver",
         "definition.campaigns.came_back": "visitors of sent messages with an event of theirs after it",
-        "definition.campaigns.bought": "visitors of sent messages with an order after it",
+        "definition.campaigns.bought": "visitors of sent messages with an order after it that was not refunded in full",
         "skip": "Skip to the content",
         "menu": "Pages",
         "nav.overview": "Overview",

@@ -22,7 +22,7 @@ TEXTS: Final[Mapping[str, str]] = MappingProxyType(
         "definition.campaigns.delivered": "messages arrivés au téléphone, selon la passerelle",
         "definition.campaigns.failed": "messages refusés ou non remis par la passerelle",
         "definition.campaigns.came_back": "visiteurs de messages envoyés ayant un événement après celui-ci",
-        "definition.campaigns.bought": "visiteurs de messages envoyés ayant une commande après celui-ci",
+        "definition.campaigns.bought": "visiteurs de messages envoyés ayant après celui-ci une commande non remboursée en totalité",
         "skip": "Aller au contenu",
         "menu": "Pages",
         "nav.overview": "Vue d'ensemble",
