@@ -167,13 +167,15 @@ class Contact:
         """Run every campaign whose time has come and those that wait for held messages, oldest first.
 
         That is what a timer does every few minutes. Drafts and paused campaigns stay as they are, and so does one
-        that another process is running. Give where each that was run stands.
+        that another process is running, or that was changed meanwhile. Give where each that was run stands.
 
         Raises:
-            ContactError: as `Campaign.run` does.
+            ContactError: marketing was due, and nobody has said what became of the opt-outs from before;
+                everything else was run.
             StorageError: the storage does not answer.
         """
         outbox, desk, ran = self._storage.outbox(), self._desk(), []
+        refused: ContactError | None = None
         for each in outbox.campaigns(self._settings.service):
             plan = decode_plan(each.plan)
             if each.standing in {"scheduled", "running"} and self._now() >= (plan.starts_us or 0):
@@ -182,6 +184,11 @@ class Contact:
                 except StorageUnavailable as error:
                     if error.reason != "locked":
                         raise
+                except ContactError as error:
+                    if error.field == "optouts":  # else it was changed since it was listed
+                        refused = error
+        if refused is not None:
+            raise refused
         return ran
 
     def find(self, name: str) -> Campaign:

@@ -369,6 +369,29 @@ def test_a_timer_sends_what_was_held(shop: Shop) -> None:
     assert shop.tracker.contact.run_due(shop.gateway) == []
 
 
+def test_a_timer_runs_the_rest_where_optouts_are_unknown(tmp_path: Path) -> None:
+    """Marketing waits until somebody says what became of the earlier opt-outs, and holds up nothing else."""
+    shop = Shop("sqlite", tmp_path)
+    populate(shop, ALIAS)
+    shop.campaign("marketing", starts=shop.now)
+    later = shop.campaign("news", starts=shop.now, kind="transactional")
+    with pytest.raises(ContactError, match="opt-outs"):
+        shop.tracker.contact.run_due(shop.gateway)
+    assert later.status().standing == "finished"
+    shop.tracker.close()
+
+
+def test_a_timer_passes_over_what_is_changed_meanwhile(shop: Shop) -> None:
+    """By another timer, which may have finished it, or by somebody who cancels it: the others still go."""
+    populate(shop, ALIAS)
+    shop.campaign("first", starts=shop.now)
+    second = shop.campaign("second", starts=shop.now, kind="transactional")
+    shop.campaign("third", starts=shop.now, kind="transactional")
+    shop.gateway.broken = lambda message: second.cancel()
+    ran = shop.tracker.contact.run_due(shop.gateway)
+    assert [(each.name, each.standing) for each in ran] == [("first", "finished"), ("third", "finished")]
+
+
 @pytest.mark.parametrize(
     ("plan", "field"),
     [
