@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from alias_middleware.errors import ContactError, NotAccepted, SettingsError, SpoolError
+from alias_middleware.errors import ContactError, NotAccepted, SendingUncertain, SettingsError, SpoolError
 from alias_middleware.smsplus.confirmations import Confirmations
 from alias_middleware.spool import Spool
 from alias_middleware.transport import Outgoing
-from tests.support.site import ALIAS
+from tests.support.site import ALIAS, OTHER_ALIAS
 from tests.support.sms import PULL, Shop
 
 TEXTS: Any = {
@@ -102,6 +102,34 @@ def test_what_is_not_kept_is_not_confirmed(shop: Shop, monkeypatch: pytest.Monke
     monkeypatch.undo()
     write(shop, "STOP")
     assert len(shop.gateway.sent) == 1
+
+
+def test_the_same_is_not_answered_over_and_over(shop: Shop) -> None:
+    """A message brought twice, or a telephone that answers by itself: one answer in ten minutes, and no loop."""
+    confirmed = Confirmations(shop.tracker, shop.gateway, TEXTS)
+    answers = []
+    for minutes, text in [(0, "STOP"), (0, "STOP"), (1, "STOP"), (2, "START"), (3, "STOP"), (14, "STOP")]:
+        at = shop.now - timedelta(minutes=20 - minutes)
+        confirmed.receive_sms(ALIAS, PULL, text, at=at, message_id=str(minutes))
+        answers.append(len(shop.gateway.sent))
+    assert answers == [1, 1, 1, 2, 3, 4]
+    confirmed.receive_sms(OTHER_ALIAS, PULL, "STOP", at=shop.now, message_id="other")
+    assert shop.gateway.receivers().count(OTHER_ALIAS) == 1
+
+
+def test_what_the_gateway_refused_is_answered_when_it_comes_again(shop: Shop) -> None:
+    """It certainly did not go out; of what may have gone out nothing goes twice."""
+    confirmed = Confirmations(shop.tracker, shop.gateway, TEXTS)
+    asked: list[Outgoing] = []
+
+    def fail(message: Outgoing) -> None:
+        asked.append(message)
+        raise (NotAccepted if len(asked) == 1 else SendingUncertain)(reason="busy")
+
+    shop.gateway.broken = fail
+    for _ in range(3):
+        confirmed.receive_sms(ALIAS, PULL, "STOP", at=shop.now, message_id="1")
+    assert len(asked) == 2
 
 
 @pytest.mark.parametrize(
