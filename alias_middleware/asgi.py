@@ -7,6 +7,8 @@ threads; a request without an alias never hops.
 from __future__ import annotations
 
 import asyncio
+import inspect
+import sys
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, TypeVar
 
@@ -27,6 +29,14 @@ _SECURE = ("https", "wss")
 _STARTS = ("http.response.start", "websocket.http.response.start")
 
 Result = TypeVar("Result")
+
+if sys.version_info >= (3, 12):
+    _mark_coroutine_function = inspect.markcoroutinefunction
+else:
+
+    def _mark_coroutine_function(function: Any) -> None:
+        """Have `asyncio.iscoroutinefunction` know a function for one, as asgiref does it before Python 3.12."""
+        function._is_coroutine = asyncio.coroutines._is_coroutine  # type: ignore[attr-defined]
 
 
 class AliasMiddleware:
@@ -76,6 +86,7 @@ class AliasMiddleware:
                 return self._commit_and_send(exchange, send, message)
             return send(message)
 
+        _mark_coroutine_function(send_on)  # who calls it from a thread asks: asgiref warns of each that is none
         token = current_visitor.set(visitor)
         try:
             await self.app(scope, receive, send_on)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -67,6 +69,17 @@ def test_messages_nobody_needs_to_change_are_the_same_objects(site: Site) -> Non
     asyncio.run(AliasMiddleware(page, tracker=site.tracker)(scope_of(), nothing, send))
     assert sent[0] is START
     assert sent[1] is END
+
+
+def test_send_is_known_as_a_coroutine_function(site: Site) -> None:
+    """Whoever asks before he calls it from a thread, as asgiref's WSGI adapter and Channels do, is not misled."""
+    is_one = inspect.iscoroutinefunction if sys.version_info >= (3, 12) else asyncio.iscoroutinefunction
+
+    async def app(scope: Message, receive: Receive, send: Send) -> None:
+        assert is_one(send)
+        await page(scope, receive, send)
+
+    assert asyncio.run(serve_asgi(AliasMiddleware(app, tracker=site.tracker), scope_of())).status == 200
 
 
 @pytest.mark.parametrize("named", [NAMED, []], ids=["recognised", "stranger"])
