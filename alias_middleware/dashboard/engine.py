@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ from alias_middleware.dashboard.charts import Chart
 
 _PROGRAM = Path(__file__).with_name("vega_process.py")
 _PATIENCE_SECONDS = 5.0
+_LONGEST_SECONDS = 15.0
+"""How long a picture may take, the engine's start included: what takes longer hangs."""
 
 
 class Engine:
@@ -27,13 +30,14 @@ class Engine:
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
         self._ended = False
+        self._patience = _LONGEST_SECONDS
 
     def svg(self, chart: Chart) -> str:
         """Draw a chart.
 
         Raises:
             ValueError: it cannot be drawn.
-            OSError: the engine does not start, died twice, or was ended.
+            OSError: the engine does not start, died or hung twice, or was ended.
         """
         question = msgspec.json.encode({"specification": chart.specification.decode(), "locale": chart.locale})
         if self._process is not None:
@@ -64,8 +68,17 @@ class Engine:
             process.kill()
             process.wait()
 
+    def _asked(self, process: subprocess.Popen[bytes], question: bytes) -> str:
+        watch = threading.Timer(self._patience, process.kill)
+        watch.daemon = True
+        watch.start()
+        try:
+            return self._answer(process, question)
+        finally:
+            watch.cancel()
+
     @staticmethod
-    def _asked(process: subprocess.Popen[bytes], question: bytes) -> str:
+    def _answer(process: subprocess.Popen[bytes], question: bytes) -> str:
         if process.stdin is None or process.stdout is None:
             raise BrokenPipeError("no pipes")
         process.stdin.write(question + b"\n")

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -74,6 +75,25 @@ def test_an_engine_that_died_is_started_anew(engine: Engine) -> None:
     engine._process.wait()
     assert engine.svg(bars(1))
     assert engine._process.pid != first
+
+
+def test_an_engine_that_hangs_is_ended() -> None:
+    """Nobody waits for it for ever, not even the end of the site; the next picture is drawn by another one."""
+    with closing(Engine()) as engine:
+        assert engine.svg(bars(1))
+        assert engine._process is not None
+        hanging = engine._process
+        os.kill(hanging.pid, signal.SIGSTOP)
+        rescue = threading.Timer(20, hanging.kill)
+        rescue.start()
+        engine._patience = 0.01
+        with pytest.raises(OSError, match="ended"):  # the second one has not enough time to start
+            engine.svg(bars(1))
+        assert rescue.is_alive()
+        rescue.cancel()
+        assert hanging.wait(20) == -signal.SIGKILL
+        engine._patience = 60
+        assert engine.svg(bars(1))
 
 
 def test_an_engine_that_was_ended_stays_so() -> None:
