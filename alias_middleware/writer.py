@@ -127,6 +127,7 @@ class Writer:
             self._turn.release()
 
     def _drain(self) -> bool:
+        self._drained = 0
         if not self._lock.held:
             self._positions = None
             if not self._lock.acquire():
@@ -134,7 +135,6 @@ class Writer:
             segments.remove_drafts(self._folder)
         refusals = 0
         more = True
-        self._drained = 0
         while more:
             try:
                 more = self._drain_some()

@@ -434,6 +434,17 @@ def test_much_is_followed_by_more_soon(folder: Path) -> None:
     assert paused == [0.01, 0.01, 0.005, 0.01]
 
 
+def test_who_stands_by_does_not_hurry(folder: Path) -> None:
+    """A writer that drained much, and finds another in its place, asks for the lock no oftener than others."""
+    drainer, other = make_writer(folder, MemoryStorage()), make_writer(folder, MemoryStorage())
+    record(folder, *map(str, range(1000)))
+    assert drainer.drain()
+    drainer.stand_down()
+    assert other.drain()
+    assert not drainer.drain()
+    assert drainer.pause == 0.01
+
+
 def test_the_thread_drains_until_it_is_stopped(folder: Path) -> None:
     """It ticks before each time, survives whatever is raised, and is started once."""
     ticked = threading.Event()
