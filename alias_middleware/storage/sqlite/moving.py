@@ -12,6 +12,7 @@ from hashlib import blake2b
 from alias_middleware.errors import StorageUnavailable
 from alias_middleware.storage.erasure_log import ErasureLog
 from alias_middleware.storage.moving import EVENTS, PROFILES, Cursor, Key, Moving, Page, Part, Row, Standing
+from alias_middleware.storage.pseudonyms import OTHER_KEYS
 from alias_middleware.storage.sqlite import seal
 from alias_middleware.storage.sqlite.files import Connection, Files
 from alias_middleware.storage.sqlite.filling import Filling
@@ -28,6 +29,8 @@ _DAYS = """
     FROM changes c JOIN services s ON s.id = c.service LEFT JOIN horizons h ON h.namespace = s.namespace
     ORDER BY c.day, c.service
 """
+_HASHED_IN_BOTH = ("tombstones", "lasting_keys")
+_HALF_ROTATED = "SELECT namespace, mark FROM preferences.pseudonyms EXCEPT SELECT * FROM main.pseudonyms"
 
 
 class SQLiteMoving(Moving):
@@ -196,12 +199,17 @@ def _note_filling(sql: sqlite3.Connection, filled_from: str) -> None:
 
 def somebody_is_hashed(sql: sqlite3.Connection) -> bool:
     """Tell whether a keyed hash of anybody is kept."""
-    tables = ("preferences.tombstones", "main.tombstones", "suppressions", "disclosures")
+    in_both = [f"{schema}.{table}" for schema in ("main", "preferences") for table in _HASHED_IN_BOTH]
+    tables = (*in_both, "suppressions", "disclosures")
     return any(sql.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone() is not None for table in tables)
 
 
 def _require_rest(sql: sqlite3.Connection) -> None:
-    """Refuse while a batch or an erasure is under way: half of it would be moved."""
+    """Refuse while a batch, an erasure or a rotation is under way: half of it would be moved."""
+    if sql.execute(_HALF_ROTATED).fetchone() is not None:
+        raise StorageUnavailable(
+            "a rotation was cut short: run `alias-middleware pseudonyms rotate` again", reason=OTHER_KEYS
+        )
     for what, query in (
         ("a batch", "SELECT 1 FROM preferences.applied"),
         ("an erasure", "SELECT 1 FROM preferences.tombstones WHERE unfinished_key IS NOT NULL"),

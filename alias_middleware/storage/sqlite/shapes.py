@@ -53,6 +53,14 @@ _GIVEN = """(
     HAVING max(id) IS NOT NULL
 )"""
 
+_LASTING = """(
+    SELECT namespace, key, concealed FROM main.lasting_keys
+    UNION ALL SELECT namespace, key, concealed FROM preferences.lasting_keys p WHERE NOT EXISTS (
+        SELECT 1 FROM main.lasting_keys m WHERE m.namespace = p.namespace AND m.key = p.key
+    )
+)"""
+"""Each file has those of its own visitors."""
+
 _SPECIAL = {
     moving.RECORDED_DAYS: _plain(moving.RECORDED_DAYS, "main.changes"),
     moving.VISITORS: Shape(
@@ -73,6 +81,7 @@ _SPECIAL = {
         *("visitor", "service", "order_id", "time_us", "id"),
     ),
     moving.GIVEN_NUMBERS: Shape(_GIVEN, f"SELECT id, number, id FROM {_GIVEN}", ("id",), "id = ?"),
+    moving.LASTING_KEYS: _plain(moving.LASTING_KEYS, _LASTING),
     moving.PROFILES: _plain(moving.PROFILES, "preferences.profiles"),
     moving.TOMBSTONES: _plain(moving.TOMBSTONES, "preferences.tombstones"),
 }
@@ -80,3 +89,8 @@ _SPECIAL = {
 SHAPES: dict[Part, Shape] = {
     part: _SPECIAL.get(part) or _plain(part) for part in moving.PARTS if part is not moving.EVENTS
 }
+
+NOT_MOVED = frozenset({
+    "seal", "moves", "moved_days", "applied", "turns", "arrivals", "pages",
+})  # fmt: skip
+"""Tables that no part is read from: our own, and what is worked out anew. Pages are spelled out in `events`."""
