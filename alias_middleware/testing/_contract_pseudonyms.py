@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from itertools import pairwise
+from pathlib import Path
 
+import pytest
 from msgspec.structs import replace
 
+from alias_middleware.comparing import Comparison
+from alias_middleware.copying import Copy
+from alias_middleware.errors import SettingsError
 from alias_middleware.identity import joined, rotate_visitor_key
 from alias_middleware.sealing import CONSENT, NO_END, Seal, Sealing, window_of
 from alias_middleware.storage.base import Batch, Entry, LateChange, LateSealing, Storage
@@ -22,6 +28,7 @@ _STORED = "the-key-of-rows"
 _NAMED = joined(_STORED, KEY)
 _ERASED = instant("2026-03-03T12:00")
 _STOP = Suppression(scope="marketing", reason="STOP", channel="sms", time_us=_ERASED)
+_KEYS = (b"a key that both storages have",)
 _STEPS = ("", "keyed once", "keyed twice")
 
 
@@ -35,6 +42,13 @@ def _keyed(entry: Entry, mark: str) -> Entry:
 
 def _sealing(time_us: int, why: str, sealed: bytes, *, key: str = KEY, until_us: int = NO_END) -> LateSealing:
     return LateSealing(_SPACE, Sealing(key, time_us, time_us, why, until_us if sealed else time_us, sealed))
+
+
+def _copy(source: Storage, target: Storage) -> Copy:
+    try:
+        return Copy(source, target)
+    except SettingsError as error:
+        pytest.skip(str(error))
 
 
 class PseudonymContract(ContractCase):
@@ -138,6 +152,27 @@ class RotationContract(PseudonymContract):
         with self.unavailable("other_keys"):
             storage.pseudonyms().rotate(Rotation(_SPACE, "others", "more", _rekeyed))
         assert preferences(storage) == {"f": 1}
+
+    def test_it_moves_with_everything_else(self, tmp_path: Path) -> None:
+        """Where that can be moved: who opted out before a rotation is known in the new place, and rotated there."""
+        (tmp_path / "target").mkdir()
+        source, target = (self.make_storage(each, secret_keys=_KEYS) for each in (tmp_path, tmp_path / "target"))
+        with closing(source), closing(target):
+            copying = _copy(source, target)
+            populate(source, Teller())
+            source.suppress(_SPACE, KEY, _STOP)
+            source.apply(Batch(sealings=[_sealing(5, CONSENT, b"a")]))
+            source.pseudonyms().rotate(Rotation(_SPACE, *_STEPS[:2], _rekeyed))
+            copying.begin()
+            copying.run()
+            copying.open_target()
+            assert list(Comparison(source, target).discrepancies()) == []
+            for storage in (source, target):
+                assert storage.pseudonyms().marks(_SPACE) == [_STEPS[1]]
+                assert storage.pseudonyms().rotate(Rotation(_SPACE, *_STEPS[1:], _rekeyed))["visitors"] == 1
+                (evidence,) = storage.outbox().evidence(_SPACE, "", 9)
+                assert (evidence.key, evidence.suppressions) == (_rekeyed(_rekeyed(KEY)), (_STOP,))
+                assert [seal.sealed for seal in evidence.seals] == [b"a"]
 
     def test_another_namespace_stays(self, storage: Storage) -> None:
         """Keys are a namespace's own."""
