@@ -154,7 +154,7 @@ class RotationContract(PseudonymContract):
         assert preferences(storage) == {"f": 1}
 
     def test_it_moves_with_everything_else(self, tmp_path: Path) -> None:
-        """Where that can be moved: who opted out before a rotation is known in the new place, and rotated there."""
+        """Where that can be moved: who opted out before a rotation is known in the new place, and rotated."""
         (tmp_path / "target").mkdir()
         source, target = (self.make_storage(each, secret_keys=_KEYS) for each in (tmp_path, tmp_path / "target"))
         with closing(source), closing(target):

@@ -44,7 +44,7 @@ def test_every_table_in_postgresql_is_moved(debian_postgresql: PostgreSQLServer,
     name = schema_of(tmp_path)
     with closing(PostgreSQLStorage(debian_postgresql.url(schema=name), secret_keys=(KEY,))) as storage:
         storage.ledger()
-    tables = "SELECT table_name::text FROM information_schema.tables WHERE table_schema = %s"
+    tables = "SELECT tablename::text FROM pg_tables WHERE schemaname = %s"
     found = {table for (table,) in debian_postgresql.sql(tables, name)}
     moved = _named(*(shape.origin for shape in postgresql_shapes.SHAPES.values()))
     assert found - moved == postgresql_shapes.NOT_MOVED

@@ -93,4 +93,4 @@ SHAPES: dict[Part, Shape] = {
 NOT_MOVED = frozenset({
     "seal", "moves", "moved_days", "applied", "turns", "arrivals", "pages",
 })  # fmt: skip
-"""Tables that no part is read from: our own, and what is worked out anew. Pages are spelled out in `events`."""
+"""Tables that no part is read from: our own, and what is worked out anew. Pages are spelled out in events."""
