@@ -56,6 +56,10 @@ class Asking:
         stored = self._asked(self.requests.read_profile, key)
         return StoredProfile() if stored is None else stored
 
+    def read(self, namespace: str, key: str) -> StoredProfile | None:
+        """Read a profile of any namespace; None, and counted, when the storage cannot answer."""
+        return self._asked(lambda _, key: self.requests.read_profile(namespace, key), key)
+
     def know(self, key: str) -> bytes:
         """Read what is derived from a visitor's history; nothing, and counted, when the storage cannot answer."""
         knowledge = self._asked(self.requests.read_knowledge, key)
@@ -84,12 +88,15 @@ class Asking:
         else:
             self.problem(error)
 
-    def was_erased(self, key: str, since_us: int) -> bool:
-        """Tell whether a visitor was erased since; True as well when the storage cannot say."""
+    def was_erased(self, key: str, since_us: int, namespace: str | None = None) -> bool:
+        """Tell whether a visitor was erased since; True as well when the storage cannot say.
+
+        `namespace`: the site's own by default.
+        """
         if not self.reads.allows(self.now()):
             return True
         try:
-            erased_us = self.requests.erased_at(self._namespace, key)
+            erased_us = self.requests.erased_at(namespace or self._namespace, key)
         except StorageError as error:
             self.failed(self.reads, error)
             return True
@@ -101,9 +108,13 @@ class Asking:
 
     def history(self, key: str, limit: int, before_us: int | None) -> list[Event]:
         """Read a visitor's latest events; none, and counted, when the storage cannot answer."""
-        if _on_event_loop():
-            self.problem(BlockingCallError(call="history()"))
+        self.waits("history()", long=True)
         return self._asked(partial(self.requests.history, before_us=before_us), key, limit) or []
+
+    def waits(self, call: str, *, long: bool) -> None:
+        """Report a call that an event loop would wait for: one that takes `long`, or has to wait for a network."""
+        if (long or self.storage.abilities.reads_block) and _on_event_loop():
+            self.problem(BlockingCallError(call=call))
 
     def carried_out(self, change: ProfileChange) -> bool:
         """Carry out field operations within the time budget; False, counted, when the storage did not."""

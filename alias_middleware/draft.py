@@ -17,6 +17,7 @@ from alias_middleware.history import Knowledge
 from alias_middleware.interests import Population
 from alias_middleware.keeper import Reader
 from alias_middleware.profile import (
+    LINK_NOTE,
     PROFILE_LIMIT,
     PURPOSES,
     Area,
@@ -152,6 +153,8 @@ class Draft(msgspec.Struct, eq=False):
             ):
                 try:
                     document = decode_json(raw)
+                    if area == "personal":
+                        document.pop(LINK_NOTE, None)
                 except msgspec.DecodeError:
                     self._damaged()
             self._documents[area] = document

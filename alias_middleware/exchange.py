@@ -159,6 +159,8 @@ class Exchange(msgspec.Struct, eq=False):
         draft = self.visitor.draft
         if continuity is None or alias is None or self.visitor.by_continuity:
             return None
+        if (bridge := self.visitor.bridge) is not None and bridge.awaits:
+            return None
         if draft is not None and draft.restraint is not None:
             return None
         now = self.visitor.begun_us  # when the header came: a cookie must not outlive an erasure made since

@@ -9,10 +9,10 @@ from alias_middleware.identity import check_value, full_key
 from alias_middleware.settings import Settings
 
 
-def key_of(settings: Settings) -> Callable[[str], str]:
-    """Give what makes visitors' keys, as storages are told them, of their aliases."""
+def key_of(settings: Settings, namespace: str | None = None) -> Callable[[str], str]:
+    """Give what makes visitors' keys, as storages are told them, of aliases, by default the site's."""
     keys = settings.pseudonym_keys
-    return partial(full_key, namespace=settings.namespace, pseudonym_keys=keys) if keys else str
+    return partial(full_key, namespace=namespace or settings.namespace, pseudonym_keys=keys) if keys else str
 
 
 def keyed(settings: Settings, namespace: str | None = None) -> str:

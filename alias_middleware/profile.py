@@ -30,11 +30,18 @@ CONSENTS_KEPT = 50
 REMOVALS_KEPT = 256
 """How many removed fields are remembered, so that a late change does not bring them back."""
 
+LINK_NOTE = "alias_middleware.link"
+"""The personal field in which `linking` notes what it copied; apps do not see it."""
+
 LARGEST_INTEGER = 2**63 - 1
 _DEEPEST = 32
+_REMOVING = ("remove", "withdraw")
+_REPLACING = ("set", "fill", *_REMOVING)
 
 Area = Literal["preferences", "personal", "consents"]
-Verb = Literal["set", "remove", "increment", "append", "discard", "consent"]
+Verb = Literal["set", "remove", "increment", "append", "discard", "consent", "fill", "withdraw"]
+"""What is done to a field. "fill" sets one that is missing; "withdraw" removes one that was filled at its value,
+a time in microseconds, and has not been changed since."""
 
 Json = Any
 """None, bool, int of 64 bits, finite float, str, list of these, dict of these by str."""
@@ -195,21 +202,30 @@ def _apply(document: ProfileDocument, operation: Operation, time_us: int, *, lat
         return True
     stamp = f"{operation.area}/{operation.field}"
     absolute, touched = document.stamps.get(stamp, (0, 0))
-    replaces = operation.verb in ("set", "remove")
+    replaces = operation.verb in _REPLACING
     if late and time_us < (touched if replaces else absolute):
         return True
     fields: dict[str, Json] = getattr(document, operation.area)
     before = fields.get(operation.field, _MISSING)
+    if _is_moot(operation, before, (absolute, touched)):
+        return True
     if not _perform(fields, operation):
         return False
-    if operation.verb != "remove" and document.size() > limit:
+    if operation.verb not in _REMOVING and document.size() > limit:
         _restore(fields, operation.field, before)
         return False
     latest = max(time_us, touched) if late else time_us
     document.stamps[stamp] = (time_us if replaces else absolute, latest)
-    if operation.verb == "remove":
+    if operation.verb in _REMOVING:
         _forget_oldest_removal(document)
     return True
+
+
+def _is_moot(operation: Operation, before: Json, stamp: tuple[int, int]) -> bool:
+    """Tell whether a field is there that was to be filled, or was changed since it was."""
+    if operation.verb == "fill":
+        return before is not _MISSING
+    return operation.verb == "withdraw" and stamp != (operation.value, operation.value)
 
 
 def _say(said: list[Consent], consent: Consent, *, late: bool) -> None:
@@ -251,9 +267,9 @@ def _perform(fields: dict[str, Json], operation: Operation) -> bool:
     """Change one field; False when its present value does not allow it. Lists are replaced, never altered."""
     field, value = operation.field, operation.value
     match operation.verb:
-        case "set":
+        case "set" | "fill":
             fields[field] = value
-        case "remove":
+        case "remove" | "withdraw":
             fields.pop(field, None)
         case "increment":
             total = incremented(fields.get(field, 0), value)

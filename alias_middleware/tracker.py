@@ -10,7 +10,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from fnmatch import translate
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from alias_middleware import census
@@ -29,6 +29,7 @@ from alias_middleware.exchange import (
 )
 from alias_middleware.identity import Recognition, Status
 from alias_middleware.keying import key_of
+from alias_middleware.linking import linking_of
 from alias_middleware.privacy import Privacy
 from alias_middleware.processes import close_at_exit, close_with_process, mark_process
 from alias_middleware.recorder import Recorder
@@ -81,6 +82,7 @@ class Tracker:
         self._trust = self.settings.trust()
         self._namespace = self.settings.namespace
         self._key = key_of(self.settings)
+        self._linking = linking_of(self.settings)
         self._rules = self._make_rules()
         self._continues = self._rules.continuity is not None
         secret = self._trust.secret_name
@@ -97,7 +99,7 @@ class Tracker:
             key_of=self.key_of,
             now=self._now,
             entropy=self._entropy,
-            forget_rejected=self._forget_rejected,
+            forget_rejected=lambda key: self._here().writer.forget_rejected(key),  # noqa: PLW0108 -- of its process
         )
         """Export, erasure, retention."""
         self._fork_lock = threading.Lock()
@@ -180,10 +182,6 @@ class Tracker:
         counted = self.counters()["spooled"]
         return counted if isinstance(counted, int) else 0
 
-    def _forget_rejected(self, key: str) -> int:
-        """Take what could not be stored of an erased visitor out of this machine's spool; give how many."""
-        return self._here().writer.forget_rejected(key)
-
     def _now(self) -> int:
         return self._clock() // 1000
 
@@ -212,6 +210,9 @@ class Tracker:
         visitor = Visitor(recorder, recognition, key, now)
         if by_continuity:
             visitor.by_continuity = True
+        if self._linking is not None and key is not None:
+            presented = None if by_continuity else partial(presented_cookie, noticed)
+            visitor.bridge = self._linking.bridge(recorder, key, presented, now)
         if key is not None and (self._statistics_only or (len(noticed) > 1 and asks_for_privacy(noticed))):
             visitor.draft = Draft(recorder, key, restraint="mode" if self._statistics_only else "signal")
         return Exchange(recorder, self._rules, request, visitor, key is not None, cookie_at_us)
@@ -248,7 +249,9 @@ class Tracker:
         """
         recorder = self._here()
         key = self.key_of(alias)
-        return Visitor(recorder, Recognition(Status.OK, alias), key, recorder.now(), at_once=True, patient=True)
+        bridge = self._linking.bridge(recorder, key) if self._linking else None
+        recognition = Recognition(Status.OK, alias)
+        return Visitor(recorder, recognition, key, recorder.now(), at_once=True, patient=True, bridge=bridge)
 
     def receive_sms(
         self, alias: str, short_code: str, text: str, *, at: datetime, message_id: str, paid: bool = False

@@ -38,6 +38,7 @@ from alias_middleware.events import (
 from alias_middleware.fields import Profile
 from alias_middleware.identity import Recognition, Status
 from alias_middleware.keeper import Keeper
+from alias_middleware.linking import Bridge, Linkable
 from alias_middleware.local_time import to_micros
 from alias_middleware.profile import PURPOSES, Consent
 
@@ -48,7 +49,7 @@ _SOURCE_LIMIT = 128
 _UNSAID = (None, None)
 
 
-class Visitor(msgspec.Struct, eq=False, dict=True, weakref=True):
+class Visitor(Linkable, msgspec.Struct, eq=False, dict=True, weakref=True):
     """The person seen, as one request or one `with` block knows him. False when not recognised.
 
     Nothing on an unrecognised visitor raises: his profile lives for the request, nothing is recorded.
@@ -77,6 +78,8 @@ class Visitor(msgspec.Struct, eq=False, dict=True, weakref=True):
     """Whether the alias comes from the continuity cookie instead of the header."""
     live: bool = False
     """Whether events are timed when they happen (a websocket), not when the request began."""
+    bridge: Bridge | None = None
+    """The way to what was kept of him before `attached_on`."""
 
     def __bool__(self) -> bool:
         self.touched = True
