@@ -45,6 +45,7 @@ class ProfileContract(ContractCase):
             pytest.param([op("set", "f", 1), op("set", "f", "x")], {"f": "x"}, id="set again"),
             pytest.param([op("set", "f", 1), op("remove", "f")], {}, id="remove"),
             pytest.param([op("remove", "f")], {}, id="remove what is not there"),
+            pytest.param([op("fill", "f", 1), op("fill", "f", 2)], {"f": 1}, id="fill what is missing only"),
             pytest.param([op("increment", "f", 2)], {"f": 2}, id="increment what is not there"),
             pytest.param([op("set", "f", 1.5), op("increment", "f", -1)], {"f": 0.5}, id="increment a float"),
             pytest.param([op("append", "f", 1), op("append", "f", 1)], {"f": [1, 1]}, id="append"),
@@ -80,6 +81,19 @@ class ProfileContract(ContractCase):
         mixed = change(op("set", "one", 1), operation, op("set", "two", 2), at=_NOON)
         assert storage.change_profile(_SPACE, mixed, timeout=5) == 1
         assert preferences(storage) == before | {"one": 1, "two": 2}
+
+    def test_what_was_filled_is_withdrawn_unless_changed(self, storage: Storage) -> None:
+        """By the time of its filling; later changes, a removal and a new value among them, make it another one."""
+        fields = [op("fill", name, 1) for name in ("kept", "again", "more", "gone")]
+        filled = change(*fields, at=_NOON)
+        storage.change_profile(_SPACE, change(op("set", "own", 1), at="2026-03-02T11:00"), timeout=5)
+        storage.change_profile(_SPACE, filled, timeout=5)
+        since = change(op("set", "again", 1), op("increment", "more", 1), op("remove", "gone"), at="2026-03-02T12:01")
+        storage.change_profile(_SPACE, since, timeout=5)
+        names = ("own", "kept", "again", "more", "gone")
+        taken = change(*(op("withdraw", name, filled.time_us) for name in names), at="2026-03-02T12:02")
+        assert storage.change_profile(_SPACE, taken, timeout=5) == 0
+        assert preferences(storage) == {"own": 1, "again": 1, "more": 2}
 
     def test_personal_data_is_kept_apart(self, storage: Storage) -> None:
         """The same field name in both areas is two fields; together they share the size limit."""
