@@ -88,10 +88,8 @@ class ProfileContract(ContractCase):
         filled = change(*fields, at=_NOON)
         storage.change_profile(_SPACE, change(op("set", "own", 1), at="2026-03-02T11:00"), timeout=5)
         storage.change_profile(_SPACE, filled, timeout=5)
-        since = change(
-            op("set", "again", 1), op("increment", "more", 1), op("remove", "gone"), at="2026-03-02T12:01"
-        )
-        storage.change_profile(_SPACE, since, timeout=5)
+        acts = op("set", "again", 1), op("increment", "more", 1), op("remove", "gone")
+        storage.change_profile(_SPACE, change(*acts, at="2026-03-02T12:01"), timeout=5)
         names = ("own", "kept", "again", "more", "gone")
         taken = change(*(op("withdraw", name, filled.time_us) for name in names), at="2026-03-02T12:02")
         assert storage.change_profile(_SPACE, taken, timeout=5) == 0
