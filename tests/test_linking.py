@@ -140,10 +140,18 @@ def test_it_never_overwrites(attached: Attached) -> None:
 
     def sets(visitor: Visitor) -> object:
         visitor.profile.personal["city"] = "Nantes"
-        return visitor.link()
+        return visitor.link(), visitor.profile.personal["city"]
 
-    assert attached.ask(sets)[0] is True
+    assert attached.ask(sets)[0] == (True, "Nantes")
     assert attached.profile() == ({"font": "small", "favourites": ["sport"]}, {"city": "Nantes"})
+
+
+def test_where_nothing_is_missing_there_is_no_link(attached: Attached) -> None:
+    """Nobody is offered what would change nothing."""
+    with attached.site.tracker.visitor(NEW) as visitor:
+        visitor.profile.update(font="small", favourites=[])
+        visitor.profile.personal["city"] = "Nantes"
+    assert attached.ask(links)[0] == (False, False)
 
 
 def test_it_is_done_once(attached: Attached) -> None:
