@@ -32,6 +32,7 @@ from alias_middleware.storage.sqlite import SQLiteStorage
 from alias_middleware.testing.histories import GAP_US, KEY, NEWS, Teller, instant, local_day
 from alias_middleware.testing.simulated_log import FIRST_DAY, PastClock, play, simulated_tracker
 from alias_middleware.testing.simulation import Life
+from tests.support.databases import sqlite_file
 from tests.support.postgresql import PostgreSQLServer, debian_programs, postgresql_server
 
 KEYS = (b"a key that both storages have",)
@@ -330,20 +331,20 @@ def test_a_batch_under_way_is_waited_for(opened: Open, tmp_path: Path) -> None:
     """A batch that is half there, its late changes applied, is never cut in two by the seal."""
     source, target = opened("source"), opened("target")
     source.apply(Batch(counts={"seen": 1}))
-    with sqlite3.connect(tmp_path / "source.db-preferences") as file:
+    with sqlite_file(tmp_path / "source.db-preferences") as file:
         file.execute("INSERT INTO applied VALUES (1)")
     waits: list[float] = []
 
     def finish(seconds: float) -> None:
         waits.append(seconds)
-        with sqlite3.connect(tmp_path / "source.db-preferences") as file:
+        with sqlite_file(tmp_path / "source.db-preferences") as file:
             file.execute("DELETE FROM applied")
 
     copying = Copy(source, target, sleep=finish)
     copying.begin()
     copying.seal_source()
     assert len(waits) == 1
-    with sqlite3.connect(tmp_path / "source.db-preferences") as file, pytest.raises(sqlite3.IntegrityError):
+    with sqlite_file(tmp_path / "source.db-preferences") as file, pytest.raises(sqlite3.IntegrityError):
         file.execute("INSERT INTO applied VALUES (1)")
 
 
@@ -351,7 +352,7 @@ def test_a_batch_that_does_not_end_stops_the_copy(opened: Open, tmp_path: Path) 
     """Where nobody writes any more somebody has to; nothing is sealed by then."""
     source = opened("source")
     source.apply(Batch(counts={"seen": 1}))
-    with sqlite3.connect(tmp_path / "source.db-preferences") as file:
+    with sqlite_file(tmp_path / "source.db-preferences") as file:
         file.execute("INSERT INTO applied VALUES (1)")
     copying = Copy(source, opened("target"), sleep=lambda seconds: None)
     copying.begin()
@@ -365,7 +366,7 @@ def test_an_erasure_cut_short_is_finished_first(opened: Open, tmp_path: Path) ->
     source, target = opened("source"), opened("target")
     source.apply(Batch(entries=[Teller().view("2026-03-02T12:00")]))
     source.erase(NEWS.namespace, "nobody", 1)
-    with sqlite3.connect(tmp_path / "source.db-preferences") as file:
+    with sqlite_file(tmp_path / "source.db-preferences") as file:
         file.execute("UPDATE tombstones SET unfinished_key = ? WHERE namespace <> ''", (KEY,))
     copying = Copy(source, target)
     copying.begin()
@@ -379,7 +380,7 @@ def test_a_seal_cut_short_is_put_on_again(opened: Open, tmp_path: Path) -> None:
     source.apply(Batch(counts={"seen": 1}))
     for table in ("source.db", "source.db-preferences"):
         source.moving().seal()
-        with sqlite3.connect(tmp_path / table) as file:
+        with sqlite_file(tmp_path / table) as file:
             file.execute("DELETE FROM seal")
         assert source.moving().standing().sealed
         source.moving().open()
@@ -387,7 +388,7 @@ def test_a_seal_cut_short_is_put_on_again(opened: Open, tmp_path: Path) -> None:
         assert not source.moving().standing().sealed
     copied_to = Copy(source, target)
     copied_to.begin()
-    with sqlite3.connect(tmp_path / "target.db") as file:
+    with sqlite_file(tmp_path / "target.db") as file:
         file.execute("DELETE FROM seal")
     copied_to.begin()
     copied_to.run()
@@ -403,7 +404,7 @@ def test_a_damaged_target_is_named(opened: Open, tmp_path: Path) -> None:
     copying.run()
     copying.open_target()
     target.close()
-    with sqlite3.connect(tmp_path / "target.db") as file:
+    with sqlite_file(tmp_path / "target.db") as file:
         file.execute("DELETE FROM events WHERE visitor = 1")
         file.execute("UPDATE changes SET mark = random()")
     found = {difference.what: difference for difference in Comparison(source, opened("target")).discrepancies()}

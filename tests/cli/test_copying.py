@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
@@ -13,6 +13,7 @@ from alias_middleware.storage import open_storage
 from alias_middleware.storage.base import Batch
 from alias_middleware.testing.histories import Teller
 from tests.cli.conftest import Run, error_line
+from tests.support.databases import sqlite_file
 
 
 @pytest.fixture
@@ -39,14 +40,16 @@ def test_going_back_before_the_target_is_used(run: Run, database: str, target: s
     run("copy", database, target, "--final")
     given_up = run("copy", database, target, "--give-up")
     assert (given_up.exit_code, "open again" in given_up.stderr) == (0, True)
-    open_storage(database).apply(Batch(entries=[Teller().view("2026-03-02T12:00")]))
+    with closing(open_storage(database)) as storage:
+        storage.apply(Batch(entries=[Teller().view("2026-03-02T12:00")]))
     assert "events" in run("copy", database, target, "--final").stdout
 
 
 def test_no_going_back_once_the_target_is_used(run: Run, database: str, target: str) -> None:
     """What it has taken since would be lost; another copy of what is there now names what differs."""
     run("copy", database, target, "--final")
-    open_storage(target).apply(Batch(entries=[Teller().view("2026-03-02T12:00")]))
+    with closing(open_storage(target)) as storage:
+        storage.apply(Batch(entries=[Teller().view("2026-03-02T12:00")]))
     refused = run("copy", database, target, "--give-up")
     assert refused.exit_code == 2
     assert "used since" in error_line(refused)
@@ -60,7 +63,7 @@ def test_totals_that_differ_are_named_and_the_site_stays(
 ) -> None:
     """The exit code tells it; the source is open again."""
     run("copy", database, target)
-    with sqlite3.connect(tmp_path / "target.db") as file:
+    with sqlite_file(tmp_path / "target.db") as file:
         file.execute("DROP TRIGGER sealed_arrivals_DELETE")
         file.execute("DELETE FROM arrivals")
         file.execute("DROP TRIGGER sealed_changes_UPDATE")
@@ -69,7 +72,8 @@ def test_totals_that_differ_are_named_and_the_site_stays(
     assert failed.exit_code == 1
     differing = {each["what"] for each in msgspec.json.decode(failed.stdout)["differences"]}
     assert {"new_visitors", "arrivals"} == differing
-    open_storage(database).apply(Batch(counts={"seen": 1}))
+    with closing(open_storage(database)) as storage:
+        storage.apply(Batch(counts={"seen": 1}))
 
 
 def test_a_failure_in_the_last_pass_opens_the_source(
@@ -79,7 +83,8 @@ def test_a_failure_in_the_last_pass_opens_the_source(
     monkeypatch.setattr("alias_middleware.cli.copying.Work._compare", lambda work: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         run("copy", database, target, "--final")
-    open_storage(database).apply(Batch(counts={"seen": 1}))
+    with closing(open_storage(database)) as storage:
+        storage.apply(Batch(counts={"seen": 1}))
 
 
 def test_the_keys_must_be_known(run: Run, database: str, tmp_path: Path) -> None:
@@ -94,7 +99,8 @@ def test_the_keys_must_be_known(run: Run, database: str, tmp_path: Path) -> None
 def test_a_storage_with_the_settings_keys_has_none_of_its_own(run: Run, tmp_path: Path) -> None:
     """Where somebody was erased under the keys of the settings, no other key is made up."""
     url = f"sqlite:///{tmp_path}/one.db"
-    open_storage(url, secret_keys=[b"a key of the settings"]).erase("portal", "k", 1)
+    with closing(open_storage(url, secret_keys=[b"a key of the settings"])) as storage:
+        storage.erase("portal", "k", 1)
     refused = run("keys", "--of", url)
     assert refused.exit_code == 2
     assert "those of the settings" in error_line(refused)
