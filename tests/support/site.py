@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import threading
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -94,14 +95,16 @@ class Site:
             "raise_errors": True,
         }
         self._tracker: Tracker | None = None
+        self._making = threading.Lock()
         self.on_chunk: Callable[[bytes], object] = lambda chunk: None
 
     @property
     def tracker(self) -> Tracker:
-        """The tracker, made at the first use."""
-        if self._tracker is None:
-            self._tracker = self.another_tracker()
-        return self._tracker
+        """The tracker, made at the first use, by one thread of those who want it."""
+        with self._making:
+            if self._tracker is None:
+                self._tracker = self.another_tracker()
+            return self._tracker
 
     def another_tracker(self, **settings: Any) -> Tracker:
         """A tracker with the same clock and, but for what is given, the same settings."""
