@@ -167,7 +167,7 @@ def test_the_site_goes_on(strike: Strike, edge: str, server: PostgreSQLServer, t
     assert percentile(took, 0.99) <= BUDGET + OVER + 2 * late, found
     assert found.slowest < 2, found
     assert found.dropped == 0
-    assert counters["storage_failures"] >= 3
+    assert counters["storage_failures"] >= 1
     assert counters["breaker_opened"] >= 1
     assert strike not in {silent, slow} or counters["storage_timeouts"] >= 3
     (told,) = running.budget(counters, BUDGET)
