@@ -7,7 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -77,18 +77,25 @@ def read_only(server: PostgreSQLServer) -> Iterator[None]:
 
 @contextmanager
 def crowded(server: PostgreSQLServer) -> Iterator[None]:
-    """It throws us out, and others take every place."""
+    """It throws us out, and others take every place, also those that we were quick enough to take again."""
+    ours = (
+        "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'alias-middleware'"
+    )
     with ExitStack() as stack:
-        server.sql(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'alias-middleware'"
-        )
-        for _ in range(60):
-            try:
-                other = stack.enter_context(psycopg.connect(server.url()))
-            except psycopg.OperationalError:
-                break
-            other.autocommit = True
+        watch = stack.enter_context(psycopg.connect(server.url(), autocommit=True))
+        alone = 0
+        while alone < 2:
+            _take_every_place(server, stack)
+            (left,) = watch.execute(ours).fetchone()  # type: ignore[misc]
+            alone = 0 if left else alone + 1
+            time.sleep(0.02)
         yield
+
+
+def _take_every_place(server: PostgreSQLServer, stack: ExitStack) -> None:
+    with suppress(psycopg.OperationalError):
+        while True:
+            stack.enter_context(psycopg.connect(server.url(), autocommit=True))
 
 
 @contextmanager
