@@ -6,12 +6,14 @@ swept once, whatever other logs come for the same time, and live page views that
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC
+from typing import Any, NamedTuple
 
 from alias_middleware.events import Event, PageView
 from alias_middleware.habits import bounded, decode_habits, encode_habits, habits_of, lessen
 from alias_middleware.history import visit_starts, without_cancelled
+from alias_middleware.local_time import from_micros
 from alias_middleware.storage.base import Entry
 from alias_middleware.storage.chronicle import Chronicle, Presence
 
@@ -37,6 +39,78 @@ class Trace(NamedTuple):
     time_us: int
     day: int
     kind: str
+
+
+class Raw(NamedTuple):
+    """A raw event as a storage keeps it; `body` is the storage's own."""
+
+    day: int
+    time_us: int
+    id: int
+    service: int
+    channel: Any
+    kind: str
+    body: Any
+
+    @property
+    def trace(self) -> Trace:
+        """Where it left its mark."""
+        return Trace(self.service, self.channel, self.time_us, self.day, self.kind)
+
+
+class Asked(NamedTuple):
+    """What is to be swept: a service by its ids, and stretches; before `frozen_before`, by service, days stay."""
+
+    services: frozenset[int]
+    stretches: Sequence[Stretch]
+    frozen_before: Mapping[int, int]
+
+    def divide(self, rows: Iterable[Raw]) -> tuple[list[Raw], list[Raw]]:
+        """Give the events that stay, and those that a log stands for; frozen days stay as they are."""
+        left: list[Raw] = []
+        gone: list[Raw] = []
+        for row in rows:
+            goes = (
+                row.kind == "v"
+                and row.channel == "web"
+                and row.service in self.services
+                and within(row.time_us, self.stretches)
+                and row.day >= self.frozen_before[row.service]
+            )
+            (gone if goes else left).append(row)
+        return left, gone
+
+
+class Move(NamedTuple):
+    """A visitor whose first day at a service is another one, or `to` no day any more."""
+
+    service: int
+    day: int
+    to: int | None
+
+
+def by_service(rows: Iterable[tuple[str, int, int]]) -> dict[str, list[Stretch]]:
+    """Give the time by service that logs stand for, from rows of service and stretch."""
+    found: dict[str, list[Stretch]] = {}
+    for service, since_us, until_us in rows:
+        found.setdefault(service, []).append((since_us, until_us))
+    return found
+
+
+def days_of(stretches: Iterable[Stretch]) -> Iterator[int]:
+    """Give the ordinals of the local days that stretches touch, in whatever zone."""
+    for since_us, until_us in stretches:
+        first, last = (from_micros(moment).astimezone(UTC).toordinal() for moment in (since_us, until_us))
+        yield from range(first - 1, last + 2)
+
+
+def arrivals_moved(before: Mapping[int, int], chronicle: Chronicle) -> Iterator[Move]:
+    """Tell at which services a visitor's first day is another than `before`."""
+    for service, day in before.items():
+        presence = chronicle.presence.get(service)
+        to = None if presence is None else presence.first_day
+        if to != day:
+            yield Move(service, day, to)
 
 
 def to_sweep(replacements: Iterable[Replacement], live_us: int | None) -> list[Stretch]:

@@ -13,10 +13,10 @@ from alias_middleware.storage.postgresql.erasure import check_keys
 from alias_middleware.storage.postgresql.frozen import admitted
 from alias_middleware.storage.postgresql.marks import mark_changed
 from alias_middleware.storage.postgresql.pool import Connection
-from alias_middleware.storage.postgresql.replacement import STRETCHES, by_service
+from alias_middleware.storage.postgresql.replacement import STRETCHES
 from alias_middleware.storage.postgresql.shelf import PostgreSQLShelf
 from alias_middleware.storage.pseudonyms import check_keyed
-from alias_middleware.storage.replacing import without_replaced
+from alias_middleware.storage.replacing import by_service, without_replaced
 
 _POSITIONS = "SELECT segment, position FROM positions WHERE segment = ANY(%s)"
 _MOVE = """

@@ -6,12 +6,10 @@ the same time. Until then nobody has imported anything into it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from alias_middleware.events import Event, restore
-from alias_middleware.local_time import from_micros
 from alias_middleware.storage.chronicle import Chronicle, decode_chronicle, encode_chronicle
 from alias_middleware.storage.folding import ServiceDay
 from alias_middleware.storage.postgresql import tastes
@@ -21,13 +19,15 @@ from alias_middleware.storage.postgresql.planning import alone
 from alias_middleware.storage.postgresql.pool import Connection
 from alias_middleware.storage.postgresql.shelf import DEPART
 from alias_middleware.storage.replacing import (
+    Asked,
+    Raw,
     Replacement,
     Stretch,
-    Trace,
+    arrivals_moved,
+    days_of,
     habits_without,
     to_sweep,
     withdraw,
-    within,
 )
 from alias_middleware.storage.tastes import Tastes
 from alias_middleware.storage.visits import margin_days
@@ -72,33 +72,6 @@ class _Service(NamedTuple):
     gap_us: int
 
 
-class _Raw(NamedTuple):
-    """A raw event's row."""
-
-    day: int
-    time_us: int
-    id: int
-    service: int
-    channel: Any
-    kind: str
-    body: bytes
-
-    @property
-    def trace(self) -> Trace:
-        return Trace(self.service, self.channel, self.time_us, self.day, self.kind)
-
-    def event(self, key: str) -> Event:
-        return restore(self.kind, key, time_us=self.time_us, day=self.day, channel=self.channel, body=self.body)
-
-
-def by_service(rows: Iterable[tuple[str, int, int]]) -> dict[str, list[Stretch]]:
-    """Give the time by service that logs stand for, from what `STRETCHES` found."""
-    found: dict[str, list[Stretch]] = {}
-    for service, since_us, until_us in rows:
-        found.setdefault(service, []).append((since_us, until_us))
-    return found
-
-
 class Sweep:
     """One stretch of one service on its way out of the history."""
 
@@ -112,16 +85,10 @@ class Sweep:
         """Let no more live page views in, take out those there are, and give their number."""
         with alone(self._connection):
             self._connection.execute(_BEGIN, (self._service, *self._stretch))
-        gone = sum(self._sweep_day(day) for day in self._days())
+        gone = sum(self._sweep_day(day) for day in days_of(self._to_sweep()))
         with alone(self._connection):
             self._connection.execute(_END, (self._service, *self._stretch))
         return gone
-
-    def _days(self) -> Iterator[int]:
-        """Give the local days that there is something to sweep on, in whatever zone."""
-        for since_us, until_us in self._to_sweep():
-            first, last = (from_micros(moment).astimezone(UTC).toordinal() for moment in (since_us, until_us))
-            yield from range(first - 1, last + 2)
 
     def _to_sweep(self) -> list[Stretch]:
         rows = self._connection.execute(_KNOWN, (self._service,)).fetchall()
@@ -159,11 +126,14 @@ class _Withdrawal:
 
     def __init__(self, connection: Connection, service: str, asked: Sequence[Stretch]) -> None:
         self._connection = connection
-        self._asked = asked
         rows = connection.execute(_SERVICES).fetchall()
         self._services = {id_: _Service(*rest) for id_, *rest in rows}
         self._gaps_us = {id_: each.gap_us for id_, each in self._services.items()}
-        self._ids = frozenset(id_ for id_, each in self._services.items() if each.name == service)
+        self._asked = Asked(
+            frozenset(id_ for id_, each in self._services.items() if each.name == service),
+            asked,
+            {id_: each.frozen_before for id_, each in self._services.items()},
+        )
         self._tastes = Tastes()
         self._touched: set[ServiceDay] = set()
 
@@ -180,9 +150,7 @@ class _Withdrawal:
         services = {id_: each for id_, each in self._services.items() if each.namespace == namespace}
         first, last = chronicle.days
         asked = (key, [*services], list(range(first, last + 1)))
-        rows = [_Raw(*each) for each in self._connection.execute(_RAW, asked, binary=True)]
-        gone = [each for each in rows if self._goes(each)]
-        left = [each for each in rows if not self._goes(each)]
+        left, gone = self._asked.divide(Raw(*row) for row in self._connection.execute(_RAW, asked, binary=True))
         whole = first >= max(each.purged_before for each in services.values())
         arrived = {service: each.first_day for service, each in chronicle.presence.items()}
         withdraw(
@@ -190,8 +158,8 @@ class _Withdrawal:
         )
         kept = habits_without(
             habits,
-            [(each.service, each.event(key)) for each in left] if whole else None,
-            [each.event(key) for each in gone],
+            [(each.service, _event(each, key)) for each in left] if whole else None,
+            [_event(each, key) for each in gone],
         )
         self._tastes.forget(namespace, habits)
         self._tastes.remember(namespace, kept)
@@ -207,23 +175,14 @@ class _Withdrawal:
         self._touched.update((each.service, each.day) for each in gone)
         return len(gone)
 
-    def _goes(self, row: _Raw) -> bool:
-        """Tell whether a log stands for an event; days that are frozen stay as they are."""
-        return (
-            row.kind == "v"
-            and row.channel == "web"
-            and row.service in self._ids
-            and within(row.time_us, self._asked)
-            and row.day >= self._services[row.service].frozen_before
-        )
-
     def _move_arrivals(self, key: str, before: Mapping[int, int], chronicle: Chronicle) -> None:
-        for service, day in before.items():
-            presence = chronicle.presence.get(service)
-            if presence is not None and presence.first_day == day:
-                continue
+        for service, day, to in arrivals_moved(before, chronicle):
             self._connection.execute(DEPART, (service, day, key))
             self._touched.add((service, day))
-            if presence is not None:
-                self._connection.execute(_ARRIVE, (service, presence.first_day, key))
-                self._touched.add((service, presence.first_day))
+            if to is not None:
+                self._connection.execute(_ARRIVE, (service, to, key))
+                self._touched.add((service, to))
+
+
+def _event(row: Raw, key: str) -> Event:
+    return restore(row.kind, key, time_us=row.time_us, day=row.day, channel=row.channel, body=row.body)

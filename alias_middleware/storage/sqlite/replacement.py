@@ -7,21 +7,21 @@ same time. Until then nobody has imported anything into it.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
 
 from alias_middleware.events import Event, PageView, restore
-from alias_middleware.local_time import from_micros
 from alias_middleware.storage.chronicle import Chronicle, decode_chronicle, encode_chronicle
 from alias_middleware.storage.replacing import (
+    Asked,
+    Raw,
     Replacement,
     Stretch,
-    Trace,
+    arrivals_moved,
+    by_service,
+    days_of,
     habits_without,
     to_sweep,
     withdraw,
-    within,
 )
 from alias_middleware.storage.sqlite import tastes
 from alias_middleware.storage.sqlite.files import Connection
@@ -50,28 +50,9 @@ _RAW = """
 """
 
 
-class _Raw(NamedTuple):
-    """A raw event's row."""
-
-    day: int
-    time_us: int
-    id: int
-    service: int
-    channel: Any
-    kind: str
-    body: Any
-
-    @property
-    def trace(self) -> Trace:
-        return Trace(self.service, self.channel, self.time_us, self.day, self.kind)
-
-
 def stretches(sql: sqlite3.Connection) -> dict[str, list[Stretch]]:
     """Give the time by service that logs stand for."""
-    found: dict[str, list[Stretch]] = {}
-    for service, since_us, until_us in sql.execute("SELECT service, since_us, until_us FROM replaced"):
-        found.setdefault(service, []).append((since_us, until_us))
-    return found
+    return by_service(sql.execute("SELECT service, since_us, until_us FROM replaced"))
 
 
 class Sweep:
@@ -87,19 +68,13 @@ class Sweep:
         """Let no more live page views in, take out those there are, and give their number."""
         with self._connection.transaction(_TIMEOUT_SECONDS) as sql:
             sql.execute("INSERT OR IGNORE INTO replaced VALUES (?, ?, ?, 0)", (self._service, *self._stretch))
-        gone = sum(self._sweep_day(day) for day in self._days())
+        gone = sum(self._sweep_day(day) for day in days_of(self._to_sweep(self._connection.sql)))
         with self._connection.transaction(_TIMEOUT_SECONDS) as sql:
             sql.execute(
                 "UPDATE replaced SET swept = 1 WHERE service = ? AND since_us = ? AND until_us = ?",
                 (self._service, *self._stretch),
             )
         return gone
-
-    def _days(self) -> Iterator[int]:
-        """Give the local days that there is something to sweep on, in whatever zone."""
-        for since_us, until_us in self._to_sweep(self._connection.sql):
-            first, last = (from_micros(moment).astimezone(UTC).toordinal() for moment in (since_us, until_us))
-            yield from range(first - 1, last + 2)
 
     def _to_sweep(self, sql: sqlite3.Connection) -> list[Stretch]:
         rows = sql.execute("SELECT since_us, until_us, swept FROM replaced WHERE service = ?", (self._service,))
@@ -139,12 +114,10 @@ class _Withdrawal:
 
     def __init__(self, sql: sqlite3.Connection, service: str, asked: Sequence[Stretch]) -> None:
         self._sql = sql
-        self._asked = asked
         rows = sql.execute(_SERVICES).fetchall()
         self._gaps_us: Mapping[int, int] = {id_: gap_us for id_, gap_us, _ in rows}
-        self._frozen_before: Mapping[int, int] = {id_: before for id_, _, before in rows}
         named = sql.execute("SELECT id FROM services WHERE service = ?", (service,))
-        self._ids = frozenset(id_ for (id_,) in named)
+        self._asked = Asked(frozenset(id_ for (id_,) in named), asked, {id_: before for id_, _, before in rows})
         self._pages = ShownPages(sql)
         self._tastes = Tastes()
         self._touched: set[ServiceDay] = set()
@@ -163,9 +136,8 @@ class _Withdrawal:
     ) -> int:
         chronicle = decode_chronicle(knowledge)
         first, last = chronicle.days
-        rows = [_Raw(*row) for row in self._sql.execute(_RAW, {"visitor": visitor, "first": first, "last": last})]
-        gone = [row for row in rows if self._goes(row)]
-        left = [row for row in rows if not self._goes(row)]
+        rows = self._sql.execute(_RAW, {"visitor": visitor, "first": first, "last": last})
+        left, gone = self._asked.divide(Raw(*row) for row in rows)
         whole = first >= purged_before
         arrived = {service: each.first_day for service, each in chronicle.presence.items()}
         withdraw(chronicle, [row.trace for row in left], [row.trace for row in gone], self._gaps_us, whole=whole)
@@ -181,31 +153,18 @@ class _Withdrawal:
             self._sql.execute("DELETE FROM visitors WHERE namespace = ? AND key = ?", (namespace, key))
         return len(gone)
 
-    def _goes(self, row: _Raw) -> bool:
-        """Tell whether a log stands for an event; days that are frozen stay as they are."""
-        return (
-            row.kind == "v"
-            and row.channel == "web"
-            and row.service in self._ids
-            and within(row.time_us, self._asked)
-            and row.day >= self._frozen_before[row.service]
-        )
-
     def _move_arrivals(self, visitor: int, before: Mapping[int, int], chronicle: Chronicle) -> None:
-        for service, day in before.items():
-            presence = chronicle.presence.get(service)
-            if presence is not None and presence.first_day == day:
-                continue
+        for service, day, to in arrivals_moved(before, chronicle):
             self._sql.execute(
                 "DELETE FROM arrivals WHERE service = ? AND day = ? AND visitor = ?", (service, day, visitor)
             )
             self._touched.add((service, day))
-            if presence is not None:
-                self._sql.execute("INSERT INTO arrivals VALUES (?, ?, ?)", (service, presence.first_day, visitor))
-                self._touched.add((service, presence.first_day))
+            if to is not None:
+                self._sql.execute("INSERT INTO arrivals VALUES (?, ?, ?)", (service, to, visitor))
+                self._touched.add((service, to))
 
     def _habits(
-        self, namespace: str, key: str, kept: bytes, left: Sequence[_Raw] | None, gone: Sequence[_Raw]
+        self, namespace: str, key: str, kept: bytes, left: Sequence[Raw] | None, gone: Sequence[Raw]
     ) -> bytes:
         """Give a visitor's habits without `gone`: worked out anew where all that is `left` is known."""
         known = None if left is None else [(row.service, self._event(key, row)) for row in left]
@@ -214,7 +173,7 @@ class _Withdrawal:
         self._tastes.remember(namespace, encoded)
         return encoded
 
-    def _event(self, key: str, row: _Raw) -> Event:
+    def _event(self, key: str, row: Raw) -> Event:
         if row.kind == "v":
             return PageView(key, row.time_us, row.time_us, row.day, row.channel, *self._pages.shown(row.body))
         return restore(row.kind, key, time_us=row.time_us, day=row.day, channel=row.channel, body=row.body)
