@@ -160,26 +160,16 @@ class Campaign:
 
     def _begin(self) -> bool:
         """Turn to running; False before the campaign starts. Once it has begun its plan stays as it is."""
-        standing = self._planned_as_here()
-        if standing not in _RUNNABLE:
+        stored = self._desk.outbox.find(self._id.service, self._id.name)
+        if stored is None or decode_plan(stored.plan) != self.plan:
+            raise ContactError("it was planned otherwise meanwhile: look at it anew", field="campaign")
+        if stored.standing not in _RUNNABLE:
             raise ContactError("it is finished or cancelled", field="campaign")
         if self._desk.now() < (self.plan.starts_us or 0):
             return False
-        if not self._desk.outbox.turn(self._id, "running", during=[standing]):
+        if not self._desk.outbox.turn(self._id, "running", during=[stored.standing], plan=stored.plan):
             raise ContactError("it was changed meanwhile: look at it anew", field="campaign")
-        try:
-            self._planned_as_here()
-        except ContactError:  # it was planned anew between the two: it has not begun
-            self._desk.outbox.turn(self._id, standing, during=["running"])
-            raise
         return True
-
-    def _planned_as_here(self) -> Standing | None:
-        """Give the standing of the stored campaign, whose plan is the one that this object was made with."""
-        stored = self._desk.outbox.find(self._id.service, self._id.name)
-        if stored is not None and decode_plan(stored.plan) != self.plan:
-            raise ContactError("it was planned otherwise meanwhile: look at it anew", field="campaign")
-        return None if stored is None else stored.standing
 
     def status(self) -> Progress:
         """Tell where the campaign stands."""

@@ -338,6 +338,23 @@ def test_a_draft_is_planned_anew(shop: Shop) -> None:
     assert second.status().standing == "finished"
 
 
+def test_a_plan_changed_in_the_last_moment(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between the look at a plan and its beginning: neither text goes, and it is still a draft."""
+    populate(shop, ALIAS)
+    first = shop.campaign(text="Bonjuor")
+    outbox = type(shop.tracker.storage.outbox())
+    turn = outbox.turn
+
+    def planned_anew(self: Any, *campaign: Any, **rest: Any) -> bool:
+        shop.campaign()
+        return turn(self, *campaign, **rest)
+
+    monkeypatch.setattr(outbox, "turn", planned_anew)
+    with pytest.raises(ContactError, match="changed meanwhile"):
+        first.run(shop.gateway)
+    assert (first.status().standing, shop.gateway.sent) == ("draft", [])
+
+
 def test_a_scheduled_campaign_starts_in_time(shop: Shop) -> None:
     """Not before its moment, whoever runs it; a timer runs what is due, and nothing that is a draft or paused."""
     populate(shop, ALIAS)

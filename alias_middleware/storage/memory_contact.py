@@ -83,11 +83,13 @@ class MemoryOutbox(Outbox):
             found = [campaign for campaign in self._campaigns.values() if campaign.id.service == service]
         return sorted(found, key=lambda campaign: (campaign.created_us, campaign.id.name))
 
-    def turn(self, campaign: CampaignId, standing: Standing, *, during: Sequence[Standing]) -> bool:
+    def turn(
+        self, campaign: CampaignId, standing: Standing, *, during: Sequence[Standing], plan: bytes | None = None
+    ) -> bool:
         """Change what a campaign is doing."""
         with self._lock():
             stored = self._campaigns.get(_named(campaign))
-            if stored is None or stored.standing not in during:
+            if stored is None or stored.standing not in during or plan not in {None, stored.plan}:
                 return False
             self._campaigns[_named(campaign)] = replace(stored, standing=standing)
             return True

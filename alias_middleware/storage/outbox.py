@@ -175,8 +175,13 @@ class Outbox(ABC):
         """Give a service's campaigns, oldest first."""
 
     @abstractmethod
-    def turn(self, campaign: CampaignId, standing: Standing, *, during: Sequence[Standing]) -> bool:
-        """Change what a campaign is doing; False when it was not doing one of `during`."""
+    def turn(
+        self, campaign: CampaignId, standing: Standing, *, during: Sequence[Standing], plan: bytes | None = None
+    ) -> bool:
+        """Change what a campaign is doing; False when it was not doing one of `during`.
+
+        Also False where a `plan` is given and another one is stored by now.
+        """
 
     @abstractmethod
     def running(self, campaign: CampaignId) -> AbstractContextManager[None]:

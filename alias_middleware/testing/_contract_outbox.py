@@ -63,6 +63,8 @@ class OutboxContract(ContractCase):
         assert outbox.campaigns("news") == [first, later]
         assert outbox.turn(_NOEL, "running", during=["scheduled", "paused"])
         assert not outbox.turn(_NOEL, "running", during=["scheduled"])
+        assert not outbox.turn(_NOEL, "paused", during=["running"], plan=b"other")
+        assert outbox.turn(_NOEL, "running", during=["running"], plan=b"{}")
         assert not outbox.save(StoredCampaign(_NOEL, "draft", b"other", _NOON))
         found = outbox.find("news", "noel")
         assert found is not None

@@ -41,7 +41,10 @@ _SAVE = f"""
     ON CONFLICT (service, name) DO UPDATE SET standing = excluded.standing, plan = excluded.plan
     WHERE campaigns.standing IN {PLANNED}
 """
-_TURN = "UPDATE campaigns SET standing = %s WHERE service = %s AND name = %s AND standing = ANY(%s)"
+_TURN = """
+    UPDATE campaigns SET standing = %s
+    WHERE service = %s AND name = %s AND standing = ANY(%s) AND plan = coalesce(%s::bytea, plan)
+"""
 _NOTE = """
     INSERT INTO contact_notes VALUES (%s, %s, %s, %s)
     ON CONFLICT (service, what) DO UPDATE SET time_us = excluded.time_us, how = excluded.how
@@ -126,9 +129,11 @@ class PostgreSQLOutbox(Outbox):
         rows = self._rows(_CAMPAIGNS, service, name)
         return [StoredCampaign(CampaignId(*row[:3]), *row[3:]) for row in rows]
 
-    def turn(self, campaign: CampaignId, standing: Standing, *, during: Sequence[Standing]) -> bool:
+    def turn(
+        self, campaign: CampaignId, standing: Standing, *, during: Sequence[Standing], plan: bytes | None = None
+    ) -> bool:
         """Change what a campaign is doing."""
-        return self._changed(_TURN, standing, campaign.service, campaign.name, list(during)) == 1
+        return self._changed(_TURN, standing, campaign.service, campaign.name, list(during), plan) == 1
 
     @contextmanager
     def running(self, campaign: CampaignId) -> Iterator[None]:

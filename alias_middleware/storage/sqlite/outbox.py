@@ -55,6 +55,7 @@ _EVIDENCE_OF = """
     LEFT JOIN chronicles c ON c.visitor = v.id
     LEFT JOIN preferences.profiles p ON p.namespace = asked.namespace AND p.key = asked.key
 """
+_TURN = "UPDATE campaigns SET standing = ? WHERE service = ? AND name = ? AND plan = ifnull(?, plan)"
 _CONTACTS = f"""
     SELECT key, claimed_us FROM dispatches
     WHERE namespace = ? AND key BETWEEN ? AND ? AND claimed_us IS NOT NULL AND state IN {REACHED}
@@ -97,15 +98,14 @@ class SQLiteOutbox(Outbox):
             ).fetchall()
         return [StoredCampaign(CampaignId(*row[:3]), *row[3:]) for row in rows]
 
-    def turn(self, campaign: CampaignId, standing: Standing, *, during: Sequence[Standing]) -> bool:
+    def turn(
+        self, campaign: CampaignId, standing: Standing, *, during: Sequence[Standing], plan: bytes | None = None
+    ) -> bool:
         """Change what a campaign is doing."""
         marks = ",".join("?" * len(during))
         with writing(self._files) as sql:
-            changed = sql.execute(
-                f"UPDATE campaigns SET standing = ? WHERE service = ? AND name = ? AND standing IN ({marks})",
-                (standing, campaign.service, campaign.name, *during),
-            )
-            return changed.rowcount == 1
+            asked = (standing, campaign.service, campaign.name, plan, *during)
+            return sql.execute(f"{_TURN} AND standing IN ({marks})", asked).rowcount == 1
 
     @contextmanager
     def running(self, campaign: CampaignId) -> Iterator[None]:
