@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -94,7 +94,7 @@ class Smsc:
                 connection, _ = self._listener.accept()
             except OSError:  # closed
                 return
-            with connection:
+            with connection, suppress(ConnectionError):  # the gateway may go while it is answered
                 self._talk(connection)
             self._session = None
 
