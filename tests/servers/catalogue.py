@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.servers.launch import ROOT, Server
@@ -19,13 +20,15 @@ def _gunicorn(name: str, *options: str, workers: int = 2) -> Server:
     return Server(name, command, workers)
 
 
-def _uwsgi(name: str, *options: str, workers: int = 2) -> Server:
+def uwsgi(name: str, *options: str, workers: int = 2, program: Sequence[str] = ("uwsgi",)) -> Server:
+    """uWSGI, the wheel of it or another `program`, told of its plugin before anything else."""
+
     def command(where: int | Path) -> list[str]:
         at = f"127.0.0.1:{where}" if isinstance(where, int) else str(where)
         base = ["--http-socket", at, "--master", "--processes", str(workers), "--need-app"]
         gracefully = ["--hook-master-start", "unix_signal:15 gracefully_kill_them_all"]
         site = ["--pythonpath", str(ROOT), "--module", f"{SITE}:wsgi", "--disable-logging"]
-        return ["uwsgi", *base, *gracefully, *site, *options]
+        return [*program, *base, *gracefully, *site, *options]
 
     return Server(name, command, workers, unix_peer="0.0.0.0", keeps_connections=False)
 
@@ -70,8 +73,8 @@ GTHREAD = _gunicorn("gunicorn gthread", "--threads", "4")
 GEVENT = _gunicorn("gunicorn gevent", "--worker-class", "gevent")
 PRELOAD = _gunicorn("gunicorn --preload", "--preload", "--threads", "4")
 WAITRESS = _waitress("waitress")
-UWSGI = _uwsgi("uWSGI --threads", "--threads", "2")
-UWSGI_BARE = _uwsgi("uWSGI")
+UWSGI = uwsgi("uWSGI --threads", "--threads", "2")
+UWSGI_BARE = uwsgi("uWSGI")
 UVICORN = _uvicorn("uvicorn httptools", "--http", "httptools")
 UVICORN_H11 = _uvicorn("uvicorn h11", "--http", "h11", "--loop", "asyncio", workers=2)
 UVICORN_PAIR = _uvicorn("uvicorn, 2 workers", workers=2)
@@ -100,7 +103,7 @@ PARSERS = [GTHREAD, WAITRESS, UWSGI_BARE, GRANIAN_WSGI, UVICORN, UVICORN_H11, GR
 
 RENEWED = [
     _gunicorn("gunicorn --max-requests", "--threads", "2", "--max-requests", "15"),
-    _uwsgi("uWSGI --max-requests", "--max-requests", "15"),
+    uwsgi("uWSGI --max-requests", "--max-requests", "15"),
     _hypercorn("hypercorn --max-requests", "--max-requests", "15", workers=2),
 ]
 """Servers that change a worker for a new one after a few requests."""
