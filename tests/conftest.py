@@ -14,6 +14,8 @@ from alias_middleware.storage.sqlite import SQLiteStorage
 from tests.support.postgresql import PostgreSQLServer, debian_programs, packaged_programs, postgresql_server
 from tests.support.site import Site
 
+pytest_plugins = ["tests.support.second_try"]
+
 settings.register_profile("suite", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("suite")
 

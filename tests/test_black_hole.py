@@ -16,10 +16,10 @@ import pytest
 
 from alias_middleware import Tracker, asgi, current_visitor, wsgi
 from tests.support.pulse import Pulse, percentile
-from tests.support.real import wait_until
 from tests.support.servers import uvicorn_server, waitress_server
 from tests.support.site import ALIAS
 from tests.support.storages import BlackHole
+from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment

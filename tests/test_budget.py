@@ -11,8 +11,8 @@ from alias_middleware.budget import Budgeted, Threads
 from alias_middleware.errors import StorageUnavailable
 from alias_middleware.profile import Operation
 from alias_middleware.testing.histories import KEY, NEWS, change, instant
-from tests.support.real import wait_until
 from tests.support.storages import BlackHole
+from tests.support.waiting import wait_until
 
 SPACE = NEWS.namespace
 OTHER = "690000000001"

@@ -15,9 +15,9 @@ from typing import TypeVar
 import pytest
 
 from alias_middleware import Tracker
-from tests.faults.load import wait_for
 from tests.support.mingling import WAYS, Deed, Erasure, compare, erase
 from tests.support.processes import finish, make_tracker, process, wait_until_ready
+from tests.support.waiting import wait_until
 
 SOME = 300
 """How many events are waited for."""
@@ -62,7 +62,7 @@ def erase_often(tracker: Tracker, seed: int) -> Erasure:
 def go_on(tracker: Tracker) -> None:
     """Wait until some more was done."""
     before = seen(tracker)
-    wait_for(lambda: seen(tracker) > before + SOME)
+    wait_until(lambda: seen(tracker) > before + SOME, f"{SOME} more events are there")
 
 
 def seen(tracker: Tracker) -> int:
@@ -86,7 +86,7 @@ def all_do(database: Path, folder: Path, timeout: float, meanwhile: Callable[[],
             one.stdin.flush()
         met = meanwhile()
         for one in started:
-            finish(one, 60)
+            finish(one)
     return met
 
 

@@ -18,8 +18,9 @@ from pathlib import Path
 import pytest
 
 from alias_middleware import Tracker
-from tests.faults.load import Clients, assert_balanced, stored_paths, wait_for
+from tests.faults.load import Clients, assert_balanced, stored_paths
 from tests.support.processes import ALIAS, finish, make_tracker, process, wait_until_ready
+from tests.support.waiting import PATIENCE, wait_until
 
 
 @pytest.fixture
@@ -50,10 +51,10 @@ def test_a_flush_waits_for_the_process_that_is_the_writer(
         wait_until_ready(started)
         clients = Clients(listener.getsockname()[1])
         clients.served(20)
-        wait_for(lambda: not tracker.drain())
+        wait_until(lambda: not tracker.drain(), "the other process is the writer")
         clients.served(100)
         clients.stop()
-        assert tracker.flush(20)
+        assert tracker.flush(PATIENCE)
         assert stored_paths(tracker) == Counter(clients.acknowledged)
 
 
@@ -72,7 +73,7 @@ def test_a_drainer_killed_again_and_again_loses_and_doubles_nothing(database: Pa
                 drainer.wait()
             assert_balanced(tracker.counters())
         recorded = sum(finish(appender) for appender in appenders)
-    assert tracker.flush(20)
+    assert tracker.flush(PATIENCE)
     counters = tracker.counters()
     assert recorded > 500
     assert (counters["seen"], counters["stored"], counters["spooled"]) == (recorded, recorded, 0)
@@ -95,7 +96,7 @@ def test_concurrent_field_operations_lose_nothing(timeout: float, database: Path
         for one in started:
             wait_until_ready(one)
         assert sum(finish_together(started)) == processes * times
-    assert tracker.flush(20)
+    assert tracker.flush(PATIENCE)
     profile = tracker.visitor(ALIAS).profile
     assert profile["shared"] == processes * times
     assert {name: profile[name] for name in profile if name != "shared"} == {
@@ -112,16 +113,16 @@ def finish_together(started: list[subprocess.Popen[str]]) -> list[int]:
         assert one.stdin is not None
         one.stdin.write("\n")
         one.stdin.flush()
-    return [finish(one, 60) for one in started]
+    return [finish(one) for one in started]
 
 
 def test_the_living_drain_what_the_dead_left(database: Path, tracker: Tracker) -> None:
     """A process killed right after recording leaves its spool to whoever lives on."""
     for _ in range(2):
         with process("die", database, 50) as started:
-            assert started.wait(30) == -9
+            assert started.wait(PATIENCE) == -9
     assert tracker.counters()["spooled"] == 100
-    assert tracker.flush(20)
+    assert tracker.flush(PATIENCE)
     assert tracker.counters()["stored"] == 100
     assert [name.suffix for name in tracker.storage.spool_folder.iterdir()] == [".lock"]  # type: ignore[union-attr]
 
@@ -129,8 +130,8 @@ def test_the_living_drain_what_the_dead_left(database: Path, tracker: Tracker) -
 def test_forks_under_load_lose_and_double_nothing(database: Path, tracker: Tracker) -> None:
     """Children forked in the middle of their parent's recording record to segments of their own."""
     with process("fork", database, 8, 50) as started:
-        recorded = finish(started, 40)
-    assert tracker.flush(20)
+        recorded = finish(started)
+    assert tracker.flush(PATIENCE)
     counters = tracker.counters()
     assert (counters["seen"], counters["stored"]) == (recorded, recorded)
 
@@ -146,8 +147,8 @@ def test_clients_that_hang_up_harm_nobody(database: Path, tracker: Tracker, list
         clients.served(100)
         clients.stop()
         started.terminate()
-        started.wait(20)
-    assert tracker.flush(20)
+        started.wait(PATIENCE)
+    assert tracker.flush(PATIENCE)
     stored = stored_paths(tracker)
     assert not clients.unanswered
     assert clients.acknowledged <= stored.keys()

@@ -17,8 +17,8 @@ import pytest
 
 from alias_middleware import Tracker
 from tests.cli.conftest import ALIAS
-from tests.support.real import wait_until
 from tests.support.servers import waitress_server
+from tests.support.waiting import wait_until
 
 COMMAND = [sys.executable, "-m", "alias_middleware"]
 

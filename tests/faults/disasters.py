@@ -14,10 +14,11 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from alias_middleware import Tracker
-from tests.faults.load import Clients, Reckoning, mixed, reckon, wait_for
+from tests.faults.load import Clients, Reckoning, mixed, reckon
 from tests.support.disks import tiny_disk
 from tests.support.processes import SteppedClock, make_tracker, process, wait_until_ready
 from tests.support.real import require_program
+from tests.support.waiting import PATIENCE, wait_until
 
 FILES = ("alias.db", "alias.db-wal", "alias.db-shm")
 PREFERENCES = ("alias.db-preferences", "alias.db-preferences-wal", "alias.db-preferences-shm")
@@ -40,7 +41,7 @@ class Scene(NamedTuple):
         """Let it last, while the site is browsed on."""
         end = time.monotonic() + self.lasts
         self.clients.served(50)
-        wait_for(lambda: time.monotonic() > end, self.lasts + 20)
+        wait_until(lambda: time.monotonic() > end, "it has lasted", within=self.lasts + PATIENCE)
 
 
 @contextmanager
@@ -177,7 +178,7 @@ def suffer(disaster: Disaster, folder: Path, server: str, *, lasts: float, clien
         phones = mixed(listener.getsockname()[1], clients)
         try:
             phones.served(100)
-            wait_for(database.exists)
+            wait_until(database.exists, "the database is there")
             before: frozenset[str] = frozenset()
             scene = Scene(folder, phones, lasts)
             with disaster.strike(scene):
@@ -191,7 +192,7 @@ def suffer(disaster: Disaster, folder: Path, server: str, *, lasts: float, clien
         tracker = make_tracker(database, writer="external")
         stack.callback(tracker.close)
         if not disaster.deletes:  # what was dropped is told by the process that had to, when it can
-            wait_for(lambda: _seen(tracker) >= phones.brought())
+            wait_until(lambda: _seen(tracker) >= phones.brought(), "all is counted")
         return reckon(tracker, phones, before)
 
 

@@ -6,7 +6,6 @@ import http.client
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from typing import Any, NamedTuple
@@ -15,17 +14,11 @@ from alias_middleware import Tracker
 from alias_middleware.events import PageView, Purchase
 from alias_middleware.identity import visitor_key
 from tests.support.processes import ALIAS, SERVICE
+from tests.support.waiting import PATIENCE, wait_until
 
 HEADERS = {"wap-network-info": f"mUserAlias:{ALIAS}"}
 CLIENTS = 6
 _KINDS = ("page", "page", "buy", "page", "like", "page")
-
-
-def wait_for(condition: Callable[[], object], seconds: float = 20.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it does not come about"
-        time.sleep(0.005)
 
 
 class Clients:
@@ -47,7 +40,7 @@ class Clients:
 
     def _fetch_all(self) -> None:
         while not self._stopping.is_set():
-            connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=20)
+            connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=PATIENCE)
             try:
                 self._fetch_over(connection)
             finally:
@@ -72,7 +65,7 @@ class Clients:
     def served(self, more: int) -> None:
         """Wait until so many more pages were served."""
         goal = len(self.acknowledged) + more
-        wait_for(lambda: len(self.acknowledged) >= goal)
+        wait_until(lambda: len(self.acknowledged) >= goal, f"{more} more pages are served")
 
     def brought(self) -> int:
         """How many events the acknowledged pages made, at least."""
@@ -81,7 +74,7 @@ class Clients:
     def stop(self) -> None:
         self._stopping.set()
         for loop in self._loops:
-            loop.result(timeout=30)
+            loop.result(timeout=PATIENCE)
         self._pool.shutdown()
 
 
@@ -129,7 +122,7 @@ def reckon(tracker: Tracker, clients: Clients, since: frozenset[str] = frozenset
 
     Nothing is asked of the pages in `since`: they were served before the database was deleted.
     """
-    assert tracker.flush(30)
+    assert tracker.flush(PATIENCE)
     counters: dict[str, Any] = tracker.counters()
     assert_balanced(counters)
     assert counters["spooled"] == 0

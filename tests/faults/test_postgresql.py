@@ -18,10 +18,11 @@ from click.testing import CliRunner
 from alias_middleware.cli.commands import standalone
 from alias_middleware.doctor import running
 from alias_middleware.doctor.findings import Level
-from tests.faults.load import Clients, Reckoning, mixed, reckon, wait_for
+from tests.faults.load import Clients, Reckoning, mixed, reckon
 from tests.support.postgresql import PostgreSQLServer, debian_programs, postgresql_server
 from tests.support.processes import make_tracker, process, wait_until_ready
 from tests.support.pulse import Pulse, percentile
+from tests.support.waiting import wait_until
 
 KEYS = ["a key of this site that is long"]
 BUDGET = 0.25
@@ -145,7 +146,7 @@ def suffer(strike: Strike, server: PostgreSQLServer, folder: Path, edge: str) ->
             phones.stop()
         tracker = make_tracker("unused", **{**settings, "writer": "external"})
         stack.callback(tracker.close)
-        wait_for(lambda: tracker.counters()["seen"] >= phones.brought())  # type: ignore[operator]
+        wait_until(lambda: tracker.counters()["seen"] >= phones.brought(), "all is counted")  # type: ignore[operator]
         return Suffered(reckon(tracker, phones), took, pulse.late, tracker.counters())
 
 
@@ -155,7 +156,7 @@ def _browse_through(disaster: AbstractContextManager[None], phones: Clients) -> 
     with disaster:
         end = time.monotonic() + LASTS
         phones.served(20)
-        wait_for(lambda: time.monotonic() > end)
+        wait_until(lambda: time.monotonic() > end, "it has lasted")
     phones.served(100)
     return phones.took[before:]
 

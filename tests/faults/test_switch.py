@@ -14,10 +14,11 @@ from typing import Any
 
 import pytest
 
-from tests.faults.load import Clients, mixed, reckon, wait_for
+from tests.faults.load import Clients, mixed, reckon
 from tests.support.pages import blocks, commands
 from tests.support.postgresql import PostgreSQLServer, debian_programs, postgresql_server
 from tests.support.processes import ROOT, make_tracker, process, wait_until_ready
+from tests.support.waiting import PATIENCE, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +81,7 @@ def test_a_switch_under_load(edge: str, server: PostgreSQLServer, tmp_path: Path
             phones.stop()
         tracker = make_tracker("unused", **move.settings, writer="external")
         stack.callback(tracker.close)
-        wait_for(lambda: tracker.counters()["seen"] >= phones.brought())  # type: ignore[operator]
+        wait_until(lambda: tracker.counters()["seen"] >= phones.brought(), "all is counted")  # type: ignore[operator]
         found = reckon(tracker, phones)
         assert (found.lost, found.doubled, found.invented, found.dropped) == (0, 0, 0, 0), found
         assert found.unanswered <= 3, found  # one of each phone, whose server went away
@@ -110,4 +111,4 @@ def move_under_load(move: Move, before: subprocess.Popen[str], phones: Clients) 
     move.serve(**move.settings)
     phones.served(50)
     before.terminate()
-    before.wait(30)
+    before.wait(PATIENCE)

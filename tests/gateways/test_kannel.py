@@ -33,7 +33,8 @@ from tests.gateways.operator import (
     recorded_paths,
     site,
 )
-from tests.support.real import free_everywhere, is_open, require_program, running, wait_until
+from tests.support.real import free_port, is_open, require_program, running
+from tests.support.waiting import wait_until
 
 ALIAS = ALIASES["gallery"]
 MAPPED = "http://gallery.test"
@@ -104,8 +105,8 @@ def wap_operator(serve: Serve, folder: Path) -> Iterator[WapOperator]:
     """Run Kannel with the documented configuration, and a site behind it that remembers visitors with a cookie."""
     bearerbox, wapbox = require_program("bearerbox"), require_program("wapbox")
     with site(serve, folder, "gallery", continuity=True, secret_keys=SECRET_KEYS) as (port, tracker):
-        gateway, radius = unused_address(), free_everywhere(socket.SOCK_DGRAM)
-        boxes, admin = free_everywhere(), free_everywhere()
+        gateway, radius = unused_address(), free_port(socket.SOCK_DGRAM)
+        boxes, admin = free_port(), free_port()
         changes = {
             "127.0.0.9": gateway,
             "13000": str(admin),

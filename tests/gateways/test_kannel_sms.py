@@ -22,9 +22,9 @@ from alias_middleware.smsplus.endpoint import KannelEndpoint
 from alias_middleware.smsplus.kannel import KannelTransport
 from alias_middleware.transport import Outgoing
 from tests.support.kannel import ACCOUNT, PASSWORD, SECRET, Kannel, Site, running_kannel
-from tests.support.real import wait_until
 from tests.support.servers import uvicorn_server, waitress_server
 from tests.support.smsc import Smsc, running_smsc
+from tests.support.waiting import wait_until
 
 ALIAS, SHORT_CODE = "314522927347", "36123"
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)

@@ -12,10 +12,10 @@ from alias_middleware.smsplus import ucp
 from alias_middleware.smsplus.endpoint import KannelEndpoint
 from alias_middleware.smsplus.kannel import KannelTransport
 from tests.support.kannel import ACCOUNT, PASSWORD, SECRET, running_kannel
-from tests.support.real import wait_until
 from tests.support.servers import waitress_server
 from tests.support.sms import PULL, Shop
 from tests.support.smsc import Smsc, running_smsc
+from tests.support.waiting import wait_until
 
 ALIAS = "314522927347"
 

@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 from alias_middleware import Tracker
 from tests.servers import SETTINGS
 from tests.servers.raw import Reply, ask
-from tests.support.real import free_port, require_program, running, stop, wait_until
+from tests.support.real import free_port, require_program, running, stop
+from tests.support.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
 GATEWAY = "127.0.0.6"

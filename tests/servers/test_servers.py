@@ -17,7 +17,8 @@ from alias_middleware.statistics import Summary
 from tests.servers.catalogue import PARSERS, PRELOAD, RELOADED, RENEWED, SERVERS, WAITRESS
 from tests.servers.launch import Served, Server, Site
 from tests.servers.load import ALIAS, FIELD, NAMED, Asked, acts, check, under_load
-from tests.support.real import stop, wait_until
+from tests.support.real import stop
+from tests.support.waiting import wait_until
 
 _MANY = 60
 _A_FEW = 20

@@ -10,8 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.support.real import free_everywhere, free_port, is_open, require_program, running, wait_until
+from tests.support.real import free_port, is_open, require_program, running
 from tests.support.smsc import Smsc
+from tests.support.waiting import wait_until
 
 CONFIGURATION = Path(__file__).parents[2] / "docs/gateways/kannel-sms.conf"
 ACCOUNT, PASSWORD = "36123", "change-me"  # as documented, of the SMSC's account and of sendsms
@@ -100,7 +101,7 @@ class Kannel(NamedTuple):
 def running_kannel(folder: Path, smsc: Smsc, site_port: int) -> Iterator[Kannel]:
     """Start bearerbox and smsbox with the documented configuration, on other ports and in more haste."""
     bearerbox, smsbox = require_program("bearerbox"), require_program("smsbox")
-    admin, box, sendsms = free_everywhere(), free_everywhere(), free_everywhere()
+    admin, box, sendsms = free_port(), free_port(), free_port()
     ports = {13000: admin, 13001: box, 13013: sendsms, 25100: smsc.port, 8001: site_port}
     changes = {str(documented): str(used) for documented, used in ports.items()}
     changes |= {"/var/spool/kannel/store": str(folder / "store"), **HASTE}

@@ -18,7 +18,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.support.real import free_port, require, require_program, wait_until
+from tests.support.real import free_port, require, require_program
+from tests.support.waiting import wait_until
 
 _OPTIONS = {
     "listen_addresses": "127.0.0.1",

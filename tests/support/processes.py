@@ -27,6 +27,7 @@ from alias_middleware import Item, Tracker, current_visitor
 from alias_middleware.errors import StorageUnavailable
 from alias_middleware.profile import ProfileChange
 from alias_middleware.storage.sqlite import SQLiteStorage
+from tests.support.waiting import PATIENCE, WaitedInVainError
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -80,17 +81,17 @@ def process(
             started.kill()
 
 
-def wait_until_ready(started: subprocess.Popen[str], seconds: float = 30.0) -> None:
+def wait_until_ready(started: subprocess.Popen[str]) -> None:
     """Wait for the line that says so."""
     assert started.stdout is not None
-    ready, _, _ = select.select([started.stdout], [], [], seconds)
-    assert ready, "the process says nothing"
+    if not select.select([started.stdout], [], [], PATIENCE)[0]:
+        raise WaitedInVainError("waited in vain for a process to be ready")
     assert started.stdout.readline() == "ready\n"
 
 
-def finish(started: subprocess.Popen[str], seconds: float = 30.0) -> int:
+def finish(started: subprocess.Popen[str]) -> int:
     """Tell a process to come to its end, and give the number it printed."""
-    printed, _ = started.communicate(timeout=seconds)
+    printed, _ = started.communicate(timeout=2 * PATIENCE)
     assert started.returncode == 0
     return int(printed.split()[-1])
 

@@ -9,15 +9,14 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
-_PATIENCE = 20.0
+from tests.support.waiting import PATIENCE, wait_until
+
 _RANDOM = random.SystemRandom()
 _SYSTEM_PROGRAMS = "/usr/sbin:/usr/local/sbin:/sbin:/usr/lib/kannel/test"
 
@@ -39,38 +38,30 @@ def require(there: bool, reason: str) -> None:
     pytest.skip(reason)
 
 
-def free_port() -> int:
-    """Give a port of 127.0.0.1 that nobody listens on now."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
+def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
+    """Give a port that is free on every address, and that nobody else gets while this process lives.
 
-
-def free_everywhere(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
-    """Give a port that is free on every address, as Kannel wants it, and that no client gets by chance."""
+    The system gives clients ports above these. Who was given one holds a name among the abstract sockets: two runs
+    of the tests on one machine do not get in each other's way, however late they listen.
+    """
     while True:
         port = _RANDOM.randint(20_000, 32_000)
-        with suppress(OSError), socket.socket(socket.AF_INET, kind) as probe:
+        claim, probe = socket.socket(socket.AF_UNIX), socket.socket(socket.AF_INET, kind)
+        with suppress(OSError), claim, probe:
+            claim.bind(f"\0alias-middleware-tests-{port}")
             probe.bind(("", port))
+            claim.detach()  # it stays open until the process ends
             return port
-
-
-def wait_until(condition: Callable[[], bool], what: str) -> None:
-    """Wait until a condition holds; fail, saying what was waited for, when it does not."""
-    end = time.monotonic() + _PATIENCE
-    pause = threading.Event()
-    while not condition():
-        assert time.monotonic() < end, f"waited in vain until {what}"
-        pause.wait(0.02)
 
 
 def connect(where: int | Path, *, source: str = "") -> socket.socket:
     """Connect to a port of 127.0.0.1, from an address of this machine if one is given, or to a Unix socket."""
     if isinstance(where, int):
         source_address = (source, 0) if source else None
-        return socket.create_connection(("127.0.0.1", where), timeout=_PATIENCE, source_address=source_address)
+        return socket.create_connection(("127.0.0.1", where), timeout=PATIENCE, source_address=source_address)
     connection = socket.socket(socket.AF_UNIX)
     try:
-        connection.settimeout(_PATIENCE)
+        connection.settimeout(PATIENCE)
         connection.connect(str(where))
     except OSError:
         connection.close()
@@ -122,7 +113,7 @@ def stop(process: subprocess.Popen[bytes], how: signal.Signals = signal.SIGTERM)
     """
     process.send_signal(how)
     try:
-        return process.wait(_PATIENCE)
+        return process.wait(PATIENCE)
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ import uvicorn
 import waitress.server
 from waitress import wasyncore
 
-from tests.support.real import free_port, wait_until
+from tests.support.waiting import PATIENCE, wait_until
 
 
 @contextmanager
@@ -26,26 +27,25 @@ def waitress_server(application: Any) -> Iterator[int]:
         yield int(server.effective_port)
     finally:
         server.trigger.pull_trigger(lambda: wasyncore.close_all(server._map, ignore_all=True))
-        thread.join(10)
+        thread.join(PATIENCE)
         server.task_dispatcher.shutdown()
 
 
 @contextmanager
 def uvicorn_server(application: Any) -> Iterator[int]:
     """Serve an ASGI application with uvicorn, its peers as they are, and give its port."""
-    port = free_port()
-    config = uvicorn.Config(
-        application, host="127.0.0.1", port=port, proxy_headers=False, ws="none", lifespan="off", log_config=None
-    )
+    config = uvicorn.Config(application, proxy_headers=False, ws="none", lifespan="off", log_config=None)
     server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, name="uvicorn")
+    listener = socket.create_server(("127.0.0.1", 0), backlog=128)
+    thread = threading.Thread(target=server.run, args=([listener],), name="uvicorn")
     thread.start()
     try:
         wait_until(lambda: server.started, "uvicorn is started")
-        yield port
+        yield int(listener.getsockname()[1])
     finally:
         server.should_exit = True
-        thread.join(10)
+        thread.join(PATIENCE)
+        listener.close()
 
 
 class _ThreadingWSGIServer(ThreadingMixIn, WSGIServer):
@@ -68,4 +68,4 @@ def wsgiref_server(application: Any) -> Iterator[int]:
             yield int(server.server_port)
         finally:
             server.shutdown()
-            thread.join(10)
+            thread.join(PATIENCE)

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 
 from alias_middleware.smsplus import ucp
-from tests.support.real import wait_until
+from tests.support.waiting import wait_until
 
 _OPENED = datetime(2026, 4, 1, 12, tzinfo=UTC)
 

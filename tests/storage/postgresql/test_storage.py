@@ -20,7 +20,7 @@ from alias_middleware.testing._contract_profiles import op, preferences
 from alias_middleware.testing.histories import KEY, NEWS, Teller, change
 from tests.storage.postgresql.test_schema import opened
 from tests.support.postgresql import PostgreSQLServer
-from tests.support.real import wait_until
+from tests.support.waiting import wait_until
 
 SPACE = NEWS.namespace
 NOON = "2026-03-02T12:00"
