@@ -18,13 +18,13 @@ import pytest
 from alias_middleware import Tracker
 from tests.cli.conftest import ALIAS
 from tests.support.servers import waitress_server
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE, wait_until
 
 COMMAND = [sys.executable, "-m", "alias_middleware"]
 
 
 def ended(*arguments: str, command: list[str] = COMMAND) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*command, *arguments], capture_output=True, text=True, timeout=30, check=False)
+    return subprocess.run([*command, *arguments], capture_output=True, text=True, timeout=PATIENCE, check=False)
 
 
 @contextmanager
@@ -82,7 +82,7 @@ def test_drain_moves_events_until_told_to_stop(database: str, number: signal.Sig
         wait_until(lambda: site.counters()["stored"] == 4, "the event is in the storage")
         site.visitor(ALIAS).show("/at-the-end")
         drainer.send_signal(number)
-        output, errors = drainer.communicate(timeout=20)
+        output, errors = drainer.communicate(timeout=PATIENCE)
     assert (drainer.returncode, errors) == (0, "")
     counters = json.loads(output)
     assert (counters["stored"], counters["spooled"]) == (5, 0)
@@ -105,7 +105,7 @@ def test_drain_outlives_a_storage_that_fails(database: str, tmp_path: Path) -> N
         kept.rename(file)
         wait_until(lambda: site.counters()["stored"] == 4, "the event is in the storage")
         drainer.terminate()
-        output, _ = drainer.communicate(timeout=20)
+        output, _ = drainer.communicate(timeout=PATIENCE)
     assert drainer.returncode == 0
     assert json.loads(output)["spooled"] == 0
     site.close()
@@ -127,12 +127,12 @@ def test_gateway_serves_as_the_operators_until_told_to_stop() -> None:
             assert told(url, {}) == f"mUserAlias:{ALIAS}"
             assert told(url, {"X-Simulated-Subscriber": other}) == f"mUserAlias:{other}"
             gateway.send_signal(signal.SIGTERM)
-            _, errors = gateway.communicate(timeout=20)
+            _, errors = gateway.communicate(timeout=PATIENCE)
         assert (gateway.returncode, errors) == (0, "")
 
 
 def told(url: str, headers: dict[str, str]) -> str:
-    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=10)
+    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=PATIENCE)
     connection.request("GET", "/", headers=headers)
     text = connection.getresponse().read().decode()
     connection.close()

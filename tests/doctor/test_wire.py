@@ -5,11 +5,12 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import pytest
 
 from alias_middleware.doctor.wire import Reply, Target, ask, target_of
+from tests.support.waiting import PATIENCE
 
 TIMEOUT = 5.0
 
@@ -20,14 +21,16 @@ def answering(answer: bytes | None) -> Iterator[tuple[Target, list[bytes]]]:
     got: list[bytes] = []
 
     def serve(listener: socket.socket) -> None:
-        connection, _ = listener.accept()
-        with connection:
-            while not got or not got[0].endswith(b"\r\n\r\n"):
-                got[:] = [b"".join([*got, connection.recv(65536)])]
-            if answer is not None:
-                connection.sendall(answer)
-            else:
-                connection.recv(1)
+        with suppress(OSError):  # nobody comes, or leaves too soon
+            connection, _ = listener.accept()
+            with connection:
+                while (more := connection.recv(65536)) and not more.endswith(b"\r\n\r\n"):
+                    got.append(more)
+                got[:] = [b"".join([*got, more])]
+                if answer is not None:
+                    connection.sendall(answer)
+                else:
+                    connection.recv(1)
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=serve, args=(listener,))
@@ -35,7 +38,9 @@ def answering(answer: bytes | None) -> Iterator[tuple[Target, list[bytes]]]:
         try:
             yield Target("127.0.0.1", listener.getsockname()[1], "/page?a=1", False), got
         finally:
-            thread.join(10)
+            with suppress(OSError):
+                listener.shutdown(socket.SHUT_RDWR)
+            thread.join(PATIENCE)
 
 
 def test_request_goes_out_as_it_is_written() -> None:

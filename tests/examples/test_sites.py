@@ -19,6 +19,7 @@ from examples.flask_app import app as flask_app
 from examples.site import NEWS, STATIC, markup
 from examples.starlette_app import app as starlette_app
 from tests.support.servers import uvicorn_server, waitress_server
+from tests.support.waiting import PATIENCE
 
 ALIAS, OTHER = "314522927347", "271828182845"
 HTML = "text/html,application/xhtml+xml,*/*;q=0.8"
@@ -102,7 +103,7 @@ def test_html_is_html(site: Site, alias: str | None) -> None:
 def test_stylesheet_is_served(site: Site) -> None:
     """The pages' stylesheet is there and is no page view."""
     assert text_of(site.get("/static/site.css")) == (STATIC / "site.css").read_text()
-    assert site.tracker.flush()
+    assert site.tracker.flush(PATIENCE)
     assert site.tracker.visitor(ALIAS).history() == []
 
 
@@ -127,7 +128,7 @@ def test_purchase_is_recorded_and_remembered(site: Site) -> None:
     answer = site.post("/shop", [("sku", "rt-2")])
     assert (answer.status_code, answer.headers["Location"]) == (303, "/shop")
     assert "Accordéon &amp; bass" in text_of(site.get("/", accept=WML))
-    assert site.tracker.flush()
+    assert site.tracker.flush(PATIENCE)
     today, day = datetime.now(UTC).date(), timedelta(days=1)
     figures = site.tracker.statistics.summary(today - day, today + 2 * day)
     assert (figures.orders, figures.revenue) == (1, {"EUR": Decimal("3.00")})

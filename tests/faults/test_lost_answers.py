@@ -19,6 +19,7 @@ from tests.support.lossy import LossyWay, lossy_way
 from tests.support.postgresql import KEY as SECRET
 from tests.support.postgresql import PostgreSQLServer, debian_programs, postgresql_server, schema_of
 from tests.support.sms import Shop
+from tests.support.waiting import PATIENCE
 
 SPACE = NEWS.namespace
 NOON = "2026-03-02T12:00"
@@ -37,7 +38,7 @@ class Road(NamedTuple):
 
     def mend(self) -> None:
         """Start the server again, that was killed as the word was lost."""
-        assert self.way.struck.wait(10)
+        assert self.way.struck.wait(PATIENCE)
         self.server.start()
 
 
@@ -127,7 +128,7 @@ def test_a_request_and_its_writer(road: Road, tmp_path: Path, answer: bool) -> N
     while not road.way.struck.is_set():
         shop.tracker.flush(1)
     road.mend()
-    assert shop.tracker.flush(20)
+    assert shop.tracker.flush(PATIENCE)
     export = shop.tracker.privacy.export(alias)
     assert export["preferences"] == {"pages": 1}
     assert len(export["history"]) == 1

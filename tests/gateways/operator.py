@@ -17,6 +17,7 @@ from alias_middleware.events import PageView
 from alias_middleware.statistics import Summary
 from tests.support.real import free_port, require_program, running
 from tests.support.servers import uvicorn_server, waitress_server, wsgiref_server
+from tests.support.waiting import PATIENCE
 
 CONFIGURATIONS = Path(__file__).parents[2] / "docs/gateways"
 KNOWN, OTHER, UNKNOWN = "127.0.0.6", "127.0.0.7", "127.0.0.8"
@@ -87,20 +88,20 @@ class Operator:
 
 def recorded_paths(tracker: Tracker, alias: str) -> list[str]:
     """Give the pages that the storage has of an alias, latest first."""
-    assert tracker.flush()
+    assert tracker.flush(PATIENCE)
     return [event.path for event in tracker.visitor(alias).history() if isinstance(event, PageView)]
 
 
 def figures(tracker: Tracker) -> Summary:
     """Give a service's figures of these days."""
-    assert tracker.flush()
+    assert tracker.flush(PATIENCE)
     today, day = datetime.now(UTC).date(), timedelta(days=1)
     return tracker.statistics.summary(today - day, today + 2 * day)
 
 
 def ask(phone: str, port: int, path: str, headers: Sequence[tuple[str, str]]) -> Answer:
     """Ask for a page from an address of this machine, with headers exactly as they are given."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10, source_address=(phone, 0))
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE, source_address=(phone, 0))
     try:
         connection.putrequest("GET", path, skip_host=True)
         for name, value in headers:

@@ -34,7 +34,7 @@ from tests.gateways.operator import (
     site,
 )
 from tests.support.real import free_port, is_open, require_program, running
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE, wait_until
 
 ALIAS = ALIASES["gallery"]
 MAPPED = "http://gallery.test"
@@ -65,7 +65,7 @@ class WapOperator:
         }
         command = [require_program("radclient"), f"127.0.0.1:{self._radius}", "acct", "radius"]
         attributes = "\n".join(f"{name} = {value}" for name, value in said.items())
-        subprocess.run(command, input=attributes, text=True, check=True, capture_output=True, timeout=20)
+        subprocess.run(command, input=attributes, text=True, check=True, capture_output=True, timeout=PATIENCE)
 
     def fake_wap(self, phone: str, url: str, mode: tuple[int, int], folder: Path) -> bytes:
         """Ask for a page with Kannel's own phone; give the body it gets."""
@@ -74,7 +74,7 @@ class WapOperator:
         got.unlink(missing_ok=True)
         where = ["-g", self.gateway, "-p", str(port), "-M", str(kind), "-I", phone, "-w", str(got)]
         command = [require_program("fakewap"), *where, url]
-        subprocess.run(command, check=True, capture_output=True, timeout=20)
+        subprocess.run(command, check=True, capture_output=True, timeout=PATIENCE)
         return got.read_bytes() if got.exists() else b""
 
     def get(self, phone: str, url: str, headers: Sequence[tuple[str, str]] = ()) -> wsp.Reply:

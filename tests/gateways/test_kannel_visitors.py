@@ -15,14 +15,14 @@ from tests.support.kannel import ACCOUNT, PASSWORD, SECRET, running_kannel
 from tests.support.servers import waitress_server
 from tests.support.sms import PULL, Shop
 from tests.support.smsc import Smsc, running_smsc
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE, wait_until
 
 ALIAS = "314522927347"
 
 
 def received(shop: Shop) -> list[str]:
     """What the visitor's history has of his messages, latest first."""
-    assert shop.tracker.flush()
+    assert shop.tracker.flush(PATIENCE)
     history = shop.tracker.visitor(ALIAS).history()
     return [event.text for event in history if isinstance(event, Message)]
 

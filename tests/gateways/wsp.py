@@ -6,6 +6,8 @@ import socket
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from tests.support.waiting import PATIENCE
+
 PORT = 9200
 """Where a gateway takes connectionless requests (section 10 of the specification)."""
 OK = 0x20
@@ -27,7 +29,7 @@ class Reply(NamedTuple):
 
 
 def get(
-    gateway: str, phone: str, url: str, headers: Sequence[tuple[str, str]] = (), *, patience: float = 10.0
+    gateway: str, phone: str, url: str, headers: Sequence[tuple[str, str]] = (), *, patience: float = PATIENCE
 ) -> Reply:
     """Ask a gateway for a page, from the phone's address; TimeoutError after `patience` seconds."""
     sent = _ACCEPT_ALL + b"".join(f"{name}\0{value}\0".encode() for name, value in headers)

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from alias_middleware import Tracker
 from alias_middleware.events import PageView, Purchase
 from tests.servers.launch import Served
+from tests.support.waiting import PATIENCE
 
 ALIAS = "314522927347"
 NAMED = f"wap-network-info: mUserAlias:{ALIAS}"
@@ -93,7 +94,7 @@ def check(tracker: Tracker, asked: Asked) -> None:
     All that was answered is there; nothing is there twice, and nothing that was not asked. What was asked but not
     answered may be there: the server may have died between the record and the answer.
     """
-    assert tracker.flush()
+    assert tracker.flush(PATIENCE)
     stored = Counter(_stored(tracker))
     clicks = tracker.visitor(ALIAS).profile.get(FIELD, 0)
     assert isinstance(clicks, int)

@@ -73,9 +73,11 @@ def _reply(answers: BinaryIO) -> Reply:
         if not first:
             return NO_REPLY
         headers = []
-        while line := answers.readline().rstrip(b"\r\n"):
+        while line := (read := answers.readline()).rstrip(b"\r\n"):
             name, _, value = line.decode("latin-1").partition(":")
             headers.append((name.lower(), value.strip()))
+        if not read:
+            return NO_REPLY
         named = dict(headers)
         if named.get("transfer-encoding", "").lower() == "chunked":
             body = _chunks(answers)

@@ -15,6 +15,7 @@ from tests.servers.catalogue import PARSERS, UVICORN_DIRECT
 from tests.servers.delivery import NEEDS_MORE, NO_NEED, Delivery, documented, put_down
 from tests.servers.launch import GATEWAY, Served, Server, Site
 from tests.servers.raw import Reply, ask, ask_at_once
+from tests.support.waiting import PATIENCE
 
 OWN, VICTIM, TWINNED = "314522927347", "271828182845", "161803398874"
 OWN_LINE = f"wap-network-info: mUserAlias:{OWN}"
@@ -117,7 +118,7 @@ def served(site: Site, server: Server) -> Iterator[Served]:
         yield running
         assert "Traceback" not in running.log
     with site.tracker() as tracker:
-        assert tracker.flush()
+        assert tracker.flush(PATIENCE)
         assert tracker.visitor(VICTIM).history(1) == []
 
 

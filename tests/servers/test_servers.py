@@ -18,7 +18,7 @@ from tests.servers.catalogue import PARSERS, PRELOAD, RELOADED, RENEWED, SERVERS
 from tests.servers.launch import Served, Server, Site
 from tests.servers.load import ALIAS, FIELD, NAMED, Asked, acts, check, under_load
 from tests.support.real import stop
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE, wait_until
 
 _MANY = 60
 _A_FEW = 20
@@ -107,7 +107,7 @@ def test_last_counts_are_handed_on_at_the_end(tmp_path: Path, server: Server) ->
         assert [served.ask("GET", "/").status for _ in range(9)] == [200] * 9
         stop(served.process, server.stops_by)
     with site.tracker() as tracker:
-        assert tracker.flush()
+        assert tracker.flush(PATIENCE)
         assert summary(tracker).unidentified_page_views == 9
 
 
@@ -156,7 +156,7 @@ def test_workers_forked_from_a_loaded_site_share_no_files(site: Site) -> None:
         opened = {os.readlink(file) for file in Path(f"/proc/{master}/fd").iterdir()}
         assert not any("alias.db" in name for name in opened)
     with site.tracker() as tracker:
-        assert tracker.flush()
+        assert tracker.flush(PATIENCE)
         assert summary(tracker).page_views == 20
 
 

@@ -11,7 +11,7 @@ import socket
 import threading
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import pytest
@@ -20,6 +20,7 @@ from alias_middleware.errors import AliasError, NotAccepted, SendingUncertain, S
 from alias_middleware.smsplus.kannel import KannelTransport
 from alias_middleware.transport import Outgoing, Transport
 from tests.support.real import free_port
+from tests.support.waiting import PATIENCE
 
 ALIAS, PASSWORD, SECRET = "314522927347", "the-password", "0123456789abcdef"
 MESSAGE = Outgoing("m1", ALIAS, "36123", "Été à 3 €")
@@ -39,8 +40,8 @@ def request(connection: socket.socket) -> bytes:
         length = re.search(rb"content-length: ([0-9]+)", head.lower())
         if found and length and len(body) >= int(length[1]):
             return received
-        more = connection.recv(65536)
-        assert more, "the request ends early"
+        if not (more := connection.recv(65536)):
+            raise ConnectionError("the request ends early")
         received += more
 
 
@@ -52,16 +53,14 @@ def gateway(answer: bytes | None) -> Iterator[tuple[int, list[bytes]]]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def serve() -> None:
-            try:
+            with suppress(OSError):  # nobody comes, or leaves too soon
                 connection, _ = listener.accept()
-            except OSError:  # nobody came
-                return
-            with connection:
-                asked.append(request(connection))
-                if answer is None:
-                    over.wait(20)
-                else:
-                    connection.sendall(answer)
+                with connection:
+                    asked.append(request(connection))
+                    if answer is None:
+                        over.wait()
+                    else:
+                        connection.sendall(answer)
 
         thread = threading.Thread(target=serve)
         thread.start()
@@ -70,7 +69,7 @@ def gateway(answer: bytes | None) -> Iterator[tuple[int, list[bytes]]]:
         finally:
             over.set()
             listener.shutdown(socket.SHUT_RDWR)
-            thread.join(20)
+            thread.join(PATIENCE)
 
 
 def status(line: str, body: bytes = b"") -> bytes:

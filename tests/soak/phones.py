@@ -12,6 +12,7 @@ from typing import NamedTuple
 from alias_middleware import Tracker
 from alias_middleware.events import PageView, Purchase
 from tests.servers.launch import GATEWAY, Served
+from tests.support.waiting import PATIENCE
 
 VISITORS = [f"3145229{number:05}" for number in range(500)]
 FIELD = "clicks"
@@ -47,7 +48,9 @@ class Phones:
         while not self._ending.is_set():
             where = dice.choice(self._servers).where
             assert isinstance(where, int)
-            connection = http.client.HTTPConnection("127.0.0.1", where, timeout=20, source_address=(GATEWAY, 0))
+            connection = http.client.HTTPConnection(
+                "127.0.0.1", where, timeout=PATIENCE, source_address=(GATEWAY, 0)
+            )
             try:
                 self._browse_over(connection, dice)
             finally:
@@ -85,7 +88,7 @@ class Phones:
         """Have everybody finish what he is at."""
         self._ending.set()
         for thread in self._threads:
-            thread.join(30)
+            thread.join(PATIENCE)
         return self.asked
 
 

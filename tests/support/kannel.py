@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from tests.support.real import free_port, is_open, require_program, running
 from tests.support.smsc import Smsc
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE, wait_until
 
 CONFIGURATION = Path(__file__).parents[2] / "docs/gateways/kannel-sms.conf"
 ACCOUNT, PASSWORD = "36123", "change-me"  # as documented, of the SMSC's account and of sendsms
@@ -84,7 +84,7 @@ class Kannel(NamedTuple):
 
     def send(self, text: str, **headers: str) -> tuple[int, str]:
         """Hand a text over for sending, with X-Kannel- headers of these names; give the answer."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.sendsms_port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", self.sendsms_port, timeout=PATIENCE)
         fields = {"Username": "sonneries", "Password": PASSWORD, **headers}
         named = {f"X-Kannel-{name.replace('_', '-')}": value for name, value in fields.items()}
         try:

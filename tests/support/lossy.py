@@ -7,6 +7,8 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
+from tests.support.waiting import PATIENCE
+
 _BLOCK = 65536
 
 
@@ -23,7 +25,8 @@ class LossyWay:
         self.port: int = self._listener.getsockname()[1]
         self.struck = threading.Event()
         self._open: set[socket.socket] = set()
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._accepting = threading.Thread(target=self._accept, daemon=True)
+        self._accepting.start()
 
     def lose(self, said: bytes) -> None:
         """Lose the next message to the server that has this in it."""
@@ -39,7 +42,9 @@ class LossyWay:
             self._set_on = to_server, said
 
     def close(self) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)  # wakes who accepts
         self._listener.close()
+        self._accepting.join(PATIENCE)
         self._cut()
 
     def _accept(self) -> None:

@@ -19,7 +19,7 @@ import psycopg
 import pytest
 
 from tests.support.real import free_port, require, require_program
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE, wait_until
 
 _OPTIONS = {
     "listen_addresses": "127.0.0.1",
@@ -126,7 +126,7 @@ class PostgreSQLServer:
         assert self.process is not None
         assert self.process.poll() is None, (self._folder / "log").read_text(errors="replace")
         with suppress(psycopg.OperationalError):
-            psycopg.connect(self.url(connect_timeout="2")).close()
+            psycopg.connect(self.url(connect_timeout="5")).close()
             return True
         return False
 
@@ -167,7 +167,7 @@ class PostgreSQLServer:
         assert self.process is not None
         processes = self.processes()
         self.signal(signal.SIGKILL)
-        self.process.wait(20)
+        self.process.wait(PATIENCE)
         wait_until(lambda: not any(map(_is_running, processes)), "the last of its processes is gone")
 
     def stop(self) -> None:
@@ -175,7 +175,7 @@ class PostgreSQLServer:
         if self.process is not None and self.process.poll() is None:
             self.process.send_signal(signal.SIGINT)
             try:
-                self.process.wait(20)
+                self.process.wait(PATIENCE)
             except subprocess.TimeoutExpired:
                 self.kill()
 

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 
 from alias_middleware.smsplus import ucp
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE, wait_until
 
 _OPENED = datetime(2026, 4, 1, 12, tzinfo=UTC)
 
@@ -41,12 +41,13 @@ class Smsc:
         self.hang_up()
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
-        self._thread.join(10)
+        self._thread.join(PATIENCE)
 
     def hang_up(self) -> None:
         """Break the connection, as a restarted SMSC does."""
-        if self._session is not None:
-            self._session.shutdown(socket.SHUT_RDWR)
+        with suppress(OSError):  # the gateway has left by itself
+            if (session := self._session) is not None:
+                session.shutdown(socket.SHUT_RDWR)
 
     def asked(self, operation: ucp.Operation) -> list[ucp.Message]:
         """What the gateway asked for of one kind, in order."""
@@ -94,7 +95,7 @@ class Smsc:
                 connection, _ = self._listener.accept()
             except OSError:  # closed
                 return
-            with connection, suppress(ConnectionError):  # the gateway may go while it is answered
+            with connection, suppress(OSError):  # the gateway may go while it is answered
                 self._talk(connection)
             self._session = None
 
