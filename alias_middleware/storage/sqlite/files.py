@@ -236,8 +236,21 @@ class Files:
             raise
         self.shelf.look()  # if they were replaced since, the connection is not used again
         held = Connection(sql, files, self.shelf)
+        if not self.shelf.keeps:
+            self._make_versions(held)
         held.wait(_READ_TIMEOUT_SECONDS)
         return held
+
+    def _make_versions(self, held: Connection) -> None:
+        """Make the file without which nothing is kept: many a site would wait long for the change that makes it.
+
+        It is left to that change where somebody holds the lock, the disk has no room, or the preferences are another
+        user's, who could not use our file.
+        """
+        with suppress(sqlite3.Error, OSError):
+            if self.preferences.stat().st_uid == os.geteuid():
+                with held.preferences_transaction(0):
+                    self.shelf.versions_to_renew()
 
     def __del__(self) -> None:
         """Close what nobody closed: from Python 3.13 on a forgotten connection warns."""

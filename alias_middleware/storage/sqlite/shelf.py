@@ -110,6 +110,11 @@ class Shelf:
         self._old: _Entries = defaultdict(dict)
         self._bytes = 0
 
+    @property
+    def keeps(self) -> bool:
+        """Whether there was a file of versions when it was last looked."""
+        return self._versions is not None
+
     def find(self, namespace: str, key: str) -> StoredProfile | None:
         """Give a visitor's documents, None where they have to be read."""
         self._asked += 1  # as `look_if_due`, without its call

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
+import time
 import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -236,13 +237,37 @@ def test_a_forked_child_and_its_parent_see_each_other(storages: Callable[[], SQL
 class TestVersions:
     """The file of versions may be missing, in the way, deleted, or a copy."""
 
-    def test_nothing_is_kept_without(self, storages: Callable[[], SQLiteStorage]) -> None:
-        """The first change makes it."""
-        storage = storages()
-        storage.read_profile(SPACE, KEY)
-        assert not is_kept(storage)
-        put(storage, 1)
+    def test_who_opens_the_files_makes_it(self, storages: Callable[[], SQLiteStorage], path: Path) -> None:
+        """A site where nobody changes a preference keeps what it reads, too; also with files from a backup."""
+        for _ in ("new files", "files from a backup"):
+            storage = storages()
+            storage.ledger()
+            keep(storage)
+            path.with_name("alias.db-preferences-versions").unlink()
+
+    def test_who_opens_them_waits_for_nobody(self, storages: Callable[[], SQLiteStorage], path: Path) -> None:
+        """Whoever holds the lock may have found no room for it, and renews nothing; the next change makes it."""
+        versions = path.with_name("alias.db-preferences-versions")
+        other, storage = storages(), storages()
+        with other._files.wrapped() as connection, connection.preferences_transaction(5):
+            versions.unlink()
+            begun = time.monotonic()
+            storage.read_profile(SPACE, KEY)
+            assert time.monotonic() - begun < 1
+            assert not versions.exists()
+        put(other, 1)
         keep(storage)
+
+    def test_another_user_makes_none(
+        self, storages: Callable[[], SQLiteStorage], path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The site could not use his, and would change nothing."""
+        storages().ledger()
+        versions = path.with_name("alias.db-preferences-versions")
+        versions.unlink()
+        monkeypatch.setattr(os, "geteuid", lambda: path.stat().st_uid + 1)
+        storages().read_profile(SPACE, KEY)
+        assert not versions.exists()
 
     def test_a_full_disk(self, tmp_path: Path) -> None:
         """Where it cannot be allocated nobody keeps anything; once there is room it is made."""
@@ -250,6 +275,9 @@ class TestVersions:
             several = [SQLiteStorage(f"sqlite:///{disk}/alias.db") for _ in range(2)]
             for storage in several:
                 storage.ledger()
+            (disk / "alias.db-preferences-versions").unlink()
+            for storage in several:
+                storage._files.shelf.look()  # a file that is mapped takes its room though it is deleted
             filler = fill(disk, 256 << 10)
             for number in range(1, 4):
                 put(several[number % 2], number)
@@ -270,6 +298,8 @@ class TestVersions:
             storage = SQLiteStorage(f"sqlite:///{disk}/alias.db")
             storage.ledger()
             versions = disk / "alias.db-preferences-versions"
+            versions.unlink()
+            storage._files.shelf.look()
             versions.touch(0o600)
             os.truncate(versions, BYTES)
             fill(disk, 256 << 10)
@@ -329,7 +359,10 @@ class TestVersions:
     ) -> None:
         """Not before: whoever changes profiles may have found no room for it, and renews nothing."""
         storage, versions = storages(), path.with_name("alias.db-preferences-versions")
+        storage.ledger()
+        versions.unlink()
         versions.touch(0o600)
+        storage._files.shelf.look()
         storage.read_profile(SPACE, KEY)
         assert not is_kept(storage)
         assert versions.stat().st_size == 0
