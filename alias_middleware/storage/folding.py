@@ -8,88 +8,100 @@ or twice, ask for the raw events around them.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 
-from alias_middleware.events import PageView, Purchase, Refund
+from alias_middleware.events import Event, PageView, Purchase, Refund, body_of, kind_of
+from alias_middleware.habits import rest_of_line
 from alias_middleware.history import forms_visit, needs_consent
 from alias_middleware.storage.base import Entry, Outcome
+from alias_middleware.storage.changes import Arrival, Change, Changes, Person
 from alias_middleware.storage.chronicle import Chronicle, Presence
 from alias_middleware.storage.settling import Kept, OrderPlace, Settled, settle_order
 from alias_middleware.storage.shelf import Known, Mark, Shelf, Stream, Window
 from alias_middleware.storage.tastes import Tastes
+from alias_middleware.storage.usual import PLAIN, SETTLED, Page, UsualFold
 from alias_middleware.storage.visits import begun_after, begun_around, margin_days
 
 _EVER = 2**62
 _MONEY = (Purchase, Refund)
 
 
-ServiceDay = tuple[int, int]
-"""A service's id and a local day."""
+class _Pages:
+    """What rows and habits say of the pages of one batch, made once for each."""
 
-Arrival = tuple[int, int, str]
-"""A service's id, the local day of a visitor's first event there, and his key."""
+    def __init__(self) -> None:
+        self.shown: dict[Page, tuple[bytes, bytes]] = {}
 
-
-@dataclass(repr=False)
-class Person:
-    """A visitor while a batch is folded in; shows nothing of him where a reporter of errors shows locals."""
-
-    namespace: str
-    key: str
-    not_before: int
-    chronicle: Chronicle
-    habits: bytes
-    entries: list[Entry]
-    streams: dict[Stream, _Change] = field(default_factory=dict)
+    def show(self, page: Page, view: PageView, visitor: str) -> tuple[bytes, bytes]:
+        body = body_of(view)
+        made = self.shown[page] = body, rest_of_line(body)
+        return made
 
 
-@dataclass(repr=False)
-class _Change:
-    """What joins a stream and what leaves it.
+class _Usual:
+    """The short way for those whose streams just go on."""
 
-    `window`: what must be looked at, if anything; `whole`: all of a stream that something leaves.
-    """
+    def __init__(self, shelf: Shelf, changes: Changes) -> None:
+        self._shelf = shelf
+        self._changes = changes
+        self._fold = UsualFold[str](_Pages(), changes.tastes, changes.events, changes.touched)
 
-    new: list[Entry] = field(default_factory=list)
-    gone: list[Entry] = field(default_factory=list)
-    shown: list[Entry] = field(default_factory=list)
-    window: Window | None = None
-    whole: Window | None = None
+    def takes(self, person: Person, entries: list[Entry], kinds: frozenset[type[Event]]) -> bool:
+        """Fold a visitor's entries; False, with nothing done, where they need the general way."""
+        service, gap_us = self._shelf.service(entries[0].origin)
+        if not self._fold.take(person, entries, service, gap_us, kinds):
+            return False
+        self._changes.margin = max(self._changes.margin, margin_days(gap_us))
+        return True
 
-
-@dataclass(repr=False)
-class Changes:
-    """What is to be written.
-
-    `touched`: the days whose events or orders change; a visit that begins on one may go on for `margin` days.
-    """
-
-    visitors: list[Person] = field(default_factory=list)
-    events: list[tuple[Mark, Entry]] = field(default_factory=list)
-    gone: list[Mark] = field(default_factory=list)
-    arrived: set[Arrival] = field(default_factory=set)
-    departed: set[Arrival] = field(default_factory=set)
-    touched: set[ServiceDay] = field(default_factory=set)
-    margin: int = 1
-    orders: dict[OrderPlace, Settled] = field(default_factory=dict)
-    refunds: list[tuple[OrderPlace, Entry]] = field(default_factory=list)
-    tastes: Tastes = field(default_factory=Tastes)
-    outcome: Outcome = field(default_factory=Outcome)
+    def end(self) -> None:
+        self._changes.arrived.update(self._fold.arrived)
 
 
 def fold(entries: Iterable[Entry], shelf: Shelf) -> Changes:
     """Work out what a batch's entries change, and what becomes of each."""
     changes = Changes()
-    people = _welcome(entries, shelf, changes.outcome)
+    usual = _Usual(shelf, changes)
+    people = _welcome(entries, shelf, usual, changes)
     people = _leave_out_stored(people, shelf, changes.outcome)
+    changes.visitors += people
     _settle_orders(people, shelf, changes)
+    people = [person for person in people if not _goes_on(person, usual)]
+    _join_streams(people, shelf, changes.tastes)
     _fold_streams(people, shelf, changes)
-    changes.visitors = people
+    usual.end()
     return changes
 
 
-def _welcome(entries: Iterable[Entry], shelf: Shelf, outcome: Outcome) -> list[Person]:
-    """Group what is to be kept by person; drop what an erasure or a refusal forbids."""
+def _welcome(entries: Iterable[Entry], shelf: Shelf, usual: _Usual, changes: Changes) -> list[Person]:
+    """Group what is to be kept by person; drop what an erasure or a refusal forbids.
+
+    Whoever goes the short way is folded at once, and not among those given.
+    """
+    people = []
+    for namespace, by_key in _by_person(entries).items():
+        keys = list(by_key)
+        known = shelf.visitors(namespace, keys)
+        strangers = [key for key in keys if key not in known]
+        erased = shelf.erased(namespace, strangers) if strangers else {}
+        refusals = shelf.refusals(namespace, keys)
+        for key, theirs in by_key.items():
+            found = known.get(key) or Known(erased.get(key, 0), Chronicle(), b"")
+            person = Person(namespace, key, *found, theirs)
+            refused_us = refusals.get(key)
+            if refused_us is None and usual.takes(person, theirs, PLAIN):
+                changes.visitors.append(person)
+                changes.outcome.stored += len(theirs)
+                continue
+            person.entries = [
+                entry for entry in theirs if _is_welcome(entry, found.not_before, refused_us, changes.outcome)
+            ]
+            if person.entries:
+                people.append(person)
+    return people
+
+
+def _by_person(entries: Iterable[Entry]) -> dict[str, dict[str, list[Entry]]]:
+    """Group entries by namespace and visitor key."""
     groups: dict[str, dict[str, list[Entry]]] = {}
     for entry in entries:
         by_key = groups.setdefault(entry.origin.namespace, {})
@@ -98,19 +110,7 @@ def _welcome(entries: Iterable[Entry], shelf: Shelf, outcome: Outcome) -> list[P
             by_key[key].append(entry)
         else:
             by_key[key] = [entry]
-    people = []
-    for namespace, by_key in groups.items():
-        keys = list(by_key)
-        known = shelf.visitors(namespace, keys)
-        strangers = [key for key in keys if key not in known]
-        erased = shelf.erased(namespace, strangers) if strangers else {}
-        refusals = shelf.refusals(namespace, keys)
-        for key, theirs in by_key.items():
-            found = known.get(key) or Known(erased.get(key, 0), Chronicle(), b"")
-            kept = [entry for entry in theirs if _is_welcome(entry, found.not_before, refusals.get(key), outcome)]
-            if kept:
-                people.append(Person(namespace, key, *found, kept))
-    return people
+    return groups
 
 
 def _is_welcome(entry: Entry, not_before: int, refused_us: int | None, outcome: Outcome) -> bool:
@@ -166,19 +166,16 @@ def mark_of(entry: Entry, service: int) -> Mark:
 
 
 def _settle_orders(people: list[Person], shelf: Shelf, changes: Changes) -> None:
-    """Settle orders and refunds, and hand each person's streams what joins and leaves them."""
+    """Settle orders and refunds, and gather what joins each person's history and what gives way to it."""
     money: dict[OrderPlace, tuple[Person, list[Entry]]] = {}
     for person in people:
-        changes.tastes.note(person, person.entries)
         for entry in person.entries:
-            service, gap_us = shelf.service(entry.origin)
-            person.chronicle.note(entry.origin.service, entry.event)
             if isinstance(entry.event, _MONEY):
-                place = OrderPlace(service, person.key, entry.event.order_id)
+                place = OrderPlace(shelf.service(entry.origin)[0], person.key, entry.event.order_id)
                 money.setdefault(place, (person, []))[1].append(entry)
             if not isinstance(entry.event, Purchase):
                 changes.outcome.stored += 1
-                _stream(person, service, entry, gap_us).new.append(entry)
+                person.added.append(entry)
     if not money:
         return
     places = list(money)
@@ -194,10 +191,31 @@ def _settle_orders(people: list[Person], shelf: Shelf, changes: Changes) -> None
         _taste(person, before, settled, changes.tastes)
         changes.touched.add((place.service, settled.entry.event.day))
         if settled.is_new:
-            service, gap_us = shelf.service(settled.entry.origin)
-            _stream(person, service, settled.entry, gap_us).new.append(settled.entry)
+            person.added.append(settled.entry)
             if before is not None:
-                _stream(person, service, before.entry, gap_us).gone.append(before.entry)
+                person.removed.append(before.entry)
+
+
+def _goes_on(person: Person, usual: _Usual) -> bool:
+    """Fold what joins a person's history the short way, where that will do."""
+    person.added.sort(key=_moment)
+    return bool(person.added) and not person.removed and usual.takes(person, person.added, SETTLED)
+
+
+def _join_streams(people: Iterable[Person], shelf: Shelf, tastes: Tastes) -> None:
+    """Hand each stream of the others what joins it and what leaves it."""
+    for person in people:
+        tastes.note(person, person.added)
+        for entry in person.entries:
+            person.chronicle.note(entry.origin.service, entry.event)
+        for entry in person.added:
+            _stream(person, entry, shelf).new.append(entry)
+        for entry in person.removed:
+            _stream(person, entry, shelf).gone.append(entry)
+
+
+def _moment(entry: Entry) -> int:
+    return entry.event.time_us
 
 
 def _taste(person: Person, before: Kept | None, settled: Settled, tastes: Tastes) -> None:
@@ -207,9 +225,10 @@ def _taste(person: Person, before: Kept | None, settled: Settled, tastes: Tastes
             tastes.order(person, one.entry.event, sign)
 
 
-def _stream(person: Person, service: int, entry: Entry, gap_us: int) -> _Change:
+def _stream(person: Person, entry: Entry, shelf: Shelf) -> Change:
+    service, gap_us = shelf.service(entry.origin)
     stream = Stream(service, person.key, entry.event.channel, gap_us)
-    return person.streams.setdefault(stream, _Change())
+    return person.streams.setdefault(stream, Change())
 
 
 def _fold_streams(people: list[Person], shelf: Shelf, changes: Changes) -> None:
@@ -217,7 +236,7 @@ def _fold_streams(people: list[Person], shelf: Shelf, changes: Changes) -> None:
     for person in people:
         for stream, change in person.streams.items():
             change.shown = [entry for entry in change.new if forms_visit(entry.event)]
-            change.shown.sort(key=lambda entry: entry.event.time_us)
+            change.shown.sort(key=_moment)
             change.window = _window(person.chronicle.presence.get(stream.service), stream, change)
             change.whole = Window(stream, 0, _EVER, *person.chronicle.days) if change.gone else None
             windows += [window for window in (change.window, change.whole) if window is not None]
@@ -230,7 +249,7 @@ def _fold_streams(people: list[Person], shelf: Shelf, changes: Changes) -> None:
                 _forget_last(person, stream, change, around[change.whole])
 
 
-def _window(presence: Presence | None, stream: Stream, change: _Change) -> Window | None:
+def _window(presence: Presence | None, stream: Stream, change: Change) -> Window | None:
     """What of a stream must be looked at: nothing where all that joins is later than all there was."""
     last_us = presence.last_us.get(stream.channel) if presence else None
     late = change.shown and last_us is not None and change.shown[0].event.time_us < last_us
@@ -248,10 +267,10 @@ def _window(presence: Presence | None, stream: Stream, change: _Change) -> Windo
 
 
 def _fold_stream(
-    person: Person, stream: Stream, change: _Change, around: Sequence[tuple[int, int]], changes: Changes
+    person: Person, stream: Stream, change: Change, around: Sequence[tuple[int, int]], changes: Changes
 ) -> None:
     """Fold one stream: visits, presence, arrival, raw events."""
-    service, _, channel, gap_us = stream
+    service, key, channel, gap_us = stream
     chronicle = person.chronicle
     changes.margin = max(changes.margin, margin_days(gap_us))
     for entry in change.new:
@@ -259,7 +278,8 @@ def _fold_stream(
         chronicle.page_views += type(event) is PageView
         chronicle.span(event.day, event.day)
         changes.touched.add((service, event.day))
-        changes.events.append((mark_of(entry, service), entry))
+        body = body_of(event)
+        changes.events.append((event.day, key, event.time_us, entry.id, service, channel, kind_of(event), body))
     for entry in change.gone:
         changes.touched.add((service, entry.event.day))
         changes.gone.append(mark_of(entry, service))
@@ -301,7 +321,7 @@ def _arrive_earlier(arrival: Arrival, day: int, changes: Changes) -> None:
     changes.arrived.add((service, day, key))
 
 
-def _forget_last(person: Person, stream: Stream, change: _Change, moments: Sequence[tuple[int, int]]) -> None:
+def _forget_last(person: Person, stream: Stream, change: Change, moments: Sequence[tuple[int, int]]) -> None:
     """Move the end of a stream back to what stays when some of it left."""
     presence = person.chronicle.presence[stream.service]
     leaving = {(entry.event.time_us, entry.id) for entry in change.gone}

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from alias_middleware.errors import StorageUnavailable
 from alias_middleware.rollups.model import Rollup, merge_periods
 from alias_middleware.storage.base import Answer, Question
-from alias_middleware.storage.folding import ServiceDay
+from alias_middleware.storage.changes import ServiceDay
 from alias_middleware.storage.postgresql import figures, planning, questions
 from alias_middleware.storage.postgresql.days import Unnumbered, roll_up_day
 from alias_middleware.storage.postgresql.marks import marks

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from alias_middleware.identity import stored_part
+from alias_middleware.storage.changes import ServiceDay
 from alias_middleware.storage.chronicle import Chronicle, decode_chronicle
-from alias_middleware.storage.folding import ServiceDay
 from alias_middleware.storage.keyring import TOMBSTONE, Keyring
 from alias_middleware.storage.outbox import end_of_erased
 from alias_middleware.storage.postgresql import locks, preferences, seals, tastes

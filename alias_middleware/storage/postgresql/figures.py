@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from alias_middleware.rollups.coding import decode_section
 from alias_middleware.rollups.model import Rollup, Section
-from alias_middleware.storage.folding import ServiceDay
+from alias_middleware.storage.changes import ServiceDay
 from alias_middleware.storage.postgresql.pool import Connection
 from alias_middleware.storage.postgresql.sections import OF_THE_SERVICE, Rolled, encoded
 

@@ -10,8 +10,8 @@ from alias_middleware.rollups.model import Rollup, Section
 from alias_middleware.rollups.removal import remove_visitor
 from alias_middleware.storage import retention
 from alias_middleware.storage.base import Entry
+from alias_middleware.storage.changes import ServiceDay
 from alias_middleware.storage.chronicle import Chronicle
-from alias_middleware.storage.folding import ServiceDay
 from alias_middleware.storage.postgresql.arrays import columns_of
 from alias_middleware.storage.postgresql.pool import Connection
 from alias_middleware.storage.postgresql.sections import Rolled, encoded

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-from alias_middleware.storage.folding import ServiceDay
+from alias_middleware.storage.changes import ServiceDay
 from alias_middleware.storage.postgresql.arrays import columns_of
 from alias_middleware.storage.postgresql.pool import Connection
 

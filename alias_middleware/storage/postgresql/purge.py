@@ -11,8 +11,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
+from alias_middleware.storage.changes import ServiceDay
 from alias_middleware.storage.custody import Cut
-from alias_middleware.storage.folding import ServiceDay
 from alias_middleware.storage.postgresql import erasure, frozen, seals
 from alias_middleware.storage.postgresql.days import roll_up_day
 from alias_middleware.storage.postgresql.numbering import give_numbers

@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from alias_middleware.events import Event, restore
+from alias_middleware.storage.changes import ServiceDay
 from alias_middleware.storage.chronicle import Chronicle, decode_chronicle, encode_chronicle
-from alias_middleware.storage.folding import ServiceDay
 from alias_middleware.storage.postgresql import tastes
 from alias_middleware.storage.postgresql.marks import mark_changed
 from alias_middleware.storage.postgresql.numbering import Who

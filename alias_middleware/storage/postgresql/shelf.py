@@ -8,11 +8,11 @@ from typing import Any
 
 import msgspec
 
-from alias_middleware.events import body_of, kind_of, restore
+from alias_middleware.events import restore
 from alias_middleware.history import Settlement
 from alias_middleware.storage.base import Entry, Origin
+from alias_middleware.storage.changes import Changes
 from alias_middleware.storage.chronicle import decode_chronicle, encode_chronicle
-from alias_middleware.storage.folding import Changes
 from alias_middleware.storage.keyring import TOMBSTONE, Keyring
 from alias_middleware.storage.postgresql import preferences, tastes
 from alias_middleware.storage.postgresql.arrays import columns_of
@@ -184,9 +184,8 @@ class PostgreSQLShelf:
 
     def _copy_events(self, changes: Changes) -> None:
         rows = [
-            f"{day}\t{service}\t{_escaped(key)}\t{time_us}\t{id_}\t{entry.event.channel}\t{kind_of(entry.event)}\t"
-            f"\\\\x{body_of(entry.event).hex()}\n"
-            for (day, service, key, time_us, id_), entry in sorted(changes.events, key=_mark)
+            f"{day}\t{service}\t{_escaped(key)}\t{time_us}\t{id_}\t{channel}\t{kind}\t\\\\x{body.hex()}\n"
+            for day, key, time_us, id_, service, channel, kind, body in sorted(changes.events)
         ]
         with self._connection.cursor().copy(_COPY_EVENTS) as copy:
             copy.write("".join(rows))
@@ -216,10 +215,6 @@ class PostgreSQLShelf:
     def _put(self, statement: str, rows: Sequence[tuple[object, ...]]) -> None:
         if rows:
             self._connection.execute(statement, columns_of(rows))
-
-
-def _mark(row: tuple[Mark, Entry]) -> Mark:
-    return row[0]
 
 
 def _order_row(order: tuple[OrderPlace, Any]) -> tuple[object, ...]:

@@ -30,8 +30,8 @@ from alias_middleware.storage.sqlite.orders import OrderBook
 from alias_middleware.storage.sqlite.recollection import Recollection
 from alias_middleware.storage.sqlite.rows import insert_rows, replace_rows, select_by_keys
 from alias_middleware.storage.sqlite.streams import Stream, begun_around, last_without
-from alias_middleware.storage.sqlite.usual import PLAIN, SETTLED, EventRow, UsualFold
 from alias_middleware.storage.tastes import Tastes
+from alias_middleware.storage.usual import PLAIN, SETTLED, EventRow, UsualFold
 
 _VISITORS = """
     SELECT key, id, not_before, knowledge, habits FROM visitors JOIN chronicles ON visitor = id
@@ -70,7 +70,7 @@ class Fold:
         self._latest: tuple[Origin | None, tuple[int, int]] = (None, (0, 0))
         self._next_visitor: int = sql.execute(_NEXT_VISITOR).fetchone()[0]
         self._margin = 1
-        self._events: list[EventRow] = []
+        self._events: list[EventRow[int]] = []
         self._new: list[VisitorRow] = []
         self._recalled: list[VisitorRow] = []
         self._chronicles: list[tuple[int, bytes, bytes]] = []

@@ -13,18 +13,11 @@ from alias_middleware.habits import decode_habits
 from alias_middleware.storage.base import Batch, Entry
 from alias_middleware.storage.chronicle import decode_chronicle
 from alias_middleware.storage.sqlite import SQLiteStorage
-from alias_middleware.storage.sqlite.usual import UsualFold
-from alias_middleware.testing.histories import Teller, random_history
+from alias_middleware.storage.usual import UsualFold
+from alias_middleware.testing.histories import Teller
+from tests.support.usual import batches, nearly
 
 _TABLES = ("visitors", "events", "pages", "arrivals", "orders", "refunds", "counters", "category_sums")
-
-
-def batches(seed: int) -> list[Batch]:
-    """A random history mostly in the order of time, as a spool has it: some of it comes late, some twice."""
-    entries = [entry for phase in random_history(seed, walks=40).phases for entry in phase.entries]
-    entries.sort(key=lambda entry: entry.event.time_us)
-    entries = entries[::2] + entries[1::2]
-    return [Batch(entries=entries[place : place + 9]) for place in range(0, len(entries), 9)]
 
 
 def applied(path: Path, history: list[Batch]) -> dict[str, Any]:
@@ -43,24 +36,13 @@ def applied(path: Path, history: list[Batch]) -> dict[str, Any]:
     return held
 
 
-def nearly(one: object, other: object) -> bool:
-    """Whether two results are equal but for the rounding of sums that were added up in another order."""
-    if isinstance(one, float) and isinstance(other, float):
-        return one == pytest.approx(other, rel=1e-9)
-    if isinstance(one, dict) and isinstance(other, dict):
-        return one.keys() == other.keys() and all(nearly(value, other[key]) for key, value in one.items())
-    if isinstance(one, list | tuple) and isinstance(other, list | tuple):
-        return len(one) == len(other) and all(map(nearly, one, other))
-    return one == other
-
-
 @pytest.mark.parametrize("seed", range(8))
 def test_both_ways_give_the_same(seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Rows, knowledge, habits, counters and days to roll up anew, for events of every kind."""
     taken: list[bool] = []
     take = UsualFold.take
 
-    def noting(self: UsualFold, *arguments: Any) -> bool:
+    def noting(self: UsualFold[int], *arguments: Any) -> bool:
         taken.append(take(self, *arguments))
         return taken[-1]
 

@@ -1,22 +1,31 @@
-"""The short way into the history file: one stream of a visitor goes on, each event later than all there was of it.
+"""The short way into the history: one stream of a visitor goes on, each event later than all there was of it.
 
 Nearly every visitor of a batch brings that. What the general way looks up, sorts and compares is certain then, so
-this takes a third of its time; `tests/storage/sqlite/test_usual.py` has both give the same.
+this takes a third of its time; `test_usual.py` of each database's tests has both give the same.
 """
 
 from __future__ import annotations
+
+from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
 
 from alias_middleware.events import Event, Message, PageView, Purchase, TrackedEvent, body_of, kind_of
 from alias_middleware.habits import grown
 from alias_middleware.storage.base import Entry
-from alias_middleware.storage.chronicle import Presence, VisitorRow
-from alias_middleware.storage.sqlite.pages import PageNumbers
+from alias_middleware.storage.chronicle import Chronicle, Presence
 from alias_middleware.storage.tastes import Tastes
 
-EventRow = tuple[int, int, int, int, int, str, str, int | bytes]
-"""A row of `events`, in the order of its columns."""
+Who = TypeVar("Who")
+"""What a database's rows name a visitor by: a number of its own, or the visitor key."""
+_Seen_co = TypeVar("_Seen_co", covariant=True)
+_Viewer_contra = TypeVar("_Viewer_contra", contravariant=True)
+
+Page = tuple[str, str | None, str | None]
+"""Path, title and category."""
+
+EventRow = tuple[int, Who, int, int, int, str, str, Any]
+"""Day, visitor, time, event id, service, channel, kind and body; what a body is, is the database's business."""
 
 PLAIN: frozenset[type[Event]] = frozenset({PageView, TrackedEvent, Message})
 """What can go the short way at once. Of purchases it must be settled before which copies count."""
@@ -25,27 +34,49 @@ SETTLED = PLAIN | {Purchase}
 _LONG_AGO = -(2**62)
 
 
-class _Read(msgspec.Struct, gc=False):
+class Visitor(Protocol[_Seen_co]):
+    """A visitor's row while a batch is folded in."""
+
+    @property
+    def id(self) -> _Seen_co:
+        """What rows name him by."""
+
+    namespace: str
+    not_before: int
+    chronicle: Chronicle
+    habits: bytes
+
+
+class Pages(Protocol[_Viewer_contra]):
+    """What rows and habits say of pages. `shown` has what `show` gave that holds whoever views the page."""
+
+    shown: dict[Page, tuple[Any, bytes]]
+
+    def show(self, page: Page, view: PageView, visitor: _Viewer_contra) -> tuple[Any, bytes]:
+        """Give the body of a page view's row and what `habits.rest_of_line` gives for it."""
+
+
+class _Read(msgspec.Struct, Generic[Who], gc=False):
     """What a visitor's entries come to.
 
     `lines`: of his habits; `liked`: (category, second) of page views; `others`: what is none; `begun`: visits.
     """
 
-    rows: list[EventRow]
+    rows: list[EventRow[Who]]
     lines: bytes
     liked: list[tuple[str, int]]
     others: list[Entry]
     begun: int
 
 
-class UsualFold:
+class UsualFold(Generic[Who]):
     """One batch's visitors who went the short way."""
 
     def __init__(
-        self, pages: PageNumbers, tastes: Tastes, events: list[EventRow], touched: set[tuple[int, int]]
+        self, pages: Pages[Who], tastes: Tastes, events: list[EventRow[Who]], touched: set[tuple[int, int]]
     ) -> None:
         """Add to what the batch does to habits, to its rows of `events` and to the (service, day) it touches."""
-        self.arrived: list[tuple[int, int, int]] = []
+        self.arrived: list[tuple[int, int, Who]] = []
         """The rows of `arrivals` of those who came for the first time."""
         self._pages = pages
         self._tastes = tastes
@@ -53,7 +84,7 @@ class UsualFold:
         self._touched = touched
 
     def take(
-        self, visitor: VisitorRow, entries: list[Entry], service: int, gap_us: int, kinds: frozenset[type[Event]]
+        self, visitor: Visitor[Who], entries: list[Entry], service: int, gap_us: int, kinds: frozenset[type[Event]]
     ) -> bool:
         """Fold a visitor's entries; False, with nothing done, where one of them needs the general way.
 
@@ -81,13 +112,17 @@ class UsualFold:
         return True
 
     def _read(
-        self, visitor: VisitorRow, entries: list[Entry], after: tuple[int, int, int], kinds: frozenset[type[Event]]
-    ) -> _Read | None:
+        self,
+        visitor: Visitor[Who],
+        entries: list[Entry],
+        after: tuple[int, int, int],
+        kinds: frozenset[type[Event]],
+    ) -> _Read[Who] | None:
         """Read a stream that goes on; None where it does not. `after`: service, gap and its latest moment."""
         service, gap_us, latest = after
         origin, channel = entries[0].origin, entries[0].event.channel
         id_, not_before, shown = visitor.id, visitor.not_before, self._pages.shown
-        rows: list[EventRow] = []
+        rows: list[EventRow[Who]] = []
         liked: list[tuple[str, int]] = []
         others: list[Entry] = []
         lines, begun = b"", 0
@@ -119,7 +154,7 @@ class UsualFold:
                 return None
         return _Read(rows, lines, liked, others, begun)
 
-    def _note(self, visitor: VisitorRow, read: _Read) -> None:
+    def _note(self, visitor: Visitor[Who], read: _Read[Who]) -> None:
         """Count what was read, in the order of its times."""
         rows, chronicle = read.rows, visitor.chronicle
         day, latest, service = rows[0][0], rows[-1][2], rows[0][4]
