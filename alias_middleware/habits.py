@@ -34,7 +34,7 @@ CATEGORIES_KEPT = 64
 
 _PATH_LIMIT = 128
 _NOTES_BYTES = 500
-_LARGEST_EXPONENT = 1000.0
+LARGEST_EXPONENT = 1000.0
 _NOTHING = b",null]"
 """The end of a line without category, or without title: left out, so that a row takes more of them."""
 _ROUNDING = 1e-6
@@ -91,12 +91,12 @@ class Note(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
 def decayed(weight: float, moment_s: int) -> float:
     """Give a weight as it enters the sums; far from the epoch it stays finite."""
-    return weight * math.exp2(min((moment_s - EPOCH_S) / HALF_LIFE_S, _LARGEST_EXPONENT))
+    return weight * math.exp2(min((moment_s - EPOCH_S) / HALF_LIFE_S, LARGEST_EXPONENT))
 
 
 def as_of(total: float, now_us: int) -> float:
     """Give a sum in plain weights of the moment `now_us` (microseconds)."""
-    return total * math.exp2(max(-(now_us // 1_000_000 - EPOCH_S) / HALF_LIFE_S, -_LARGEST_EXPONENT))
+    return total * math.exp2(max(-(now_us // 1_000_000 - EPOCH_S) / HALF_LIFE_S, -LARGEST_EXPONENT))
 
 
 def notes_of(event: Event, sign: int = 1) -> list[Note]:
@@ -121,7 +121,7 @@ def count(habits: Habits, notes: Iterable[Note]) -> None:
     categories, pages = habits.categories, habits.pages
     for note in notes:
         moment_s, path, category, weight = note.moment_s, note.path, note.category, note.weight
-        weighed = weight * math.exp2(min((moment_s - EPOCH_S) / HALF_LIFE_S, _LARGEST_EXPONENT))  # as `decayed`
+        weighed = weight * math.exp2(min((moment_s - EPOCH_S) / HALF_LIFE_S, LARGEST_EXPONENT))  # as `decayed`
         if category is not None:
             strength = categories.get(category)
             if strength is None:

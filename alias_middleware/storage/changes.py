@@ -18,7 +18,7 @@ Arrival = tuple[int, int, str]
 """A service's id, the local day of a visitor's first event there, and his key."""
 
 
-@dataclass(repr=False)
+@dataclass(repr=False, slots=True)
 class Person:
     """A visitor while a batch is folded in; shows nothing of him where a reporter of errors shows locals.
 
@@ -41,7 +41,7 @@ class Person:
         return self.key
 
 
-@dataclass(repr=False)
+@dataclass(repr=False, slots=True)
 class Change:
     """What joins a stream and what leaves it.
 
@@ -55,7 +55,7 @@ class Change:
     whole: Window | None = None
 
 
-@dataclass(repr=False)
+@dataclass(repr=False, slots=True)
 class Changes:
     """What is to be written.
 

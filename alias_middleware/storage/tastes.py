@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Protocol
 
 import msgspec
 
 from alias_middleware.events import PageView, Purchase, TrackedEvent, body_of
-from alias_middleware.habits import VIEW, Note, decayed, decode_habits, grown, line_of_view, lines_of, notes_of
+from alias_middleware.habits import (
+    EPOCH_S,
+    HALF_LIFE_S,
+    LARGEST_EXPONENT,
+    VIEW,
+    Note,
+    decayed,
+    decode_habits,
+    grown,
+    line_of_view,
+    lines_of,
+    notes_of,
+)
 from alias_middleware.storage.base import Entry
 
 
@@ -42,9 +55,14 @@ class Tastes:
         if lines:
             visitor.habits = grown(visitor.habits, b"".join(lines))
 
-    def view(self, namespace: str, category: str, moment_s: int) -> None:
-        """Count a new page view in everybody's sums alone."""
-        self._add(namespace, category, decayed(VIEW, moment_s), VIEW)
+    def views(self, namespace: str, liked: Iterable[tuple[str, int]]) -> None:
+        """Count new page views, by (category, second), in everybody's sums alone."""
+        for category, moment_s in liked:
+            sums = self.sums.get((namespace, category))
+            if sums is None:
+                sums = self.sums[namespace, category] = [0.0, 0]
+            sums[0] += math.exp2(min((moment_s - EPOCH_S) / HALF_LIFE_S, LARGEST_EXPONENT))  # as `decayed`
+            sums[1] += VIEW
 
     def order(self, visitor: Visitor, order: Purchase, sign: int) -> None:
         """Count an order (1), or count no more one that was cancelled or gave way to another copy (-1)."""

@@ -171,5 +171,4 @@ class UsualFold(Generic[Who]):
             chronicle.last_page = max(page, chronicle.last_page or page)
             chronicle.page_views += len(rows) - len(read.others)
             visitor.habits = grown(visitor.habits, read.lines)
-            for category, moment_s in read.liked:
-                self._tastes.view(visitor.namespace, category, moment_s)
+            self._tastes.views(visitor.namespace, read.liked)

@@ -20,21 +20,34 @@ from alias_middleware.storage.postgresql.pool import Connection
 from alias_middleware.storage.postgresql.sections import CHANNELS, OF_THE_SERVICE, Rolled
 
 _ATTEMPTS = 5
+_AT_ONCE = 32
+"""So many days are made before they are kept. Who asks for a year that nobody asked for before may be cut short by
+his deadline; what was made until then is there when he asks again."""
 
 
 def answer(connection: Connection, asked: Sequence[Question]) -> list[Answer]:
     """Answer as of one moment, then keep what was made.
 
-    Where a visitor has no number yet, those of all days that have to be made are given one and it begins again.
+    Where there is much to make it is kept meanwhile, and it begins again; so it does where a visitor has no
+    number yet, once those of the next days that have to be made are given one.
     """
-    for _ in range(_ATTEMPTS):
+    attempts = _ATTEMPTS
+    while attempts:
         answers = _Answers(connection)
         try:
             return answers.answer(asked)
+        except _Enough:
+            connection.execute("ROLLBACK")
+            answers.keep()
         except Unnumbered:
             connection.execute("ROLLBACK")
-            give_numbers(connection, answers.stale(asked))
+            attempts -= not answers.keep()
+            give_numbers(connection, answers.stale(asked)[:_AT_ONCE])
     raise StorageUnavailable("visitors come faster than they are counted", reason="locked")
+
+
+class _Enough(Exception):  # noqa: N818 - it says what is
+    """So much was made that it had better be kept."""
 
 
 class _Answers:
@@ -60,9 +73,14 @@ class _Answers:
             planning.look_up(self._connection)
         answers = [self._answer(question) for question in asked]
         self._connection.execute("COMMIT")
+        self.keep()
+        return answers
+
+    def keep(self) -> bool:
+        """Keep what was made, if anything was."""
         if self._made:
             figures.keep(self._connection, self._made, self._marks)
-        return answers
+        return bool(self._made)
 
     def _held(self, question: Question, services: Mapping[int, int]) -> dict[ServiceDay, int]:
         since = min((first for first, _ in question.periods), default=0)
@@ -75,7 +93,7 @@ class _Answers:
         held = self._held(question, gaps_us)
         found = figures.find(self._connection, held, channels, question.sections)
         days: dict[int, list[Rollup]] = defaultdict(list)
-        for service, day in held:
+        for service, day in sorted(held):
             rolled = found.get((service, day))
             if rolled is None:
                 rolled = self._make((service, day), held, gaps_us[service])
@@ -86,6 +104,8 @@ class _Answers:
 
     def _make(self, day: ServiceDay, held: Mapping[ServiceDay, int], gap_us: int) -> Rolled:
         if day not in self._made:
+            if len(self._made) >= _AT_ONCE:
+                raise _Enough
             self._made[day] = roll_up_day(self._connection, *day, gap_us)
             self._marks[day] = held[day]
         return self._made[day]

@@ -6,7 +6,10 @@ from collections.abc import Iterable, Sequence
 
 
 def columns_of(rows: Iterable[tuple[object, ...]]) -> list[str]:
-    """Turn rows round: one array a column, to be cast in the statement. Numbers, texts or bytes; none is None."""
+    """Turn rows round: one array a column, to be cast in the statement.
+
+    Numbers and truths, of which any may be None, or texts or bytes.
+    """
     return [_array(column) for column in zip(*rows, strict=True)]
 
 
@@ -16,7 +19,7 @@ def _array(column: Sequence[object]) -> str:
         return "{" + ",".join([f'"\\\\x{value.hex()}"' for value in column]) + "}"  # type: ignore[attr-defined]
     if isinstance(first, str):
         return "{" + ",".join([_quoted(value) for value in column]) + "}"  # type: ignore[arg-type]
-    return "{" + ",".join(map(str, column)) + "}"
+    return "{" + ",".join(map(str, column)).replace("None", "NULL") + "}"
 
 
 def _quoted(text: str) -> str:

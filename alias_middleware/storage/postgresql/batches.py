@@ -42,6 +42,7 @@ def apply(connection: Connection, batch: Batch, keyring: Keyring) -> Outcome:
         connection.execute(locks.HISTORY.encode())
         positions = connection.execute(_POSITIONS, (list(batch.spans),))
         stretches = connection.execute(STRETCHES)
+        recording = connection.execute(tastes.RECORDING)
     _check_positions(dict(positions.fetchall()), batch)
     check_keys(connection, keyring)
     check_keyed(batch.keyings(), pseudonyms.mark_of(connection))
@@ -69,7 +70,7 @@ def apply(connection: Connection, batch: Batch, keyring: Keyring) -> Outcome:
         mark_changed(connection, {(shelf.service(origin)[0], day) for origin, day in batch.unidentified}, 0)
         for (origin, day), page_views in batch.unidentified.items():
             connection.execute(_UNIDENTIFIED, (shelf.service(origin)[0], day, page_views))
-        tastes.note_live(connection, batch)
+        tastes.note_live(connection, batch, {service for (service,) in recording.fetchall()})
         _move(connection, batch)
         _count(connection, batch.counts, changes.outcome.counts())
         connection.execute("COMMIT")

@@ -20,6 +20,7 @@ from alias_middleware.storage.postgresql.marks import mark_changed
 from alias_middleware.storage.postgresql.pool import Connection
 from alias_middleware.storage.settling import Kept, OrderPlace
 from alias_middleware.storage.shelf import Known, Mark, Window
+from alias_middleware.storage.usual import EventRow
 
 _VISITORS = "SELECT key, not_before, knowledge, habits FROM visitors WHERE namespace = %s AND key = ANY(%s)"
 _ERASED = "SELECT hash, erased_us FROM tombstones WHERE namespace = %s AND hash = ANY(%s)"
@@ -58,15 +59,19 @@ _ARRIVE = "INSERT INTO arrivals (service, day, key) SELECT * FROM unnest(%s::int
 DEPART = "DELETE FROM arrivals WHERE service = %s AND day = %s AND key = %s"
 _COPY_EVENTS = "COPY events (day, service, key, time_us, id, channel, kind, body) FROM STDIN"
 _REMOVE = "DELETE FROM events WHERE day = %s AND service = %s AND key = %s AND time_us = %s AND id = %s"
-_KEEP_ORDER = """
+_KEEP_ORDERS = """
     INSERT INTO orders (service, key, order_id, time_us, id, day, currency, net, cancelled)
-    VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)
+    SELECT * FROM unnest(%s::integer[], %s::text[], %s::bytea[], %s::bigint[], %s::bigint[], %s::integer[],
+        %s::text[], %s::bigint[], %s::boolean[])
     ON CONFLICT (key, service, order_id) DO UPDATE SET time_us = excluded.time_us, id = excluded.id,
         day = excluded.day, currency = excluded.currency, net = excluded.net, cancelled = excluded.cancelled
 """
-_KEEP_REFUND = """
-    INSERT INTO refunds (service, key, order_id, time_us, id, amount) VALUES (%s, %s, %s, %s, %s, %s)
+_KEEP_REFUNDS = """
+    INSERT INTO refunds (service, key, order_id, time_us, id, amount)
+    SELECT * FROM unnest(%s::integer[], %s::text[], %s::bytea[], %s::bigint[], %s::bigint[], %s::bigint[])
 """
+_LINES_AT_ONCE = 1000
+"""So the server stores some while the next are being written."""
 
 
 class PostgreSQLShelf:
@@ -183,12 +188,10 @@ class PostgreSQLShelf:
             self._write(changes)
 
     def _copy_events(self, changes: Changes) -> None:
-        rows = [
-            f"{day}\t{service}\t{_escaped(key)}\t{time_us}\t{id_}\t{channel}\t{kind}\t\\\\x{body.hex()}\n"
-            for day, key, time_us, id_, service, channel, kind, body in sorted(changes.events)
-        ]
+        rows = sorted(changes.events)
         with self._connection.cursor().copy(_COPY_EVENTS) as copy:
-            copy.write("".join(rows))
+            for place in range(0, len(rows), _LINES_AT_ONCE):
+                copy.write("".join(map(_line, rows[place : place + _LINES_AT_ONCE])))
 
     def _write(self, changes: Changes) -> None:
         people = [
@@ -203,18 +206,18 @@ class PostgreSQLShelf:
         tastes.write(self._connection, changes.tastes)
         if changes.gone:
             self._connection.cursor().executemany(_REMOVE, changes.gone)
-        if changes.orders:
-            self._connection.cursor().executemany(_KEEP_ORDER, list(map(_order_row, changes.orders.items())))
-        if changes.refunds:
-            rows = [
-                (*_in_column(place), entry.event.time_us, entry.id, entry.event.amount)  # type: ignore[attr-defined]
-                for place, entry in changes.refunds
-            ]
-            self._connection.cursor().executemany(_KEEP_REFUND, rows)
+        self._put(_KEEP_ORDERS, sorted(map(_order_row, changes.orders.items())))
+        self._put(_KEEP_REFUNDS, sorted(_refund_row(place, entry) for place, entry in changes.refunds))
 
     def _put(self, statement: str, rows: Sequence[tuple[object, ...]]) -> None:
         if rows:
             self._connection.execute(statement, columns_of(rows))
+
+
+def _line(row: EventRow[str]) -> str:
+    """Write an event as COPY reads it."""
+    day, key, time_us, id_, service, channel, kind, body = row
+    return f"{day}\t{service}\t{_escaped(key)}\t{time_us}\t{id_}\t{channel}\t{kind}\t\\\\x{body.hex()}\n"
 
 
 def _order_row(order: tuple[OrderPlace, Any]) -> tuple[object, ...]:
@@ -222,6 +225,10 @@ def _order_row(order: tuple[OrderPlace, Any]) -> tuple[object, ...]:
     entry, settlement = settled.entry, settled.settlement
     event = entry.event
     return (*_in_column(place), event.time_us, entry.id, event.day, event.currency, *settlement)
+
+
+def _refund_row(place: OrderPlace, entry: Entry) -> tuple[object, ...]:
+    return (*_in_column(place), entry.event.time_us, entry.id, entry.event.amount)  # type: ignore[attr-defined]
 
 
 def _in_columns(places: Sequence[OrderPlace]) -> list[tuple[int, str, bytes]]:

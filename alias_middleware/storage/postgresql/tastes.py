@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from alias_middleware.interests import Sums
 from alias_middleware.storage.base import Batch
 from alias_middleware.storage.postgresql.arrays import columns_of
@@ -20,6 +22,7 @@ _NOTE_LIVE = """
     INSERT INTO live (service, since_us) SELECT * FROM unnest(%s::text[], %s::bigint[])
     ON CONFLICT (service) DO NOTHING
 """
+RECORDING = "SELECT service FROM live"
 _LIVE = "SELECT since_us FROM live WHERE service = %s"
 
 
@@ -38,10 +41,11 @@ def read(connection: Connection, namespace: str) -> dict[str, Sums]:
     return {category.decode(): Sums(recent, whole) for category, recent, whole in rows}
 
 
-def note_live(connection: Connection, batch: Batch) -> None:
-    """Keep since when services record page views live, of those where it is not known yet."""
-    first = {} if batch.imported else batch.first_views()
-    if first:
+def note_live(connection: Connection, batch: Batch, known: Collection[str]) -> None:
+    """Keep since when services record page views live, but for those of which it is `known`."""
+    if batch.imported or {origin.service for origin in batch.origins()} <= set(known):
+        return
+    if first := batch.first_views():
         connection.execute(_NOTE_LIVE, columns_of(sorted(first.items())))
 
 

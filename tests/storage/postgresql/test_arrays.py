@@ -17,3 +17,10 @@ def test_every_value_comes_back(debian_postgresql: PostgreSQLServer) -> None:
     """Quotes, braces, backslashes, emptiness and the word NULL are nothing special."""
     statement = "SELECT * FROM unnest(%s::bigint[], %s::text[], %s::bytea[])"
     assert debian_postgresql.sql(statement, *columns_of(ROWS)) == ROWS
+
+
+def test_numbers_and_truths_may_be_missing(debian_postgresql: PostgreSQLServer) -> None:
+    """Whichever comes first."""
+    rows = [(None, True), (1, False), (2**62, None)]
+    statement = "SELECT * FROM unnest(%s::bigint[], %s::boolean[])"
+    assert debian_postgresql.sql(statement, *columns_of(rows)) == rows
