@@ -108,14 +108,14 @@ def _postgresql(folder: Path, scale: Scale) -> Iterator[Figure]:
     from benchmarks.life import Size
     from benchmarks.postgresql import postgresql_figures  # here, as the others need no server
 
-    return postgresql_figures(Size(days=40).scaled(_SMALL), rounds=scale.rounds)
+    return postgresql_figures(folder, Size(days=40).scaled(_SMALL), rounds=scale.rounds)
 
 
 def _large_postgresql(folder: Path, scale: Scale) -> Iterator[Figure]:
     from benchmarks.life import Size
     from benchmarks.postgresql import postgresql_figures
 
-    return postgresql_figures(Size().scaled(scale.base), rounds=scale.rounds)
+    return postgresql_figures(_KEPT, Size().scaled(scale.base), rounds=scale.rounds)
 
 
 def _codec(folder: Path, scale: Scale) -> Iterator[Figure]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import tempfile
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -26,6 +27,7 @@ from benchmarks.parts import Part
 from benchmarks.peer_queries import Question
 from benchmarks.planning import open_tracker, planning_figures
 from benchmarks.postgresql import postgresql_figures
+from benchmarks.postgresql_base import PostgreSQLBase
 from benchmarks.rounds import Contender, Spread, added, measure, ratio, spread
 from benchmarks.servers import SERVERS, backlog_figures, server_figures, settings
 from benchmarks.startup import processes_figures, startup_figures
@@ -201,10 +203,18 @@ def test_looking_is_measured(tmp_path: Path) -> None:
 
 @pytest.mark.once
 def test_postgresql_is_measured() -> None:
-    """Each batch is applied and copied; profiles are really there to be read."""
-    figures = list(postgresql_figures(Size(page_views=2_000, purchases=100, visitors=80, days=40), rounds=1))
+    """Each batch is applied and copied; the base is made once, and everybody has a profile to be read."""
+    size = Size(page_views=2_000, purchases=100, visitors=80, days=40)
+    with tempfile.TemporaryDirectory() as name:  # where the server's user may go: not so pytest's folders
+        folder = Path(name)
+        figures = list(postgresql_figures(folder, size, rounds=1))
+        base = PostgreSQLBase(folder, size)
+        with base.server() as server:
+            tables = ("alias_middleware.events", "public.rows", "public.keyed_rows", "alias_middleware.profiles")
+            stored = [server.sql(f"SELECT count(*) FROM {table}")[0][0] for table in tables]
     assert [figure.target for figure in figures if figure.target is not None] == [12, 1.6]
     assert all(figure.measured.least > 0 for figure in figures)
+    assert stored == [2_100] * 3 + [80]
 
 
 def test_a_difference_between_figures_is_an_error() -> None:

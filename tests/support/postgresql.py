@@ -73,9 +73,9 @@ class PostgreSQLServer:
     """One server with an empty database; it can be killed, frozen and started again."""
 
     def __init__(self, programs: Path, folder: Path, **options: str) -> None:
-        """Make the database in a new folder of `folder`. The server refuses root: root drops to another user.
+        """Make the database in a folder of `folder`, if it is not there.
 
-        `options` are set at each start.
+        The server refuses root: root drops to another user. `options` are set at each start.
         """
         self._options = _OPTIONS | options
         self._programs = programs
@@ -88,6 +88,8 @@ class PostgreSQLServer:
             shutil.chown(folder, user)
         self.port = free_port()
         self.process: subprocess.Popen[bytes] | None = None
+        if (folder / "data").exists():
+            return
         initdb = [str(programs / "initdb"), "-D", str(folder / "data"), "-U", "test", "-A", "trust"]
         subprocess.run(
             [*self._as_user, *initdb, "-E", "UTF8", "--no-locale", "--no-sync"],
