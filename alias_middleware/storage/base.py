@@ -42,7 +42,8 @@ class Abilities(NamedTuple):
     `reads_block`: reading profile and knowledge may wait for a network, so an event loop must not make it inline.
     Requests then wait for no call longer than `storage_timeout`; one left behind keeps one of a few threads until
     it ends, so a call must end at last, with `StorageUnavailable`, even if nothing ever comes over the network.
-    `shared`: several processes see the same data. `replaces`: it carries out `replace_live`.
+    `shared`: several processes see the same data. `replaces`: it can take page views out again, so it carries out
+    `replace_live`, and lets no page view count that was both imported and recorded live.
     """
 
     reads_block: bool
@@ -164,9 +165,11 @@ class Storage(ABC):
 
     @abstractmethod
     def live_since(self, service: str) -> int | None:
-        """Give the time (microseconds) of a service's first page view that was recorded live; None before.
+        """Give the second (in microseconds) of a service's first page view on the web recorded live; None before.
 
-        It is the earliest of the first batch that brought any: what comes late does not move it.
+        It is the earliest of those that were taken over: an earlier one that comes late moves it, an erasure does
+        not. With `Abilities.replaces` imported page views at or after it are `dropped[live]`, unless a log stands
+        for their time; those stored before it moved are taken back.
         """
 
     def replace_live(self, service: str, since_us: int, until_us: int) -> int:

@@ -13,6 +13,9 @@ from alias_middleware.identity import stored_part
 from alias_middleware.profile import ProfileChange
 from alias_middleware.sealing import Sealing
 
+_NEVER = 2**63
+_SECOND_US = 1_000_000
+
 
 class Origin(msgspec.Struct, frozen=True):
     """The service that events come from: its name, its namespace and the gap that ends its visits.
@@ -116,13 +119,14 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
         return replace(self, entries=entries), named
 
     def first_views(self) -> dict[str, int]:
-        """Give the time of each service's earliest page view."""
+        """Give the second in which each service's earliest page view on the web lies: logs tell no more of it."""
         first: dict[str, int] = {}
         for entry in self.entries:
-            if isinstance(entry.event, PageView):
+            if isinstance(entry.event, PageView) and entry.event.channel == "web":
                 service, time_us = entry.origin.service, entry.event.time_us
-                first[service] = min(time_us, first.get(service, time_us))
-        return first
+                if time_us < first.get(service, _NEVER):
+                    first[service] = time_us
+        return {service: time_us - time_us % _SECOND_US for service, time_us in first.items()}
 
     def changes_by_time(self) -> list[LateChange]:
         """Give the profile changes in the order in which they were made."""
@@ -133,7 +137,8 @@ class Outcome(msgspec.Struct):
     """What became of a batch's events. Together the numbers equal the batch's entries.
 
     `conflicts` counts, within `deduplicated`, copies of an order that disagreed on what was bought;
-    `refused` counts late profile operations that no longer fitted their field.
+    `refused` counts late profile operations that no longer fitted their field; `taken_back` imported page views of
+    earlier batches that are dropped now, because live recording turned out to have begun before them.
     """
 
     stored: int = 0
@@ -141,14 +146,16 @@ class Outcome(msgspec.Struct):
     dropped: Counter[str] = msgspec.field(default_factory=Counter)
     conflicts: int = 0
     refused: int = 0
+    taken_back: int = 0
 
     def counts(self) -> dict[str, int]:
         """Give the outcome as counters to add."""
+        dropped = self.dropped + Counter(live=self.taken_back)
         named = {
-            "stored": self.stored,
+            "stored": self.stored - self.taken_back,
             "deduplicated": self.deduplicated,
             "order_conflicts": self.conflicts,
             "preferences_refused": self.refused,
-            **{f"dropped.{reason}": number for reason, number in self.dropped.items()},
+            **{f"dropped.{reason}": number for reason, number in dropped.items()},
         }
         return {name: number for name, number in named.items() if number}

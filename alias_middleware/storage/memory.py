@@ -40,10 +40,9 @@ from alias_middleware.storage.base import (
 from alias_middleware.storage.clientele import Clientele
 from alias_middleware.storage.memory_contact import MemoryConversions, MemoryOutbox
 from alias_middleware.storage.memory_custody import MemoryCustody, MemoryPseudonyms
-from alias_middleware.storage.memory_record import Record, concerns, sums_of, when
+from alias_middleware.storage.memory_record import Record, Timeline, concerns, sums_of, when
 from alias_middleware.storage.outbox import Evidence, Suppression
 from alias_middleware.storage.pseudonyms import check_keyed
-from alias_middleware.storage.replacing import Replacement, to_sweep, without_replaced
 
 Person = tuple[str, str]
 """A visitor's namespace and key."""
@@ -71,8 +70,7 @@ class MemoryStorage(Storage):
         self._positions: dict[str, int] = {}
         self._applied: set[int] = set()
         self._gaps_us: dict[str, int] = {}
-        self._live_us: dict[str, int] = {}
-        self._replaced: dict[str, list[Replacement]] = {}
+        self._timeline = Timeline()
         self._namespaces: dict[str, set[str]] = {}
         self._marks: dict[str, str] = {}
 
@@ -97,21 +95,12 @@ class MemoryStorage(Storage):
     def live_since(self, service: str) -> int | None:
         """Give the time of a service's first live page view."""
         with self._lock:
-            return self._live_us.get(service)
+            return self._timeline.live_us.get(service)
 
     def replace_live(self, service: str, since_us: int, until_us: int) -> int:
         """Leave live page views out of the raw events."""
         with self._lock:
-            replacements = self._replaced.setdefault(service, [])
-            asked = [*replacements, Replacement(since_us, until_us, swept=False)]
-            stretches = {service: to_sweep(asked, self._live_us.get(service))}
-            gone = 0
-            for record in self._records.values():
-                left = list(without_replaced(record.entries, stretches))
-                gone += len(record.entries) - len(left)
-                record.entries = left
-            replacements.append(Replacement(since_us, until_us, swept=True))
-            return gone
+            return self._timeline.replace(service, (since_us, until_us), self._records.values())
 
     def change_profile(self, namespace: str, change: ProfileChange, *, timeout: float) -> int:
         """Carry out operations under the storage's lock."""
@@ -145,14 +134,7 @@ class MemoryStorage(Storage):
                 self._seal(sealing)
             for origin in batch.origins():
                 self._meet(origin)
-            entries: Sequence[Entry] = batch.entries
-            if not batch.imported:
-                self._live_us = batch.first_views() | self._live_us
-                stretches = {service: [each[:2] for each in known] for service, known in self._replaced.items()}
-                entries = without_replaced(entries, stretches)
-            if replaced := len(batch.entries) - len(entries):
-                outcome.dropped["replaced"] += replaced
-            for entry in entries:
+            for entry in self._timeline.admitted(batch, outcome, self._records.values()).entries:
                 self._keep(entry, outcome)
             self._positions.update({segment: span.end for segment, span in batch.spans.items()})
             for segment in batch.finished:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from msgspec.structs import replace
@@ -13,7 +13,8 @@ from alias_middleware.history import first_copies, without_cancelled
 from alias_middleware.interests import Sums
 from alias_middleware.profile import ProfileDocument, StoredProfile, encode_json
 from alias_middleware.sealing import Seal
-from alias_middleware.storage.base import Entry, Scope
+from alias_middleware.storage.base import Batch, Entry, Outcome, Scope
+from alias_middleware.storage.replacing import Precedence, Replacement, Stretch, to_sweep, without_replaced
 
 
 @dataclass
@@ -88,6 +89,40 @@ class Record:
         for entry in self.counted():
             events.setdefault(entry.origin.service, []).append(entry.event)
         return habits_of(event for theirs in events.values() for event in without_cancelled(theirs))
+
+
+class Timeline:
+    """Since when services record live, and the stretches that logs stand for."""
+
+    def __init__(self) -> None:
+        """Know of nothing yet."""
+        self.live_us: dict[str, int] = {}
+        self._replaced: dict[str, list[Stretch]] = {}
+
+    def replace(self, service: str, stretch: Stretch, records: Iterable[Record]) -> int:
+        """Have a log stand for a stretch of a service, and give the number of live page views that go."""
+        swept = self._replaced.setdefault(service, [])
+        asked = [Replacement(*stretch, swept=False), *(Replacement(*each, swept=True) for each in swept)]
+        swept.append(stretch)
+        return _take_out({service: to_sweep(asked, self.live_us.get(service))}, records)
+
+    def admitted(self, batch: Batch, outcome: Outcome, records: Iterable[Record]) -> Batch:
+        """Leave out the page views of a batch that do not count, and take back what does no more."""
+        precedence = Precedence(self.live_us, self._replaced)
+        batch = precedence.admitted(batch, outcome)
+        begun = precedence.begun(batch)
+        outcome.taken_back = _take_out(precedence.to_take_back(begun), records)
+        self.live_us = self.live_us | begun
+        return batch
+
+
+def _take_out(stretches: Mapping[str, Sequence[Stretch]], records: Iterable[Record]) -> int:
+    gone = 0
+    for record in records:
+        left = list(without_replaced(record.entries, stretches))
+        gone += len(record.entries) - len(left)
+        record.entries = left
+    return gone
 
 
 def sums_of(records: Iterable[Record]) -> dict[str, Sums]:

@@ -1,7 +1,11 @@
-"""Page views recorded live that give way to those of a log: which, and what is left of a visitor. Pure.
+"""Whether a log's or the live page views of a time count, and what is left of a visitor when some go. Pure.
 
-A replacement is a stretch of time of one service. Once it is swept, every page view in it is a log's: so it is
-swept once, whatever other logs come for the same time, and live page views that arrive later are dropped.
+Before a service's first live page view a log's count, afterwards the live ones. So no page view stored from before
+it is live: when an earlier live one arrives, those between the two can only be a log's, and are taken back.
+
+A replacement is a stretch of time of one service in which a log's count whatever else there is. Once it is swept,
+every page view in it is a log's: so it is swept once, whatever other logs come for the same time, and live page
+views that arrive later are dropped.
 """
 
 from __future__ import annotations
@@ -10,17 +14,21 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC
 from typing import Any, NamedTuple
 
+from msgspec.structs import replace
+
 from alias_middleware.events import Event, PageView
 from alias_middleware.habits import bounded, decode_habits, encode_habits, habits_of, lessen
 from alias_middleware.history import visit_starts, without_cancelled
 from alias_middleware.local_time import from_micros
-from alias_middleware.storage.base import Entry
+from alias_middleware.storage.base import Batch, Entry, Outcome
 from alias_middleware.storage.chronicle import Chronicle, Presence
 
 Stretch = tuple[int, int]
 """From one instant to before another, microseconds."""
 
 _NO_VISIT = ("r", "u")
+_EVER_US = 253_370_764_800_000_000
+"""The beginning of the year 9999, which no event reaches."""
 
 
 class Replacement(NamedTuple):
@@ -29,6 +37,47 @@ class Replacement(NamedTuple):
     since_us: int
     until_us: int
     swept: bool
+
+
+class Precedence(NamedTuple):
+    """Since when services record live, and the stretches that logs stand for; both by service."""
+
+    live_us: Mapping[str, int]
+    replaced: Mapping[str, Sequence[Stretch]]
+
+    def admitted(self, batch: Batch, outcome: Outcome) -> Batch:
+        """Leave out the page views that do not count: a log's of the live time, and live ones of a log's."""
+        if not (self.live_us if batch.imported else self.replaced):
+            return batch
+        kept = [entry for entry in batch.entries if not is_replaceable(entry) or self._counts(entry, batch)]
+        if dropped := len(batch.entries) - len(kept):
+            outcome.dropped["live" if batch.imported else "replaced"] += dropped
+        return replace(batch, entries=kept)
+
+    def _counts(self, entry: Entry, batch: Batch) -> bool:
+        service, time_us = entry.origin.service, entry.event.time_us
+        replaced = within(time_us, self.replaced.get(service, ()))
+        if not batch.imported:
+            return not replaced
+        return replaced or time_us < self.live_us.get(service, time_us + 1)
+
+    def begun(self, batch: Batch) -> dict[str, int]:
+        """Give since when services record live where an admitted batch shows that it is earlier than was known."""
+        first = {} if batch.imported else batch.first_views()
+        return {
+            service: since_us
+            for service, since_us in first.items()
+            if since_us < self.live_us.get(service, since_us + 1)
+        }
+
+    def to_take_back(self, begun: Mapping[str, int]) -> dict[str, list[Stretch]]:
+        """Give the time by service in which all page views there are were imported and count no more."""
+        return {
+            service: list(
+                _outside((since_us, self.live_us.get(service, _EVER_US)), self.replaced.get(service, ()))
+            )
+            for service, since_us in begun.items()
+        }
 
 
 class Trace(NamedTuple):
@@ -97,11 +146,13 @@ def by_service(rows: Iterable[tuple[str, int, int]]) -> dict[str, list[Stretch]]
     return found
 
 
-def days_of(stretches: Iterable[Stretch]) -> Iterator[int]:
-    """Give the ordinals of the local days that stretches touch, in whatever zone."""
-    for since_us, until_us in stretches:
-        first, last = (from_micros(moment).astimezone(UTC).toordinal() for moment in (since_us, until_us))
-        yield from range(first - 1, last + 2)
+def days_of(stretches: Iterable[Stretch]) -> tuple[int, int]:
+    """Give the ordinals of the first and the last local day that stretches touch, in whatever zone."""
+    moments = [moment for stretch in stretches for moment in stretch]
+    if not moments:
+        return 1, 0
+    first, last = (from_micros(moment).astimezone(UTC).toordinal() for moment in (min(moments), max(moments)))
+    return first - 1, last + 1
 
 
 def arrivals_moved(before: Mapping[int, int], chronicle: Chronicle) -> Iterator[Move]:
@@ -117,24 +168,30 @@ def to_sweep(replacements: Iterable[Replacement], live_us: int | None) -> list[S
     """Give what has still to be swept, ascending and apart; before `live_us` nothing was recorded live."""
     if live_us is None:
         return []
-    stretches: list[Stretch] = []
-    known = sorted(replacements)
-    for begin, until in _united([(each.since_us, each.until_us) for each in known if not each.swept]):
-        since = max(begin, live_us)
-        for swept in _united([(each.since_us, each.until_us) for each in known if each.swept]):
-            if since < swept[0] < until:
-                stretches.append((since, swept[0]))
-            if swept[0] < until:
-                since = max(since, swept[1])
-        if since < until:
-            stretches.append((since, until))
-    return stretches
+    known = list(replacements)
+    swept = [(each.since_us, each.until_us) for each in known if each.swept]
+    asked = _united((each.since_us, each.until_us) for each in known if not each.swept)
+    return [
+        stretch for since_us, until_us in asked for stretch in _outside((max(since_us, live_us), until_us), swept)
+    ]
 
 
-def _united(stretches: Sequence[Stretch]) -> list[Stretch]:
-    """Join ascending stretches that meet."""
+def _outside(stretch: Stretch, others: Iterable[Stretch]) -> Iterator[Stretch]:
+    """Give what of a stretch lies in none of the others, ascending."""
+    since, until = stretch
+    for other in _united(others):
+        if since < other[0] < until:
+            yield since, other[0]
+        if other[0] < until:
+            since = max(since, other[1])
+    if since < until:
+        yield since, until
+
+
+def _united(stretches: Iterable[Stretch]) -> list[Stretch]:
+    """Join stretches that meet; ascending."""
     united: list[Stretch] = []
-    for since, until in stretches:
+    for since, until in sorted(stretches):
         if united and since <= united[-1][1]:
             united[-1] = united[-1][0], max(until, united[-1][1])
         else:

@@ -34,6 +34,13 @@ class ContractCase:
         yield storage
         storage.close()
 
+    @pytest.fixture
+    def replacing(self, storage: Storage) -> Storage:
+        """The storage under test, where it can take page views out."""
+        if not storage.abilities.replaces:
+            pytest.skip("it replaces nothing")
+        return storage
+
     @contextmanager
     def unavailable(self, reason: str) -> Iterator[None]:
         """Expect the storage to refuse for this reason."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import count
 from random import Random
 
 import pytest
@@ -38,13 +37,6 @@ def replaced(storage: Storage, since: str, until: str) -> int:
 
 class ReplacingContract(ContractCase):
     """Page views of a replaced time are a log's, whatever came before it, in between and afterwards."""
-
-    @pytest.fixture
-    def replacing(self, storage: Storage) -> Storage:
-        """The storage under test, where it replaces."""
-        if not storage.abilities.replaces:
-            pytest.skip("it replaces nothing")
-        return storage
 
     def test_a_storage_that_cannot_replace_says_so(self, storage: Storage) -> None:
         """It refuses, and has declared it beforehand."""
@@ -126,10 +118,6 @@ class ReplacingContract(ContractCase):
         history = random_history(seed)
         reference = MemoryStorage()
         random = Random(seed)
-        tell = Teller(key="first", ids=count(10**9))
-        first = [tell.view("2026-03-27T00:00"), tell.of(origin=SHOP).view("2026-03-27T00:00")]
-        for each in (reference, replacing):  # else "live" would begin with whichever batch comes first
-            each.apply(Batch(entries=first))
         for number, phase in enumerate(history.phases):
             everything = Batch(entries=phase.entries, unidentified=dict(phase.unidentified))
             reference.apply(everything)

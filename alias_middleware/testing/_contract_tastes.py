@@ -145,7 +145,7 @@ class TasteContract(ContractCase):
         assert {name: each.whole for name, each in storage.category_sums(_SPACE).items()} == {"music": 1}
 
     def test_a_service_is_live_from_its_first_page_view(self, storage: Storage) -> None:
-        """From the earliest of the first batch that was not imported; nothing moves it, not even an erasure."""
+        """From the earliest on that was not imported, whenever it comes; an erasure does not move it."""
         tell, shop = Teller(), Teller(origin=SHOP)
         assert storage.live_since(NEWS.service) is None
         imported = [tell.view("2026-01-01T12:00"), shop.view("2026-01-01T12:00")]
@@ -153,7 +153,9 @@ class TasteContract(ContractCase):
         _feed(storage, [tell.purchase(_NOON, "A")])
         assert storage.live_since(NEWS.service) is None
         _feed(storage, [tell.view("2026-03-02T12:05"), tell.view("2026-03-02T12:04")], [tell.view(_NOON)])
+        assert storage.live_since(NEWS.service) == instant(_NOON)
+        _feed(storage, [tell.view("2026-03-02T12:06")], [tell.view(instant("2026-03-02T11:58") + 999_999)])
         storage.erase(_SPACE, KEY, instant("2026-03-03T00:00"))
         _feed(storage, [tell.view("2026-03-04T12:00")])
-        assert storage.live_since(NEWS.service) == instant("2026-03-02T12:04")
+        assert storage.live_since(NEWS.service) == instant("2026-03-02T11:58")
         assert storage.live_since(SHOP.service) is None

@@ -16,6 +16,7 @@ from alias_middleware.testing._contract_batches import BatchContract
 from alias_middleware.testing._contract_custody import CustodyContract
 from alias_middleware.testing._contract_erasure import ErasureContract
 from alias_middleware.testing._contract_figures import FiguresContract
+from alias_middleware.testing._contract_live_time import LiveTimeContract
 from alias_middleware.testing._contract_marks import MarksContract
 from alias_middleware.testing._contract_moving import MovingContract
 from alias_middleware.testing._contract_outbox import OutboxContract, SharedOutboxContract
@@ -43,6 +44,7 @@ class StorageContract(
     TasteContract,
     ErasureContract,
     ReplacingContract,
+    LiveTimeContract,
 ):
     """Every verb of `alias_middleware.storage.base.Storage`, with concurrency and random histories.
 

@@ -8,7 +8,6 @@ The file holds, in order, all that it was told; the reference storage in memory 
 from __future__ import annotations
 
 import fcntl
-import os
 import pickle  # of our own file only, which nobody else may write
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -75,14 +74,15 @@ class NotebookStorage(Storage):
         """Try it in memory, where it may be refused, and note it before anybody hears of it."""
         with self._open() as memory:
             result = getattr(memory, verb)(*arguments, **named)
-            self._write([*self._notes, (verb, arguments, named)], keys | self._keys)  # the first stays
+            known = {name: min(said, keys.get(name, said)) for name, said in self._keys.items()}
+            self._write([*self._notes, (verb, arguments, named)], keys | known)  # of two times the earlier
             return result
 
     def _write(self, notes: list[Any], keys: dict[str, Any]) -> None:
         self._notes, self._keys, draft = notes, keys, Path(f"{self._path}-draft")
         draft.touch(mode=0o600)
         draft.write_bytes(pickle.dumps((notes, keys)))  # survives the process, not the loss of power
-        os.replace(draft, self._path)
+        draft.replace(self._path)
         self._seen = self._state()
 
     def change_profile(self, namespace: str, change: Any, *, timeout: float) -> Any:
@@ -101,7 +101,7 @@ class NotebookStorage(Storage):
         return self._tell("apply", replace(batch, entries=entries, changes=changes), keys=keys)
 
     def erase(self, namespace: str, key: str, time_us: int) -> dict[str, int]:
-        """Strike the visitor out of every note; what was counted stays counted."""
+        """Strike him out of every note; what was counted stays counted."""
         hash_ = self._hash(namespace, key)
         with self._open() as memory:
             before, gone = memory.ledger().counts, memory.erase(namespace, hash_, time_us)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from msgspec.structs import replace
+
 from alias_middleware.errors import StorageUnavailable
 from alias_middleware.storage.base import Batch, Outcome
 from alias_middleware.storage.folding import fold
@@ -13,10 +15,10 @@ from alias_middleware.storage.postgresql.erasure import check_keys
 from alias_middleware.storage.postgresql.frozen import admitted
 from alias_middleware.storage.postgresql.marks import mark_changed
 from alias_middleware.storage.postgresql.pool import Connection
-from alias_middleware.storage.postgresql.replacement import STRETCHES
+from alias_middleware.storage.postgresql.replacement import STRETCHES, take_back
 from alias_middleware.storage.postgresql.shelf import PostgreSQLShelf
 from alias_middleware.storage.pseudonyms import check_keyed
-from alias_middleware.storage.replacing import by_service, without_replaced
+from alias_middleware.storage.replacing import Precedence, by_service
 
 _POSITIONS = "SELECT segment, position FROM positions WHERE segment = ANY(%s)"
 _MOVE = """
@@ -41,8 +43,7 @@ def apply(connection: Connection, batch: Batch, keyring: Keyring) -> Outcome:
         planning.look_up(connection)
         connection.execute(locks.HISTORY.encode())
         positions = connection.execute(_POSITIONS, (list(batch.spans),))
-        stretches = connection.execute(STRETCHES)
-        recording = connection.execute(tastes.RECORDING)
+        live, stretches = connection.execute(tastes.LIVE), connection.execute(STRETCHES)
     _check_positions(dict(positions.fetchall()), batch)
     check_keys(connection, keyring)
     check_keyed(batch.keyings(), pseudonyms.mark_of(connection))
@@ -53,16 +54,12 @@ def apply(connection: Connection, batch: Batch, keyring: Keyring) -> Outcome:
     seals.keep(connection, batch.sealings, hashes)
     for origin in batch.origins():
         shelf.service(origin)
-    arrived = (
-        batch.entries if batch.imported else without_replaced(batch.entries, by_service(stretches.fetchall()))
-    )
-    entries = admitted(connection, arrived)
-    changes = fold(entries, shelf)
+    precedence = Precedence(dict(live.fetchall()), by_service(stretches.fetchall()))
+    batch, arrived = _arrive(connection, batch, precedence)
+    changes = fold(batch.entries, shelf)
     changes.outcome.refused = refused
-    if replaced := len(batch.entries) - len(arrived):
-        changes.outcome.dropped["replaced"] += replaced
-    if too_old := len(arrived) - len(entries):
-        changes.outcome.dropped["too_old"] += too_old
+    changes.outcome.dropped.update(arrived.dropped)
+    changes.outcome.taken_back = arrived.taken_back
     shelf.write(changes)
     with connection.pipeline():
         for (namespace, _), name in named.items():
@@ -70,11 +67,24 @@ def apply(connection: Connection, batch: Batch, keyring: Keyring) -> Outcome:
         mark_changed(connection, {(shelf.service(origin)[0], day) for origin, day in batch.unidentified}, 0)
         for (origin, day), page_views in batch.unidentified.items():
             connection.execute(_UNIDENTIFIED, (shelf.service(origin)[0], day, page_views))
-        tastes.note_live(connection, batch, {service for (service,) in recording.fetchall()})
         _move(connection, batch)
         _count(connection, batch.counts, changes.outcome.counts())
         connection.execute("COMMIT")
     return changes.outcome
+
+
+def _arrive(connection: Connection, batch: Batch, precedence: Precedence) -> tuple[Batch, Outcome]:
+    """Leave out what is too old, and page views of which another copy counts; take back what counts no more."""
+    outcome = Outcome()
+    entries = list(admitted(connection, batch.entries))
+    if too_old := len(batch.entries) - len(entries):
+        outcome.dropped["too_old"] += too_old
+    batch = precedence.admitted(replace(batch, entries=entries), outcome)
+    begun = precedence.begun(batch)
+    for service, asked in precedence.to_take_back(begun).items():
+        outcome.taken_back += take_back(connection, service, asked)
+    tastes.begin_live(connection, begun)
+    return batch, outcome
 
 
 def hashes_of(keyring: Keyring) -> preferences.Hashes:

@@ -6,6 +6,7 @@ the same time. Until then nobody has imported anything into it.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -33,11 +34,16 @@ from alias_middleware.storage.tastes import Tastes
 from alias_middleware.storage.visits import margin_days
 
 _AT_ONCE = 200
+_PART_SECONDS = 60.0
 STRETCHES = "SELECT service, since_us, until_us FROM replaced"
 _BEGIN = "INSERT INTO replaced VALUES (%s, %s, %s, false) ON CONFLICT DO NOTHING"
 _END = "UPDATE replaced SET swept = true WHERE service = %s AND since_us = %s AND until_us = %s"
 _KNOWN = "SELECT since_us, until_us, swept FROM replaced WHERE service = %s"
 _LIVE = "SELECT since_us FROM live WHERE service = %s"
+_DAYS = """
+    SELECT DISTINCT c.day FROM changes c JOIN services s ON s.id = c.service
+    WHERE s.service = %s AND c.day BETWEEN %s AND %s ORDER BY c.day
+"""
 _VISITORS = """
     SELECT DISTINCT s.namespace, e.key FROM events e JOIN services s ON s.id = e.service
     WHERE e.day = %(day)s AND s.service = %(service)s AND e.kind = 'v' AND e.channel = 'web'
@@ -85,7 +91,8 @@ class Sweep:
         """Let no more live page views in, take out those there are, and give their number."""
         with alone(self._connection):
             self._connection.execute(_BEGIN, (self._service, *self._stretch))
-        gone = sum(self._sweep_day(day) for day in days_of(self._to_sweep()))
+        days = _days(self._connection, self._service, self._to_sweep())
+        gone = sum(self._sweep_day(day) for day in days)
         with alone(self._connection):
             self._connection.execute(_END, (self._service, *self._stretch))
         return gone
@@ -101,24 +108,48 @@ class Sweep:
         while True:
             with alone(self._connection):
                 asked = self._to_sweep()
-                found = self._visitors(day, after, asked)
+                found = _visitors(self._connection, self._service, asked, day, after)
                 if found:
                     gone += _Withdrawal(self._connection, self._service, asked).carry_out(found)
             if not found:
                 return gone
             after = found[-1]
 
-    def _visitors(self, day: int, after: Who, stretches: Sequence[Stretch]) -> list[Who]:
-        asked = {
-            "day": day,
-            "service": self._service,
-            "namespace": after[0],
-            "key": after[1],
-            "since": [since for since, _ in stretches],
-            "until": [until for _, until in stretches],
-            "limit": _AT_ONCE,
-        }
-        return self._connection.execute(_VISITORS, asked).fetchall() if stretches else []
+
+def take_back(connection: Connection, service: str, asked: Sequence[Stretch]) -> int:
+    """Take a service's page views of some time out within the open transaction, and give their number.
+
+    Each part has its time, however many there are.
+    """
+    gone = 0
+    for day in _days(connection, service, asked):
+        after = "", ""
+        while found := _visitors(connection, service, asked, day, after):
+            connection.deadline = max(connection.deadline, time.monotonic() + _PART_SECONDS)
+            gone += _Withdrawal(connection, service, asked).carry_out(found)
+            after = found[-1]
+    return gone
+
+
+def _days(connection: Connection, service: str, asked: Sequence[Stretch]) -> list[int]:
+    """Give the days of some time on which anything was ever recorded."""
+    return [day for (day,) in connection.execute(_DAYS, (service, *days_of(asked))).fetchall()]
+
+
+def _visitors(
+    connection: Connection, service: str, stretches: Sequence[Stretch], day: int, after: Who
+) -> list[Who]:
+    """Give some who viewed pages of a service on a day, in some stretches."""
+    asked = {
+        "day": day,
+        "service": service,
+        "namespace": after[0],
+        "key": after[1],
+        "since": [since for since, _ in stretches],
+        "until": [until for _, until in stretches],
+        "limit": _AT_ONCE,
+    }
+    return connection.execute(_VISITORS, asked).fetchall() if stretches else []
 
 
 class _Withdrawal:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Mapping
 
 from alias_middleware.interests import Sums
-from alias_middleware.storage.base import Batch
 from alias_middleware.storage.postgresql.arrays import columns_of
 from alias_middleware.storage.postgresql.pool import Connection
 from alias_middleware.storage.tastes import Tastes
@@ -18,11 +17,11 @@ _ADD = """
         recent = category_sums.recent + excluded.recent, whole = category_sums.whole + excluded.whole
 """
 _NOBODY = "DELETE FROM category_sums WHERE whole <= 0"  # what is left of the decayed sum is rounding
-_NOTE_LIVE = """
+_BEGIN_LIVE = """
     INSERT INTO live (service, since_us) SELECT * FROM unnest(%s::text[], %s::bigint[])
-    ON CONFLICT (service) DO NOTHING
+    ON CONFLICT (service) DO UPDATE SET since_us = excluded.since_us
 """
-RECORDING = "SELECT service FROM live"
+LIVE = "SELECT service, since_us FROM live"
 _LIVE = "SELECT since_us FROM live WHERE service = %s"
 
 
@@ -41,12 +40,10 @@ def read(connection: Connection, namespace: str) -> dict[str, Sums]:
     return {category.decode(): Sums(recent, whole) for category, recent, whole in rows}
 
 
-def note_live(connection: Connection, batch: Batch, known: Collection[str]) -> None:
-    """Keep since when services record page views live, but for those of which it is `known`."""
-    if batch.imported or {origin.service for origin in batch.origins()} <= set(known):
-        return
-    if first := batch.first_views():
-        connection.execute(_NOTE_LIVE, columns_of(sorted(first.items())))
+def begin_live(connection: Connection, begun: Mapping[str, int]) -> None:
+    """Keep since when services record page views live."""
+    if begun:
+        connection.execute(_BEGIN_LIVE, columns_of(sorted(begun.items())))
 
 
 def live_since(connection: Connection, service: str) -> int | None:

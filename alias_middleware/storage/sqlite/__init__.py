@@ -28,7 +28,6 @@ from alias_middleware.storage.base import (
     Answer,
     Batch,
     Difference,
-    Entry,
     Ledger,
     Outcome,
     Question,
@@ -40,7 +39,6 @@ from alias_middleware.storage.erasure_log import ErasureLog
 from alias_middleware.storage.keyring import Keyring
 from alias_middleware.storage.outbox import Suppression
 from alias_middleware.storage.pseudonyms import check_keyed
-from alias_middleware.storage.replacing import without_replaced
 from alias_middleware.storage.sqlite import (
     moving,
     preferences,
@@ -52,20 +50,20 @@ from alias_middleware.storage.sqlite import (
 )  # fmt: skip
 from alias_middleware.storage.sqlite.address import path_of
 from alias_middleware.storage.sqlite.answers import Answers
+from alias_middleware.storage.sqlite.arriving import arrive
 from alias_middleware.storage.sqlite.conversions import SQLiteConversions
 from alias_middleware.storage.sqlite.custody import SQLiteCustody
 from alias_middleware.storage.sqlite.erasing import Erasing
 from alias_middleware.storage.sqlite.figures import FiguresFile
 from alias_middleware.storage.sqlite.files import DRIVER_ERRORS, Files
 from alias_middleware.storage.sqlite.fold import Fold
-from alias_middleware.storage.sqlite.frozen import admitted
 from alias_middleware.storage.sqlite.keyring import FileKeyring
 from alias_middleware.storage.sqlite.ledger import advance, check_positions, count, count_unidentified
 from alias_middleware.storage.sqlite.moving import SQLiteMoving
 from alias_middleware.storage.sqlite.outbox import SQLiteOutbox
 from alias_middleware.storage.sqlite.pseudonyms import SQLitePseudonyms, keep_lasting, mark_of
 from alias_middleware.storage.sqlite.recollection import Recollection
-from alias_middleware.storage.sqlite.replacement import Sweep, stretches
+from alias_middleware.storage.sqlite.replacement import Sweep
 from alias_middleware.storage.sqlite.shelf import Identity, stored_profile
 from alias_middleware.storage.sqlite.tombstones import Tombstones
 from alias_middleware.storage.sqlite.transactions import writing
@@ -174,7 +172,6 @@ class SQLiteStorage(Storage):
             connection.remember_much()
             with self._applying:
                 with connection.transaction(_BATCH_TIMEOUT_SECONDS) as sql:
-                    self._recollection.begin(sql)
                     outcome = self._fold(sql, batch)
                     outcome.refused = refused
                     count(sql, outcome.counts())
@@ -195,23 +192,18 @@ class SQLiteStorage(Storage):
             return preferences.refusals(sql, namespace, keys)
 
         origins = batch.origins()
-        arrived: Sequence[Entry] = batch.entries
-        if not batch.imported:
-            questions.note_live(sql, batch, origins)
-            arrived = without_replaced(arrived, stretches(sql))
+        batch, arrived = arrive(sql, batch)
+        self._recollection.begin(sql)
         erased_at = self._tombstones.lookup(sql, "main", named)
         fold = Fold(sql, self._recollection, erased_at, refusals)
         for origin in origins:
             fold.service(origin)
-        entries = admitted(sql, arrived)
-        outcome = fold.fold(entries)
+        outcome = fold.fold(batch.entries)
         seals.keep(sql, batch.sealings, erased_at)
         for (namespace, _), name in named.items():
             keep_lasting(sql, "main", self._keyring, namespace, name)
-        if replaced := len(batch.entries) - len(arrived):
-            outcome.dropped["replaced"] += replaced
-        if too_old := len(arrived) - len(entries):
-            outcome.dropped["too_old"] += too_old
+        outcome.dropped.update(arrived.dropped)
+        outcome.taken_back = arrived.taken_back
         count_unidentified(sql, [(fold.service(of)[0], day, n) for (of, day), n in batch.unidentified.items()])
         count(sql, batch.counts)
         return outcome

@@ -6,7 +6,7 @@ Roll-ups have a module of their own, `answers`.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import date
 from hashlib import blake2b
 
@@ -14,7 +14,7 @@ from alias_middleware.events import Channel, Event, PageView, restore
 from alias_middleware.history import Knowledge
 from alias_middleware.profile import decode_knowledge
 from alias_middleware.rollups.model import Days
-from alias_middleware.storage.base import Batch, Ledger, Origin, Scope
+from alias_middleware.storage.base import Ledger, Scope
 from alias_middleware.storage.chronicle import decode_chronicle
 from alias_middleware.storage.clientele import Clientele
 from alias_middleware.storage.sqlite.marks import marks
@@ -52,15 +52,6 @@ _CLIENTELE = """
 _EVER = 2**62
 _LAST_DAY = date.max.toordinal() + 1
 _MARK_BYTES = 16
-
-
-def note_live(sql: sqlite3.Connection, batch: Batch, origins: Iterable[Origin]) -> None:
-    """Keep since when services record page views live, of those where it is not known yet."""
-    known = {service for (service,) in sql.execute("SELECT service FROM live")}
-    if all(origin.service in known for origin in origins):
-        return
-    for service, since_us in batch.first_views().items():
-        sql.execute("INSERT OR IGNORE INTO live VALUES (?, ?)", (service, since_us))
 
 
 def services(sql: sqlite3.Connection, scope: Scope) -> dict[int, int]:

@@ -38,6 +38,10 @@ _SERVICES = """
         ifnull(h.frozen_before, 0)
     FROM services s LEFT JOIN horizons h USING (namespace)
 """
+_DAYS = """
+    SELECT DISTINCT day FROM changes JOIN services ON services.id = changes.service
+    WHERE services.service = ? AND day BETWEEN ? AND ? ORDER BY day
+"""
 _VISITORS = """
     SELECT v.id, v.namespace, v.key, c.knowledge, c.habits, ifnull(h.purged_before, 0)
     FROM visitors v JOIN chronicles c ON c.visitor = v.id LEFT JOIN horizons h USING (namespace)
@@ -68,7 +72,8 @@ class Sweep:
         """Let no more live page views in, take out those there are, and give their number."""
         with self._connection.transaction(_TIMEOUT_SECONDS) as sql:
             sql.execute("INSERT OR IGNORE INTO replaced VALUES (?, ?, ?, 0)", (self._service, *self._stretch))
-        gone = sum(self._sweep_day(day) for day in days_of(self._to_sweep(self._connection.sql)))
+        sql = self._connection.sql
+        gone = sum(self._sweep_day(day) for day in _days(sql, self._service, self._to_sweep(sql)))
         with self._connection.transaction(_TIMEOUT_SECONDS) as sql:
             sql.execute(
                 "UPDATE replaced SET swept = 1 WHERE service = ? AND since_us = ? AND until_us = ?",
@@ -87,26 +92,44 @@ class Sweep:
         gone, after, more = 0, -1, True
         while more:
             with self._connection.transaction(_TIMEOUT_SECONDS) as sql:
-                found = self._visitors(sql, day, after)
+                asked = self._to_sweep(sql)
+                found = _visitors(sql, self._service, asked, day, after)
                 if found:
-                    gone += _Withdrawal(sql, self._service, self._to_sweep(sql)).carry_out(found)
+                    gone += _Withdrawal(sql, self._service, asked).carry_out(found)
                     after = found[-1]
             more = bool(found)
         return gone
 
-    def _visitors(self, sql: sqlite3.Connection, day: int, after: int) -> list[int]:
-        asked = self._to_sweep(sql)
-        if not asked:
-            return []
-        times = " OR ".join("time_us >= ? AND time_us < ?" for _ in asked)
-        query = f"""
-            SELECT DISTINCT visitor FROM events WHERE day = ? AND visitor > ? AND kind = 'v' AND channel = 'web'
-                AND service IN (SELECT id FROM services WHERE service = ?) AND ({times})
-            ORDER BY visitor LIMIT ?
-        """
-        moments = [moment for stretch in asked for moment in stretch]
-        rows = sql.execute(query, (day, after, self._service, *moments, _AT_ONCE)).fetchall()
-        return [visitor for (visitor,) in rows]
+
+def take_back(sql: sqlite3.Connection, service: str, asked: Sequence[Stretch]) -> int:
+    """Take a service's page views of some time out within the open transaction, and give their number."""
+    gone = 0
+    for day in _days(sql, service, asked):
+        after = -1
+        while found := _visitors(sql, service, asked, day, after):
+            gone += _Withdrawal(sql, service, asked).carry_out(found)
+            after = found[-1]
+    return gone
+
+
+def _days(sql: sqlite3.Connection, service: str, asked: Sequence[Stretch]) -> list[int]:
+    """Give the days of some time on which anything was ever recorded."""
+    return [day for (day,) in sql.execute(_DAYS, (service, *days_of(asked)))]
+
+
+def _visitors(sql: sqlite3.Connection, service: str, asked: Sequence[Stretch], day: int, after: int) -> list[int]:
+    """Give some who viewed pages of a service on a day, in the time asked for."""
+    if not asked:
+        return []
+    times = " OR ".join("time_us >= ? AND time_us < ?" for _ in asked)
+    query = f"""
+        SELECT DISTINCT visitor FROM events WHERE day = ? AND visitor > ? AND kind = 'v' AND channel = 'web'
+            AND service IN (SELECT id FROM services WHERE service = ?) AND ({times})
+        ORDER BY visitor LIMIT ?
+    """
+    moments = [moment for stretch in asked for moment in stretch]
+    rows = sql.execute(query, (day, after, service, *moments, _AT_ONCE)).fetchall()
+    return [visitor for (visitor,) in rows]
 
 
 class _Withdrawal:
