@@ -244,8 +244,8 @@ class Files:
     def _make_versions(self, held: Connection) -> None:
         """Make the file without which nothing is kept: many a site would wait long for the change that makes it.
 
-        It is left to that change where somebody holds the lock, the disk has no room, or the preferences are another
-        user's, who could not use our file.
+        It is left to that change where somebody holds the lock, the disk has no room, or the preferences belong to
+        another user, who could not use our file.
         """
         with suppress(sqlite3.Error, OSError):
             if self.preferences.stat().st_uid == os.geteuid():
