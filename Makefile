@@ -34,14 +34,13 @@ venv: $(VENV)/.installed
 $(VENV)/.installed: pyproject.toml .ci/venv .ci/pythons
 	@.ci/venv '$(VENV)' '$(PYTHON)'
 
-# The quick gates first, then the other Pythons, and last the run whose closing line is the verdict.
+# The quick gates first, then the tests on all Pythons.
 test: venv
 	$(BIN)/ruff check --quiet
 	$(BIN)/ruff format --check --quiet
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
-	@.ci/test-every-python '$(BIN)/python' $(ARGS)
-	$(BIN)/python -m pytest --cov $(ARGS)
+	@.ci/test '$(BIN)/python' $(ARGS)
 
 demo: venv
 	@$(BIN)/python -m examples.demo

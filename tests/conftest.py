@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Generator, Iterator
 from contextvars import copy_context
 from pathlib import Path
 from typing import Any
@@ -37,12 +38,30 @@ _ONCE = (
 """Folders of tests that need no other Python: what they prove is a real program's part, or a page's."""
 
 
+_REPEATED = re.compile(
+    "/(faults|fuzz|soak)/|/test_(benchmarks|comparison|concurrency|crash).py"
+    "|::test_(random_histories|random_replacements)_equal_the_reference|::test_the_sweep|::test_any_text_is_read"
+)
+"""Tests that do over and over what others do once: with coverage they would take twice the time, and add none."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what runs on one Python only."""
+    """Mark what runs on one Python only, and what is run without coverage."""
     root = Path(__file__).parent
     for item in items:
         if not set(_ONCE).isdisjoint(item.path.relative_to(root).parts):
             item.add_marker(pytest.mark.once)
+        if _REPEATED.search(item.nodeid):
+            item.add_marker(pytest.mark.no_cover)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, Any, Any]:
+    """Run the processes of a test without coverage if the test is."""
+    with pytest.MonkeyPatch.context() as patch:
+        if item.get_closest_marker("no_cover"):
+            patch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
+        return (yield)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -32,6 +32,7 @@ from benchmarks.rounds import Contender, Spread, added, measure, ratio, spread
 from benchmarks.servers import SERVERS, backlog_figures, server_figures, settings
 from benchmarks.startup import processes_figures, startup_figures
 
+pytestmark = pytest.mark.once
 _TINY = Scale(visitors=20, rounds=2, requests=10, drained_rounds=1, drained_requests=30)
 
 
@@ -201,7 +202,6 @@ def test_looking_is_measured(tmp_path: Path) -> None:
     assert not list(tmp_path.glob("*.html"))
 
 
-@pytest.mark.once
 def test_postgresql_is_measured() -> None:
     """Each batch is applied and copied; the base is made once, and everybody has a profile to be read."""
     size = Size(page_views=2_000, purchases=100, visitors=80, days=40)

@@ -58,6 +58,7 @@ def test_a_flush_waits_for_the_process_that_is_the_writer(
         assert stored_paths(tracker) == Counter(clients.acknowledged)
 
 
+@pytest.mark.once
 def test_a_drainer_killed_again_and_again_loses_and_doubles_nothing(database: Path, tracker: Tracker) -> None:
     """Others append all the while; what a killed drainer had begun, the next one takes up."""
     dice = random.Random(2)
@@ -82,6 +83,7 @@ def test_a_drainer_killed_again_and_again_loses_and_doubles_nothing(database: Pa
     assert visitor.profile["shared"] == counters["preferences_deferred"] == recorded
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     "timeout", [pytest.param(5.0, id="each in time"), pytest.param(0.001, id="many by way of the spool")]
 )

@@ -21,6 +21,7 @@ CHECKOUT = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-m", "examples.demo"]
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("app", ["flask", "starlette"])
 def test_demonstration_ends_by_itself_with_every_page_recorded(app: str) -> None:
     """It plays its phones, shows figures and counters, and exits with 0: all was recorded, nothing forged."""
