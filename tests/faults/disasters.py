@@ -23,15 +23,18 @@ from tests.support.waiting import PATIENCE, wait_until
 FILES = ("alias.db", "alias.db-wal", "alias.db-shm")
 PREFERENCES = ("alias.db-preferences", "alias.db-preferences-wal", "alias.db-preferences-shm")
 _SMALL_DISK_KB = 3_000
-_SMALL_SPOOL = 50_000
+_SMALL_SPOOL = 20_000
+_FILLS_IT = 300
+"""So many pages are more than a small spool holds."""
 
 
 class Scene(NamedTuple):
-    """Where a disaster strikes. `lasts`: for how many seconds; `clients`: who browses meanwhile."""
+    """Where a disaster strikes. `lasts`: for how many seconds and pages; `clients`: who browses meanwhile."""
 
     folder: Path
     clients: Clients
     lasts: float
+    pages: int
 
     @property
     def spool(self) -> Path:
@@ -40,7 +43,7 @@ class Scene(NamedTuple):
     def last(self) -> None:
         """Let it last, while the site is browsed on."""
         end = time.monotonic() + self.lasts
-        self.clients.served(50)
+        self.clients.served(self.pages)
         wait_until(lambda: time.monotonic() > end, "it has lasted", within=self.lasts + PATIENCE)
 
 
@@ -135,11 +138,15 @@ def clock_back(scene: Scene) -> Iterator[None]:
 
 
 class Disaster(NamedTuple):
-    """`strike` begins it and mends it. `settings`: of the site. `drops`: whether it makes the site drop events."""
+    """`strike` begins it and mends it. `settings`: of the site. `drops`: whether it makes the site drop events.
+
+    `pages`: how many it lasts, at least.
+    """
 
     strike: Callable[[Scene], AbstractContextManager[None]]
     settings: Mapping[str, Any] = MappingProxyType({})
     drops: bool = False
+    pages: int = 50
     deletes: bool = False
     tiny: bool = False
 
@@ -154,8 +161,8 @@ DISASTERS = [
     Disaster(deleted, deletes=True),
     Disaster(garbage),
     Disaster(disk_full, drops=True, tiny=True),
-    Disaster(forbidden_spool, {"spool_limit": _SMALL_SPOOL}, drops=True),
-    Disaster(spool_full, {"spool_limit": _SMALL_SPOOL}, drops=True),
+    Disaster(forbidden_spool, {"spool_limit": _SMALL_SPOOL}, drops=True, pages=_FILLS_IT),
+    Disaster(spool_full, {"spool_limit": _SMALL_SPOOL}, drops=True, pages=_FILLS_IT),
     Disaster(clock_back),
 ]
 
@@ -180,7 +187,7 @@ def suffer(disaster: Disaster, folder: Path, server: str, *, lasts: float, clien
             phones.served(100)
             wait_until(database.exists, "the database is there")
             before: frozenset[str] = frozenset()
-            scene = Scene(folder, phones, lasts)
+            scene = Scene(folder, phones, lasts, disaster.pages)
             with disaster.strike(scene):
                 if disaster.deletes:
                     phones.served(2 * clients)  # what was being served in that moment

@@ -119,7 +119,7 @@ def test_workers_changed_under_load_lose_nothing(site: Site, server: Server) -> 
             wait_until(lambda: sum(done().answered.values()) >= 12, "the visitors are at it")
             old = set(holdings(served, server))
             os.kill(served.process.pid, signal.SIGHUP)
-            wait_until(lambda: not still_answers(served, old), "new workers serve")
+            wait_until(lambda: not still_answers(served, old), "new workers serve", within=2 * PATIENCE)
             then = sum(done().answered.values())
             wait_until(lambda: sum(done().answered.values()) >= then + 12, "the visitors go on")
         asked = done()
