@@ -1,6 +1,7 @@
 """The page for servers to import by name, behind each middleware: `benchmarks.served_app:asgi_alias`.
 
-The settings of the tracker are in the environment; what is not asked for is not made.
+The settings of the tracker are in the environment. What is not asked for is neither made nor imported: a server's
+memory is that of one middleware.
 """
 
 from __future__ import annotations
@@ -10,29 +11,39 @@ import os
 from collections.abc import Iterable
 from typing import Any
 
-from alias_middleware.tracker import Tracker
-from alias_middleware.wsgi import ENVIRON_KEY, AliasMiddleware
-from benchmarks import asgi_peers
-from benchmarks.bare_app import wsgi
+from benchmarks.bare_app import answer, wsgi
 
 SETTINGS = "ALIAS_BENCH_SETTINGS"
+_VISITOR = "alias_middleware.visitor"
+
+
+async def _reading_asgi(scope: Any, receive: Any, send: Any) -> None:
+    scope[_VISITOR].profile.get("font")
+    await answer(send)
 
 
 def _reading_wsgi(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-    environ[ENVIRON_KEY].profile.get("font")
+    environ[_VISITOR].profile.get("font")
     return wsgi(environ, start_response)
-
-
-def _tracker() -> Tracker:
-    return Tracker(**json.loads(os.environ[SETTINGS]))
 
 
 def __getattr__(name: str) -> Any:
     match name:
         case "asgi_session":
+            from benchmarks import asgi_peers
+
             return asgi_peers.behind_session()
         case "asgi_alias":
-            return asgi_peers.behind_alias(asgi_peers.reading_a_profile, _tracker())
+            from alias_middleware import asgi
+
+            return asgi.AliasMiddleware(_reading_asgi, **_settings())
         case "wsgi_alias":
-            return AliasMiddleware(_reading_wsgi, tracker=_tracker())
+            from alias_middleware import wsgi as edge
+
+            return edge.AliasMiddleware(_reading_wsgi, **_settings())
     raise AttributeError(name)
+
+
+def _settings() -> dict[str, Any]:
+    settings: dict[str, Any] = json.loads(os.environ[SETTINGS])
+    return settings

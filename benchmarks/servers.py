@@ -26,7 +26,7 @@ _VISITORS = 2_000
 _APP = "benchmarks.served_app"
 _BARE = "benchmarks.bare_app"
 _ASGI = {"bare": f"{_BARE}:asgi", "session": f"{_APP}:asgi_session", "alias": f"{_APP}:asgi_alias"}
-_IMPORTED = (_BARE, _APP, "alias_middleware.storage.sqlite")
+_IMPORTED = (_BARE, _APP, "alias_middleware.wsgi", "alias_middleware.storage.sqlite", "benchmarks.asgi_peers")
 
 DRAINED = "alias, drained by another process"
 """The contender with `writer="external"` and `alias-middleware drain` beside it."""
