@@ -56,7 +56,8 @@ class Gathering:
         self.more = False
 
     def add(self, name: str, position: int, part: segments.Part) -> None:
-        """Take what was read of one segment from a position on."""
+        """Take what was read of one segment from a position on; its records are taken out of `part`."""
+        self.records += len(part.records)
         if part.header is not None:
             self._add(name, part.header, part.records)
         if part.torn:
@@ -66,13 +67,17 @@ class Gathering:
             self.bytes += part.end - position
         if part.ended:
             (self.unreadable if part.header is None else self.ended).append(name)
-        self.records += len(part.records)
         self.more |= part.more
 
     def _add(self, name: str, header: Header, records: list[tuple[int, bytes]]) -> None:
+        """Decode records; each is let go of at once, so that a batch is not in memory twice."""
         origin, base, ids = header.origin, header.base, EVENT_IDS
         seen = 0
-        for place, payload in records:
+        if records:
+            self.last = Raw(name, records[-1][0], header, records[-1][1])
+        records.reverse()
+        while records:
+            place, payload = records.pop()
             try:
                 record: Record = decode_record(payload)
             except msgspec.DecodeError:
@@ -96,8 +101,6 @@ class Gathering:
                 self.changes.append(late)
         if seen:
             self.counts["seen"] += seen
-        if records:
-            self.last = Raw(name, records[-1][0], header, records[-1][1])
 
     def batch(self, finished: list[str]) -> Batch:
         """Make the batch."""

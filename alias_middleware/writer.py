@@ -19,7 +19,8 @@ from alias_middleware.storage.base import Storage
 REJECTED = "rejected.jsonl"
 """The file of a spool folder that keeps what could not be stored, for somebody to look at."""
 
-_BATCH_BYTES = 1 << 20
+_BATCH_BYTES = 384 << 10
+"""More than 5,000 page views, which take 4 MB while they are stored."""
 _BATCH_RECORDS = 1 << 20
 _LONGEST_PAUSE = 5.0
 _MANY_RECORDS = 500

@@ -159,7 +159,7 @@ class SQLiteStorage(Storage):
         A crash between the two does no harm: a change applies once by its id. The ids are forgotten when
         the batch's positions are committed, so both transactions refuse a batch read from elsewhere.
         """
-        with self._files.wrapped() as connection:
+        with self._files.wrapped(batch=True) as connection:
             self._erasing.finish(connection)
             refused = 0
             if batch.changes:

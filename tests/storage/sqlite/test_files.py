@@ -227,6 +227,21 @@ def test_idle_connections_are_few(storage: SQLiteStorage) -> None:
     assert len(os.listdir("/proc/self/fd")) < before
 
 
+def test_batches_have_a_connection_of_their_own(storage: SQLiteStorage) -> None:
+    """What it remembers of the files would be forgotten with each batch that comes by another one."""
+    files = storage._files
+    for held in [files.take() for _ in range(3)]:
+        files.give(held)
+    storage.apply(Batch())
+    (theirs,) = [held for held in files._idle if held.remembers]
+    for _ in range(3):
+        reading = files.take()
+        assert reading is not theirs
+        storage.apply(Batch())
+        files.give(reading)
+    assert [held for held in files._idle if held.remembers] == [theirs]
+
+
 def test_new_files_opened_by_several_at_once_are_waited_for(tmp_path: Path) -> None:
     """The workers of a new site come to its files in the same moment: each is answered, none finds them locked."""
     together = threading.Barrier(4)
