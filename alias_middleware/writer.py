@@ -23,7 +23,7 @@ _BATCH_BYTES = 384 << 10
 """More than 5,000 page views, which take 4 MB while they are stored."""
 _BATCH_RECORDS = 1 << 20
 _LONGEST_PAUSE = 5.0
-_MANY_RECORDS = 500
+_MANY_RECORDS = 200
 _REFUSALS = 3
 
 logger = logging.getLogger("alias_middleware.writer")
@@ -67,7 +67,7 @@ class Writer:
 
     @property
     def pause(self) -> float:
-        """Seconds until the next drain: the interval, divided by how many times 500 records the last one found.
+        """Seconds until the next drain: the interval, divided by how many times 200 records the last one found.
 
         So what a busy site recorded waits for a tenth of a second or two.
         """
