@@ -1,0 +1,63 @@
+"""Questions that have many days to make."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import date
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from alias_middleware.errors import StorageUnavailable
+from alias_middleware.storage.base import Batch, Question, Scope
+from alias_middleware.storage.postgresql import PostgreSQLStorage, answers
+from alias_middleware.storage.postgresql.days import roll_up_day
+from alias_middleware.storage.postgresql.pool import Connection
+from alias_middleware.storage.postgresql.sections import Rolled
+from alias_middleware.testing.histories import NEWS, Teller
+from tests.storage.postgresql.test_schema import opened
+from tests.support.postgresql import PostgreSQLServer
+
+_DAYS = range(1, 8)
+_FIRST = date(2026, 3, 1).toordinal()
+_ASKED = Question(Scope(NEWS.namespace, NEWS.service), [(_FIRST, _FIRST + 7)], ["presence"])
+
+
+@pytest.fixture
+def storage(debian_postgresql: PostgreSQLServer, tmp_path: Path) -> Iterator[PostgreSQLStorage]:
+    """A week's history: each day somebody comes for the first time, and once more after he was counted."""
+    people = [Teller(key=f"3145229273{day:02}", ids=count(day * 10)) for day in _DAYS]
+    with closing(opened(debian_postgresql, tmp_path)) as storage:
+        for hour in (12, 13):
+            views = [tell.view(f"2026-03-{day:02}T{hour}:00") for day, tell in zip(_DAYS, people, strict=True)]
+            storage.apply(Batch(entries=views))
+            if hour == 12:
+                storage.rollups([_ASKED])
+        yield storage
+
+
+def test_what_was_made_is_kept_when_a_question_is_cut_short(
+    storage: PostgreSQLStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who asks again goes on from there: a year that nobody asked for may take longer than a question has."""
+    made: list[int] = []
+    most = 5
+
+    def noting(connection: Connection, service: int, day: int, gap_us: int) -> Rolled:
+        if len(made) == most:
+            raise StorageUnavailable("cut short", reason="timeout")
+        rolled = roll_up_day(connection, service, day, gap_us)
+        made.append(day - _FIRST)
+        return rolled
+
+    monkeypatch.setattr(answers, "_AT_ONCE", 2)
+    monkeypatch.setattr(answers, "roll_up_day", noting)
+    with pytest.raises(StorageUnavailable):
+        storage.rollups([_ASKED])
+    assert made == [0, 1, 2, 3, 4]
+    made.clear()
+    (answer,) = storage.rollups([_ASKED])
+    assert sorted(set(made)) == [4, 5, 6]
+    assert answer.rollups[0].presence.page_views == 2 * len(_DAYS)
