@@ -29,6 +29,8 @@ _DEFAULTS: dict[str, str | int] = {
     "tcp_user_timeout": 10_000,
 }
 """Of libpq's parameters, those that find out soon that the other end is gone."""
+_ENCODING = {"client_encoding": "utf8"}
+"""Whatever the server's: `arrays` has texts in it."""
 
 
 class Address(NamedTuple):
@@ -69,7 +71,7 @@ def parse(url: str) -> Address:
     if not most.isdecimal() or not 2 <= int(most) <= 1000:
         raise SettingsError("max_connections= is a number from 2 to 1000", setting="storage")
     log = Path(ours["erasure_log"]) if ours.get("erasure_log") else None
-    return Address(_with_options(_DEFAULTS | given, schema), schema, create, int(most), log)
+    return Address(_with_options(_DEFAULTS | given | _ENCODING, schema), schema, create, int(most), log)
 
 
 def _with_options(parameters: dict[str, Any], schema: str) -> dict[str, Any]:

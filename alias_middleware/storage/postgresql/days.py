@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import msgspec
 
@@ -11,7 +11,7 @@ from alias_middleware.events import Channel, Purchase, restore
 from alias_middleware.history import Settlement
 from alias_middleware.rollups.days import Before, Order, Shown, Sighting, roll_up
 from alias_middleware.rollups.model import Rollup
-from alias_middleware.storage.postgresql.arrays import columns_of
+from alias_middleware.storage.postgresql.arrays import column_of
 from alias_middleware.storage.postgresql.frozen import FROZEN, thawed
 from alias_middleware.storage.postgresql.pool import Connection
 from alias_middleware.storage.postgresql.sections import CHANNELS, OF_THE_SERVICE, Rolled
@@ -48,15 +48,8 @@ class Unnumbered(Exception):  # noqa: N818 - it says what is wrong
     """A visitor came to a day after its numbers were given out."""
 
 
-class _Seen(NamedTuple):
-    """A raw event of the day."""
-
-    key: str
-    time_us: int
-    id: int
-    channel: Channel
-    kind: str
-    body: bytes
+_Seen = tuple[str, int, int, Channel, str, bytes]
+"""A raw event of the day: visitor key, time, id, channel, kind and body. A plain tuple: there are many."""
 
 
 def roll_up_day(connection: Connection, service: int, day: int, gap_us: int) -> Rolled:
@@ -74,8 +67,10 @@ def roll_up_day(connection: Connection, service: int, day: int, gap_us: int) -> 
         unidentified = connection.execute(_UNIDENTIFIED, asked)
     if (frozen := thawed(kept)) is not None:
         return frozen
-    seen = list(map(_Seen._make, events))
-    numbers, before = _numbers_and_before(connection, asked, seen, gap_us)
+    seen: list[_Seen] = events.fetchall()
+    arrived = [key for (key,) in arrivals.fetchall()]
+    keys = dict.fromkeys([key for key, *_ in seen] + arrived)
+    numbers, before = _numbers_and_before(connection, asked, keys, seen, gap_us)
     sold = _orders(orders, seen, numbers, day)
     rolled: Rolled = {
         channel: roll_up(
@@ -84,31 +79,30 @@ def roll_up_day(connection: Connection, service: int, day: int, gap_us: int) -> 
         for channel in CHANNELS
     }
     whole = Rollup()
-    whole.arrivals.arrived.update(numbers[key] for (key,) in arrivals)
+    whole.arrivals.arrived.update([numbers[key] for key in arrived])
     (whole.arrivals.unidentified,) = unidentified.fetchone() or (0,)
     return rolled | {OF_THE_SERVICE: whole}
 
 
 def _numbers_and_before(
-    connection: Connection, asked: Mapping[str, Any], seen: Sequence[_Seen], gap_us: int
+    connection: Connection, asked: Mapping[str, Any], keys: Collection[str], seen: Sequence[_Seen], gap_us: int
 ) -> tuple[dict[str, int], dict[str, Before]]:
     """Give the numbers of a day's visitors by their keys, and by channel where their streams stood before it."""
-    if not seen:
+    if not keys:
         return {}, {}
-    keys = dict.fromkeys([event.key for event in seen])
     around = {
         **asked,
         "first_day": asked["day"] - margin_days(gap_us),
-        "since": min([event.time_us for event in seen]) - gap_us,
+        "since": min([time_us for _, time_us, *_ in seen], default=0) - gap_us,
     }
     with connection.pipeline():
-        known = connection.execute(_NUMBERS, (asked["service"], *columns_of((key,) for key in keys)), binary=True)
+        known = connection.execute(_NUMBERS, (asked["service"], column_of(list(keys))), binary=True)
         stood = connection.execute(_BEFORE, around, binary=True)
     numbers: dict[str, int] = dict(known.fetchall())
     if len(numbers) < len(keys):
         raise Unnumbered
     before: dict[str, dict[int, int]] = {}
-    for channel, key, last_us in stood:
+    for channel, key, last_us in stood.fetchall():
         if key in numbers:
             before.setdefault(channel, {})[numbers[key]] = last_us
     return numbers, dict(before)
@@ -132,12 +126,12 @@ def _orders(
     rows: Iterable[Any], seen: Iterable[_Seen], numbers: Mapping[str, int], day: int
 ) -> dict[str, list[Order]]:
     """Give a day's orders by channel, each with what was bought from its raw event."""
-    raw = {event[:3]: event for event in seen if event.kind == "p"}
+    raw = {event[:3]: event for event in seen if event[4] == "p"}
     orders: dict[str, list[Order]] = {}
     for *mark, currency, net, cancelled in rows:
-        event = raw[mark[0], mark[1], mark[2]]
-        order = restore("p", "", time_us=event.time_us, day=day, channel=event.channel, body=event.body)
+        key, time_us, _, channel, _, body = raw[mark[0], mark[1], mark[2]]
+        order = restore("p", "", time_us=time_us, day=day, channel=channel, body=body)
         if isinstance(order, Purchase):
-            made = Order(numbers[event.key], event.time_us, currency, Settlement(net, cancelled), order.items)
-            orders.setdefault(event.channel, []).append(made)
+            made = Order(numbers[key], time_us, currency, Settlement(net, cancelled), order.items)
+            orders.setdefault(channel, []).append(made)
     return orders

@@ -20,6 +20,7 @@ import psycopg
 from psycopg.abc import PQGen
 
 from alias_middleware.errors import StorageError, StorageUnavailable
+from alias_middleware.storage.postgresql import arrays
 from alias_middleware.storage.postgresql.address import Address
 from alias_middleware.storage.postgresql.failures import DRIVER_ERRORS, OutOfTime, is_about_data, wrapped
 
@@ -34,6 +35,11 @@ class Connection(psycopg.Connection[Any]):
     deadline: float = float("inf")
     ran_out: bool = False
     """Whether a wait ended at the deadline. What the driver raises as it cleans up may say something else."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Take what the driver's own connections take."""
+        super().__init__(*args, **kwargs)
+        arrays.prepare(self)
 
     def wait(self, gen: PQGen[RV], *args: Any, **kwargs: Any) -> RV:
         """Wait for the server, at most until the deadline.

@@ -17,6 +17,7 @@ from psycopg import Cursor
 from alias_middleware.identity import stored_part
 from alias_middleware.profile import Operation, ProfileChange, ProfileDocument, apply_change, encode_json
 from alias_middleware.storage.base import LateChange
+from alias_middleware.storage.postgresql.arrays import column_of
 from alias_middleware.storage.postgresql.pool import Connection
 
 Hashes = Callable[[str, str], Sequence[bytes]]
@@ -38,7 +39,7 @@ _UPDATE = """
 """
 _REFUSALS = """
     SELECT key, refuses_measure_us FROM profiles
-    WHERE namespace = %s AND key = ANY(%s) AND refuses_measure_us IS NOT NULL
+    WHERE namespace = %s AND key = ANY(%s::text[]) AND refuses_measure_us IS NOT NULL
 """
 _DOCUMENT = b'{"preferences":%b,"personal":%b,"consents":%b,"stamps":%b}'
 _DIGEST_BYTES = 8
@@ -97,7 +98,7 @@ def change_late(connection: Connection, changes: Iterable[LateChange], hashes: H
 
 def refusals(connection: Connection, namespace: str, keys: Sequence[str]) -> dict[str, int]:
     """Give, of some visitors, those who refuse to be measured and since when (microseconds)."""
-    return dict(connection.execute(_REFUSALS, (namespace, keys)).fetchall())
+    return dict(connection.execute(_REFUSALS, (namespace, column_of(keys))).fetchall())
 
 
 def _opened(found: Any) -> Row | None:

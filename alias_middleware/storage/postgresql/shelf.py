@@ -15,15 +15,17 @@ from alias_middleware.storage.changes import Changes
 from alias_middleware.storage.chronicle import decode_chronicle, encode_chronicle
 from alias_middleware.storage.keyring import TOMBSTONE, Keyring
 from alias_middleware.storage.postgresql import preferences, tastes
-from alias_middleware.storage.postgresql.arrays import columns_of
+from alias_middleware.storage.postgresql.arrays import column_of, columns_of
 from alias_middleware.storage.postgresql.marks import mark_changed
 from alias_middleware.storage.postgresql.pool import Connection
 from alias_middleware.storage.settling import Kept, OrderPlace
 from alias_middleware.storage.shelf import Known, Mark, Window
 from alias_middleware.storage.usual import EventRow
 
-_VISITORS = "SELECT key, not_before, knowledge, habits FROM visitors WHERE namespace = %s AND key = ANY(%s)"
-_ERASED = "SELECT hash, erased_us FROM tombstones WHERE namespace = %s AND hash = ANY(%s)"
+_VISITORS = (
+    "SELECT key, not_before, knowledge, habits FROM visitors WHERE namespace = %s AND key = ANY(%s::text[])"
+)
+_ERASED = "SELECT hash, erased_us FROM tombstones WHERE namespace = %s AND hash = ANY(%s::bytea[])"
 _STORED = """
     SELECT day, service, key, time_us, id
     FROM unnest(%s::integer[], %s::integer[], %s::text[], %s::bigint[], %s::bigint[])
@@ -122,7 +124,7 @@ class PostgreSQLShelf:
 
     def visitors(self, namespace: str, keys: Sequence[str]) -> Mapping[str, Known]:
         """Give those who are known."""
-        rows = self._connection.execute(_VISITORS, (namespace, keys), binary=True)
+        rows = self._connection.execute(_VISITORS, (namespace, column_of(keys)), binary=True)
         try:
             return {
                 key: Known(not_before, decode_chronicle(knowledge), habits)
@@ -138,7 +140,9 @@ class PostgreSQLShelf:
         names = {key: self._named.get((namespace, key), key) for key in keys}
         whose = {hash_: key for key in keys for hash_ in self._keyring.every(TOMBSTONE, namespace, names[key])}
         found: dict[str, int] = {}
-        for hash_, erased_us in self._connection.execute(_ERASED, (namespace, list(whose)), binary=True):
+        for hash_, erased_us in self._connection.execute(
+            _ERASED, (namespace, column_of(list(whose))), binary=True
+        ):
             found[whose[hash_]] = max(erased_us, found.get(whose[hash_], 0))
         return found
 
@@ -191,7 +195,7 @@ class PostgreSQLShelf:
         rows = sorted(changes.events)
         with self._connection.cursor().copy(_COPY_EVENTS) as copy:
             for place in range(0, len(rows), _LINES_AT_ONCE):
-                copy.write("".join(map(_line, rows[place : place + _LINES_AT_ONCE])))
+                copy.write("".join(_lines(rows[place : place + _LINES_AT_ONCE])))
 
     def _write(self, changes: Changes) -> None:
         people = [
@@ -214,10 +218,12 @@ class PostgreSQLShelf:
             self._connection.execute(statement, columns_of(rows))
 
 
-def _line(row: EventRow[str]) -> str:
-    """Write an event as COPY reads it."""
-    day, key, time_us, id_, service, channel, kind, body = row
-    return f"{day}\t{service}\t{_escaped(key)}\t{time_us}\t{id_}\t{channel}\t{kind}\t\\\\x{body.hex()}\n"
+def _lines(rows: Sequence[EventRow[str]]) -> list[str]:
+    """Write events as COPY reads them."""
+    return [
+        f"{day}\t{service}\t{_escaped(key)}\t{time_us}\t{id_}\t{channel}\t{kind}\t\\\\x{body.hex()}\n"
+        for day, key, time_us, id_, service, channel, kind, body in rows
+    ]
 
 
 def _order_row(order: tuple[OrderPlace, Any]) -> tuple[object, ...]:
