@@ -15,7 +15,7 @@ from alias_middleware.storage.changes import ServiceDay
 from alias_middleware.storage.postgresql import figures, planning, questions
 from alias_middleware.storage.postgresql.days import Unnumbered, roll_up_day
 from alias_middleware.storage.postgresql.marks import marks
-from alias_middleware.storage.postgresql.numbering import give_numbers
+from alias_middleware.storage.postgresql.numbering import give_numbers, number_newcomers
 from alias_middleware.storage.postgresql.pool import Connection
 from alias_middleware.storage.postgresql.sections import CHANNELS, OF_THE_SERVICE, Rolled
 
@@ -42,7 +42,9 @@ def answer(connection: Connection, asked: Sequence[Question]) -> list[Answer]:
         except Unnumbered:
             connection.execute("ROLLBACK")
             attempts -= not answers.keep()
-            give_numbers(connection, answers.stale(asked)[:_AT_ONCE])
+            days = answers.stale(asked)[:_AT_ONCE]
+            if days and not number_newcomers(connection, days):
+                give_numbers(connection, days)
     raise StorageUnavailable("visitors come faster than they are counted", reason="locked")
 
 

@@ -25,6 +25,14 @@ _STRANGERS = f"""
         JOIN events e ON e.day = asked.day AND e.service = asked.service
     ) people WHERE {_UNNUMBERED}
 """
+_NEWCOMERS = f"""
+    SELECT DISTINCT namespace, key FROM (
+        SELECT s.namespace, a.key
+        FROM unnest(%s::integer[], %s::integer[]) AS asked (service, day)
+        JOIN services s ON s.id = asked.service
+        JOIN arrivals a ON a.service = asked.service AND a.day = asked.day
+    ) people WHERE {_UNNUMBERED}
+"""
 _STRANGERS_AMONG = f"""
     SELECT namespace, key FROM unnest(%s::text[], %s::text[]) AS people (namespace, key) WHERE {_UNNUMBERED}
 """
@@ -43,6 +51,17 @@ _NUMBERS_OF = """
 
 Who = tuple[str, str]
 """A visitor by (namespace, key)."""
+
+
+def number_newcomers(connection: Connection, days: Collection[ServiceDay]) -> bool:
+    """Number those who came for the first time on some days; tell whether there was anybody without a number.
+
+    Where days are rolled up as they pass nobody else has none, and no event need be looked at to find that out.
+    """
+    with _numbering(connection):
+        newcomers = connection.execute(_NEWCOMERS.encode(), columns_of(days)).fetchall()
+        _number(connection, newcomers)
+    return bool(newcomers)
 
 
 def give_numbers(connection: Connection, days: Collection[ServiceDay]) -> None:

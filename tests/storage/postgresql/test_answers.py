@@ -61,3 +61,25 @@ def test_what_was_made_is_kept_when_a_question_is_cut_short(
     (answer,) = storage.rollups([_ASKED])
     assert sorted(set(made)) == [4, 5, 6]
     assert answer.rollups[0].presence.page_views == 2 * len(_DAYS)
+
+
+def test_days_in_their_order_need_no_look_at_events_for_numbers(
+    storage: PostgreSQLStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever comes is numbered on the day of his arrival."""
+    ids = count(1000)
+    later = [Teller(key=f"314522928{day:03}", ids=ids).view(f"2026-03-{day:02}T14:00") for day in _DAYS]
+    storage.apply(Batch(entries=later))
+    monkeypatch.delattr(answers, "give_numbers")
+    (answer,) = storage.rollups([_ASKED])
+    assert len(answer.rollups[0].presence.visitors) == 2 * len(_DAYS)
+
+
+def test_who_came_on_a_day_that_nobody_asked_for_is_counted_too(storage: PostgreSQLStorage) -> None:
+    """He is no newcomer of the day that is rolled up first."""
+    tell = Teller(key="314522929001", ids=count(2000))
+    storage.apply(Batch(entries=[tell.view("2026-02-20T12:00"), tell.view("2026-03-02T15:00")]))
+    newcomer = Teller(key="314522929002", ids=count(3000))
+    storage.apply(Batch(entries=[newcomer.view("2026-03-02T15:00")]))
+    (answer,) = storage.rollups([_ASKED])
+    assert len(answer.rollups[0].presence.visitors) == len(_DAYS) + 2
