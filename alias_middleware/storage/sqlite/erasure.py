@@ -57,7 +57,7 @@ def erase_history(
 def forget(sql: sqlite3.Connection, namespace: str, key: str, *, from_frozen: bool) -> dict[str, int]:
     """Delete everything recorded of the visitor, and `from_frozen` days take him out; give the rows gone by table.
 
-    Where he stays in frozen days nothing leads to his number any more, and nobody else gets it.
+    Nobody else ever gets his number, which frozen days may still have, and whatever read the views for others.
     """
     forget_lasting(sql, "main", namespace, key)
     sealed = forget_seals(sql, namespace, key)
@@ -67,10 +67,9 @@ def forget(sql: sqlite3.Connection, namespace: str, key: str, *, from_frozen: bo
     draw(sql)
     visitor, chronicle = row[0], decode_chronicle(row[1])
     tastes.forget(sql, namespace, row[2])
+    retire_number(sql, visitor)
     if from_frozen:
         thaw_visitor(sql, visitor, chronicle)
-    else:
-        retire_number(sql, visitor)
     gone = {"sealed_aliases": sealed, "events": _erase_events(sql, visitor, chronicle)}
     for table in ("orders", "refunds"):
         gone[table] = sql.execute(f"DELETE FROM {table} WHERE visitor = ?", (visitor,)).rowcount

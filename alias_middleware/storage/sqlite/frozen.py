@@ -78,7 +78,7 @@ def thaw_visitor(sql: sqlite3.Connection, visitor: int, chronicle: Chronicle) ->
 
 
 def retire_number(sql: sqlite3.Connection, visitor: int) -> None:
-    """See to it that the number of a visitor who stays in frozen days is never given to another."""
+    """See to it that the number of a visitor who goes is never given to another."""
     sql.execute(
         "INSERT INTO numbers VALUES (1, ?) ON CONFLICT (id) DO UPDATE SET given = max(given, excluded.given)",
         (visitor,),

@@ -25,6 +25,7 @@ from alias_middleware.storage.replacing import (
 )
 from alias_middleware.storage.sqlite import tastes
 from alias_middleware.storage.sqlite.files import Connection
+from alias_middleware.storage.sqlite.frozen import retire_number
 from alias_middleware.storage.sqlite.marks import ServiceDay, mark_changed
 from alias_middleware.storage.sqlite.pages import ShownPages
 from alias_middleware.storage.sqlite.recollection import draw
@@ -172,6 +173,7 @@ class _Withdrawal:
         self._move_arrivals(visitor, arrived, chronicle)
         self._keep(visitor, chronicle, self._habits(namespace, key, habits, left if whole else None, gone))
         if whole and not left:
+            retire_number(self._sql, visitor)
             self._sql.execute("DELETE FROM chronicles WHERE visitor = ?", (visitor,))
             self._sql.execute("DELETE FROM visitors WHERE namespace = ? AND key = ?", (namespace, key))
         return len(gone)

@@ -31,4 +31,4 @@ RIGHTS = """
 """`horizons`: the local days before which a namespace takes no more events, and has no raw ones left.
 
 `frozen`: the roll-ups of such days, as the file of roll-ups has them. `numbers`: the highest number that a
-forgotten visitor had: frozen days still have it, so nobody else may get it."""
+visitor who is gone had: frozen days may still have it, and tables made of the views, so nobody else may get it."""

@@ -9,6 +9,7 @@ import pytest
 
 from alias_middleware.profile import StoredProfile
 from alias_middleware.storage.base import Batch
+from alias_middleware.storage.moving import VISITORS
 from alias_middleware.storage.outbox import Suppression
 from alias_middleware.storage.sqlite import SQLiteStorage, erasure
 from alias_middleware.testing._contract_case import counted
@@ -16,6 +17,7 @@ from alias_middleware.testing._contract_erasure import populate
 from alias_middleware.testing.histories import KEY, NEWS, Teller, instant
 
 SPACE = NEWS.namespace
+NOON = instant("2026-03-02T12:00")
 ERASED = instant("2026-03-03T12:00")
 
 
@@ -81,3 +83,29 @@ def test_a_batch_after_the_crash_sees_the_erasure(storage: SQLiteStorage) -> Non
     tell = Teller(ids=iter([100, 101]))
     outcome = storage.apply(Batch(entries=[tell.view(ERASED), tell.view(ERASED + 1)]))
     assert (outcome.stored, outcome.dropped) == (1, {"erased": 1})
+
+
+@pytest.mark.parametrize(
+    "forget",
+    [
+        pytest.param(lambda storage: storage.erase(SPACE, "newest", ERASED), id="erased"),
+        pytest.param(lambda storage: storage.replace_live("news", NOON, NOON + 1), id="every page replaced"),
+    ],
+)
+def test_a_number_is_never_given_again(
+    storage: SQLiteStorage, forget: Callable[[SQLiteStorage], object], tmp_path: Path
+) -> None:
+    """Who made a table of the views knows visitors by their numbers: the next one is not whoever is gone."""
+    tell = Teller(key="newest")
+    storage.apply(Batch(entries=[tell.of(key="first").view(NOON - 1), tell.view(NOON)]))
+    assert numbers(storage) == {"first": 1, "newest": 2}
+    forget(storage)
+    assert numbers(storage) == {"first": 1}
+    other = SQLiteStorage(f"sqlite:///{tmp_path}/alias.db")
+    other.apply(Batch(entries=[tell.of(key="next").view(ERASED + 1)]))
+    other.close()
+    assert numbers(storage) == {"first": 1, "next": 3}
+
+
+def numbers(storage: SQLiteStorage) -> dict[str, int]:
+    return {key: number for _, key, number, *_ in storage.moving().page(VISITORS, None, 9).rows}
