@@ -62,7 +62,7 @@ class MemoryStorage(Storage):
         os.register_at_fork(after_in_child=partial(_unlock, weakref.ref(self)))
         self._records: dict[Person, Record] = {}
         self._suppressions: dict[Person, dict[str, Suppression]] = {}
-        self._outbox = MemoryOutbox(lambda: self._lock, self._evidence, self._keys_after)
+        self._outbox = MemoryOutbox(lambda: self._lock, self._evidence, self._keys_after, self._knows)
         self._conversions = MemoryConversions(lambda: self._lock)
         self._custody = MemoryCustody(lambda: self._lock, self._outbox)
         self._unidentified: Counter[tuple[Origin, int]] = Counter()
@@ -309,10 +309,12 @@ class MemoryStorage(Storage):
 
     def _keys_after(self, namespace: str, after: str) -> list[str]:
         return sorted(
-            key
-            for (space, key), record in self._records.items()
-            if space == namespace and key > after and record.entries
+            key for space, key in self._records if space == namespace and key > after and self._knows(space, key)
         )
+
+    def _knows(self, namespace: str, key: str) -> bool:
+        record = self._records.get((namespace, key))
+        return record is not None and bool(record.entries)
 
     def pseudonyms(self) -> MemoryPseudonyms:
         """Give what knows the pseudonym keys again."""

@@ -6,6 +6,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 
 from msgspec.structs import replace
 
@@ -44,15 +45,17 @@ class MemoryOutbox(Outbox):
         lock: Callable[[], threading.RLock],
         evidence_of: EvidenceOf,
         keys_after: Callable[[str, str], list[str]],
+        knows: Callable[[str, str], bool],
     ) -> None:
         """Start empty.
 
         `evidence_of(namespace, key, contacts)` gives what the storage knows of a visitor, `keys_after(namespace,
-        key)` the keys of the visitors behind a key, in order.
+        key)` the keys of the visitors behind a key, in order, `knows(namespace, key)` whether somebody is one.
         """
         self._lock = lock
         self._evidence_from = evidence_of
         self._keys_after = keys_after
+        self._knows = knows
         self._campaigns: dict[Named, StoredCampaign] = {}
         self._dispatches: dict[Named, dict[tuple[str, str], Dispatch]] = {}
         self._claimed_us: dict[str, int] = {}
@@ -152,11 +155,11 @@ class MemoryOutbox(Outbox):
             return self._evidence_from(namespace, key, tuple(sorted(times, reverse=True)))
 
     def enqueue(self, campaign: CampaignId, keys: Sequence[str], time_us: int) -> int:
-        """Queue messages."""
+        """Queue messages to those who are there."""
         with self._lock():
             messages = self._dispatches.setdefault(_named(campaign), {})
             before = len(messages)
-            for key in keys:
+            for key in filter(partial(self._knows, campaign.namespace), keys):
                 waiting = Dispatch(campaign.name, key, "queued", "", 0, time_us, "")
                 messages.setdefault((campaign.namespace, key), waiting)
             return len(messages) - before

@@ -225,7 +225,10 @@ class Outbox(ABC):
 
     @abstractmethod
     def enqueue(self, campaign: CampaignId, keys: Sequence[str], time_us: int) -> int:
-        """Queue a message to each visitor that the campaign has none for yet; give how many are new."""
+        """Queue a message to each visitor that the campaign has none for yet; give how many are new.
+
+        Whoever is no visitor, or no more since his evidence was read, gets none: nothing stays of the erased.
+        """
 
     @abstractmethod
     def due(self, campaign: CampaignId, time_us: int, limit: int) -> list[str]:

@@ -8,6 +8,7 @@ from alias_middleware.storage.base import Storage
 from alias_middleware.storage.custody import Custody, Disclosure
 from alias_middleware.storage.outbox import CampaignId, StoredCampaign
 from alias_middleware.testing._contract_case import ContractCase
+from alias_middleware.testing._contract_queue import people
 from alias_middleware.testing.histories import KEY, NEWS
 
 _SPACE = NEWS.namespace
@@ -42,6 +43,7 @@ class CustodyContract(ContractCase):
 
     def test_a_visitors_messages(self, storage: Storage, custody: Custody) -> None:
         """Those of every campaign, and nobody else's; none after his erasure."""
+        people(storage, KEY, "other")
         outbox = storage.outbox()
         for name in ("spring", "autumn"):
             campaign = CampaignId("news", _SPACE, name)

@@ -17,8 +17,9 @@ from alias_middleware.profile import StoredProfile, decode_knowledge
 from alias_middleware.storage.base import Batch, Storage
 from alias_middleware.storage.conversions import Conversion
 from alias_middleware.storage.outbox import CampaignId, Evidence, Ruling, State, StoredCampaign, Suppression
-from alias_middleware.testing._contract_case import ContractCase, known
+from alias_middleware.testing._contract_case import known
 from alias_middleware.testing._contract_profiles import op
+from alias_middleware.testing._contract_queue import QueueContract, people, sending
 from alias_middleware.testing.histories import KEY, NEWS, SHOP, Teller, change, instant
 
 _SPACE = NEWS.namespace
@@ -28,17 +29,8 @@ _STOP = Suppression("marketing", "STOP", "sms", _NOON)
 _THREADS = 8
 
 
-def _sending(evidence: Evidence) -> Ruling:
-    return Ruling("sending")
-
-
 def _unless_suppressed(evidence: Evidence) -> Ruling:
     return Ruling("refused", "suppressed") if evidence.suppressions else Ruling("sending")
-
-
-def _people(storage: Storage, *keys: str) -> None:
-    tell = Teller()
-    storage.apply(Batch(entries=[tell.of(key=key).view("2026-03-02T11:00") for key in keys]))
 
 
 def _spend(storage: Storage, number: int, limit: int = 100) -> int | None:
@@ -48,7 +40,7 @@ def _spend(storage: Storage, number: int, limit: int = 100) -> int | None:
     return storage.conversions().spend(conversion, limit)
 
 
-class OutboxContract(ContractCase):
+class OutboxContract(QueueContract):
     """At most one message to each visitor, none after his STOP, and nothing lost silently."""
 
     def test_campaigns(self, storage: Storage) -> None:
@@ -87,7 +79,7 @@ class OutboxContract(ContractCase):
 
     def test_evidence(self, storage: Storage) -> None:
         """What is known of visitors, page by page, with what forbids a contact and the contacts made."""
-        _people(storage, "a", "b", "c")
+        people(storage, "a", "b", "c")
         storage.change_profile(_SPACE, change(op("set", "f", 1), at=_NOON, key="b"), timeout=5)
         storage.suppress(_SPACE, "b", _STOP)
         outbox = storage.outbox()
@@ -119,14 +111,15 @@ class OutboxContract(ContractCase):
 
     def test_a_message_to_each_once(self, storage: Storage) -> None:
         """Queued twice is queued once; claimed once; what was claimed is not due."""
+        people(storage, "a", "b", "c")
         outbox = storage.outbox()
         assert outbox.enqueue(_NOEL, ["a", "b"], _NOON) == 2
         assert outbox.enqueue(_NOEL, ["b", "c"], _NOON) == 1
         assert outbox.due(_NOEL, _NOON, 9) == ["a", "b", "c"]
         assert outbox.due(_NOEL, _NOON, 2) == ["a", "b"]
-        assert outbox.claim(_NOEL, "a", "m1", _NOON, _sending) == Ruling("sending")
-        assert outbox.claim(_NOEL, "a", "m2", _NOON, _sending) is None
-        assert outbox.claim(_NOEL, "x", "m3", _NOON, _sending) is None
+        assert outbox.claim(_NOEL, "a", "m1", _NOON, sending) == Ruling("sending")
+        assert outbox.claim(_NOEL, "a", "m2", _NOON, sending) is None
+        assert outbox.claim(_NOEL, "x", "m3", _NOON, sending) is None
         assert outbox.due(_NOEL, _NOON, 9) == ["b", "c"]
         assert outbox.tally(_NOEL) == {("sending", ""): 1, ("queued", ""): 2}
         (sent,) = outbox.dispatches(_NOEL, "sending", "", 9)
@@ -135,6 +128,7 @@ class OutboxContract(ContractCase):
 
     def test_held_until_a_moment(self, storage: Storage) -> None:
         """A held message is due from then on, and judged anew."""
+        people(storage, "a", "b", "c")
         outbox = storage.outbox()
         outbox.enqueue(_NOEL, ["a"], _NOON)
         outbox.claim(_NOEL, "a", "m1", _NOON, lambda evidence: Ruling("held", "quiet_hours", _NOON + 9))
@@ -142,16 +136,17 @@ class OutboxContract(ContractCase):
         assert outbox.due(_NOEL, _NOON + 9, 9) == ["a"]
         assert outbox.tally(_NOEL) == {("held", "quiet_hours"): 1}
         assert outbox.evidence_of(_SPACE, "a").contacts == ()
-        outbox.claim(_NOEL, "a", "m1", _NOON + 9, _sending)
+        outbox.claim(_NOEL, "a", "m1", _NOON + 9, sending)
         assert outbox.tally(_NOEL) == {("sending", ""): 1}
 
     def test_contacts_are_what_may_have_arrived(self, storage: Storage) -> None:
         """Newest first, over campaigns; a failed message is none, nor one that does not count."""
+        people(storage, "a", "b", "c")
         outbox = storage.outbox()
         for number, name in enumerate(["one", "two", "three", "four"]):
             campaign = _NOEL._replace(name=name)
             outbox.enqueue(campaign, ["a"], _NOON)
-            judge: Callable[[Evidence], Ruling] = _sending
+            judge: Callable[[Evidence], Ruling] = sending
             if name == "four":
                 judge = lambda evidence: Ruling("sending", counts=False)  # noqa: E731
             outbox.claim(campaign, "a", name, _NOON + number, judge)
@@ -173,9 +168,10 @@ class OutboxContract(ContractCase):
     )
     def test_what_the_gateway_says(self, storage: Storage, said: list[State], stands: State) -> None:
         """A final word stands; an earlier one that comes late changes nothing."""
+        people(storage, "a", "b", "c")
         outbox = storage.outbox()
         outbox.enqueue(_NOEL, ["a"], _NOON)
-        outbox.claim(_NOEL, "a", "m1", _NOON, _sending)
+        outbox.claim(_NOEL, "a", "m1", _NOON, sending)
         for state in said:
             outbox.settle("m1", state, _NOON + 1)
         assert outbox.tally(_NOEL) == {(stands, ""): 1}
@@ -186,14 +182,15 @@ class OutboxContract(ContractCase):
 
     def test_what_the_gateway_could_not_take_yet(self, storage: Storage) -> None:
         """Queued again as if it had never been claimed: no contact was made, the id is free."""
+        people(storage, "a", "b", "c")
         outbox = storage.outbox()
         outbox.enqueue(_NOEL, ["a"], _NOON)
-        outbox.claim(_NOEL, "a", "m1", _NOON, _sending)
+        outbox.claim(_NOEL, "a", "m1", _NOON, sending)
         assert outbox.release("m1", _NOON + 1)
         assert outbox.due(_NOEL, _NOON + 1, 9) == ["a"]
         assert outbox.evidence_of(_SPACE, "a").contacts == ()
         assert not outbox.settle("m1", "delivered", _NOON)
-        outbox.claim(_NOEL, "a", "m2", _NOON, _sending)
+        outbox.claim(_NOEL, "a", "m2", _NOON, sending)
         outbox.settle("m2", "sent", _NOON)
         assert not outbox.release("m2", _NOON)
         assert not outbox.release("", _NOON)
@@ -201,9 +198,10 @@ class OutboxContract(ContractCase):
 
     def test_what_a_run_left_behind(self, storage: Storage) -> None:
         """What was being sent is uncertain and not due; what waited is still due."""
+        people(storage, "a", "b", "c")
         outbox = storage.outbox()
         outbox.enqueue(_NOEL, ["a", "b"], _NOON)
-        outbox.claim(_NOEL, "a", "m1", _NOON, _sending)
+        outbox.claim(_NOEL, "a", "m1", _NOON, sending)
         assert outbox.give_up(_NOEL, _NOON + 1) == 1
         assert outbox.give_up(_NOEL, _NOON + 1) == 0
         assert outbox.due(_NOEL, _NOON + 1, 9) == ["b"]
@@ -211,15 +209,17 @@ class OutboxContract(ContractCase):
 
     def test_an_end_for_what_waits(self, storage: Storage) -> None:
         """Only what waits; what is on its way goes on."""
+        people(storage, "a", "b", "c")
         outbox = storage.outbox()
         outbox.enqueue(_NOEL, ["a", "b", "c"], _NOON)
-        outbox.claim(_NOEL, "a", "m1", _NOON, _sending)
+        outbox.claim(_NOEL, "a", "m1", _NOON, sending)
         outbox.claim(_NOEL, "b", "m2", _NOON, lambda evidence: Ruling("held", "hours", _NOON + 9))
         assert outbox.stop(_NOEL, "cancelled", "by the publisher", _NOON) == 2
         assert outbox.tally(_NOEL) == {("sending", ""): 1, ("cancelled", "by the publisher"): 2}
 
     def test_a_judge_that_fails_changes_nothing(self, storage: Storage) -> None:
         """The message waits as before."""
+        people(storage, "a", "b", "c")
         outbox = storage.outbox()
         outbox.enqueue(_NOEL, ["a"], _NOON)
 
@@ -230,29 +230,10 @@ class OutboxContract(ContractCase):
             outbox.claim(_NOEL, "a", "m1", _NOON, fail)
         assert outbox.tally(_NOEL) == {("queued", ""): 1}
 
-    def test_erasure_takes_messages_but_not_their_number(self, storage: Storage) -> None:
-        """Of the visitor nothing stays, of the campaign's figures everything."""
-        _people(storage, KEY, "other")
-        outbox = storage.outbox()
-        outbox.enqueue(_NOEL, [KEY, "other"], _NOON)
-        outbox.claim(_NOEL, KEY, "m1", _NOON, _sending)
-        assert storage.erase(_SPACE, KEY, _NOON)["dispatches"] == 1
-        assert outbox.tally(_NOEL) == {("sending", ""): 1, ("queued", ""): 1}
-        assert outbox.dispatches(_NOEL, "sending", "", 9) == []
-        assert not outbox.settle("m1", "delivered", _NOON)
-        assert outbox.evidence_of(_SPACE, KEY).contacts == ()
-
-    def test_nothing_waits_for_the_erased(self, storage: Storage) -> None:
-        """What waited is counted as cancelled: a campaign that waited for it would never end."""
-        _people(storage, KEY)
-        outbox = storage.outbox()
-        outbox.enqueue(_NOEL, [KEY], _NOON)
-        storage.erase(_SPACE, KEY, _NOON)
-        assert outbox.tally(_NOEL) == {("cancelled", "erased"): 1}
-
     def test_no_message_after_a_stop(self, storage: Storage) -> None:
         """A STOP that was acknowledged before a claim began is seen by it, with many threads at once."""
         keys = [f"{number:012}" for number in range(40)]
+        people(storage, *keys)
         outbox = storage.outbox()
         outbox.enqueue(_NOEL, keys, _NOON)
         stopped: set[str] = set()

@@ -53,6 +53,7 @@ def live(tracker: Tracker) -> None:
         visitor.refund("CMD-1", amount=1)
     tracker.receive_sms(ALIAS, "36123", "STOP", at=BEGINNING, message_id="1")
     tracker.unsubscribed(ALIAS, "premium_push", at=BEGINNING + timedelta(minutes=1))
+    tracker.flush()
     campaign = CampaignId("sonneries", "sonneries", "spring")
     tracker.storage.outbox().save(StoredCampaign(campaign, "running", b"{}", 0))
     tracker.storage.outbox().enqueue(campaign, [ALIAS], 0)

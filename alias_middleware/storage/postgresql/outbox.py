@@ -27,6 +27,7 @@ from alias_middleware.storage.outbox import (
     followed_by,
 )
 from alias_middleware.storage.postgresql import evidence, locks
+from alias_middleware.storage.postgresql.planning import alone
 from alias_middleware.storage.postgresql.pool import Pool
 
 _SECONDS = 10.0
@@ -60,6 +61,7 @@ _ENQUEUE = """
     SELECT %s, key, %s, %s, 'queued', '', 0, %s, '' FROM unnest(%s::text[]) AS asked (key)
     ON CONFLICT DO NOTHING
 """
+_HERE = "SELECT key FROM visitors WHERE namespace = %s AND key = ANY(%s)"
 _DUE = """
     SELECT key FROM dispatches
     WHERE service = %s AND campaign = %s AND state IN ('queued', 'held') AND until_us <= %s
@@ -187,9 +189,11 @@ class PostgreSQLOutbox(Outbox):
             return evidence.of_one(connection, self._keyring, namespace, key)
 
     def enqueue(self, campaign: CampaignId, keys: Sequence[str], time_us: int) -> int:
-        """Queue messages, in one statement."""
+        """Queue messages to those who are there, while nobody is erased."""
         service, namespace, name = campaign
-        return self._changed(_ENQUEUE, namespace, service, name, time_us, list(keys))
+        with self._pool.connection(_PAGE_SECONDS) as connection, alone(connection):
+            here = [key for (key,) in connection.execute(_HERE, (namespace, list(keys))).fetchall()]
+            return connection.execute(_ENQUEUE, (namespace, service, name, time_us, here)).rowcount
 
     def due(self, campaign: CampaignId, time_us: int, limit: int) -> list[str]:
         """Give whose messages wait no longer."""

@@ -56,6 +56,10 @@ _EVIDENCE_OF = """
     LEFT JOIN preferences.profiles p ON p.namespace = asked.namespace AND p.key = asked.key
 """
 _TURN = "UPDATE campaigns SET standing = ? WHERE service = ? AND name = ? AND plan = ifnull(?, plan)"
+_ENQUEUE = """
+    INSERT OR IGNORE INTO dispatches (service, campaign, namespace, key, state, time_us)
+    SELECT ?1, ?2, namespace, key, 'queued', ?3 FROM visitors WHERE namespace = ?4 AND key = ?5
+"""
 _CONTACTS = f"""
     SELECT key, claimed_us FROM dispatches
     WHERE namespace = ? AND key BETWEEN ? AND ? AND claimed_us IS NOT NULL AND state IN {REACHED}
@@ -208,16 +212,10 @@ class SQLiteOutbox(Outbox):
         ]
 
     def enqueue(self, campaign: CampaignId, keys: Sequence[str], time_us: int) -> int:
-        """Queue messages, in one transaction."""
-        new = 0
+        """Queue messages to those who are there, in one transaction."""
+        place = (campaign.service, campaign.name, time_us, campaign.namespace)
         with writing(self._files) as sql:
-            for key in keys:
-                new += sql.execute(
-                    "INSERT OR IGNORE INTO dispatches (service, campaign, namespace, key, state, time_us) "
-                    "VALUES (?, ?, ?, ?, 'queued', ?)",
-                    (campaign.service, campaign.name, campaign.namespace, key, time_us),
-                ).rowcount
-        return new
+            return sum(sql.execute(_ENQUEUE, (*place, key)).rowcount for key in keys)
 
     def due(self, campaign: CampaignId, time_us: int, limit: int) -> list[str]:
         """Give whose messages wait no longer."""
