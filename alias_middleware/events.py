@@ -202,9 +202,14 @@ def event_time(at: datetime) -> int:
     """
     if not isinstance(at, datetime) or at.utcoffset() is None:
         raise EventError("an aware datetime is needed: one without a zone names no instant", field="at")
-    if not _EARLIEST_YEAR < at.year < _LATEST_YEAR:
+    if not in_recorded_years(at):
         raise EventError(f"a year between {_EARLIEST_YEAR} and {_LATEST_YEAR} is needed", field="at")
     return to_micros(at)
+
+
+def in_recorded_years(at: datetime) -> bool:
+    """Tell whether a moment is in the years of which events are kept, 1971 to 9998."""
+    return _EARLIEST_YEAR < at.year < _LATEST_YEAR
 
 
 def check_refund(amount: Decimal | int) -> int:

@@ -3,25 +3,39 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Literal, NamedTuple
 
+import msgspec
+
 from alias_middleware.contact import OFFERS, Command, command_of, meaning_of_stop, suppressions_of_stop
 from alias_middleware.dossier import is_subscribed, suppression
 from alias_middleware.errors import ContactError, StorageError
-from alias_middleware.events import MESSAGE_LIMIT, Message, Unsubscription, clean_text, event_time
+from alias_middleware.events import (
+    MESSAGE_LIMIT,
+    Message,
+    Unsubscription,
+    clean_text,
+    event_time,
+    in_recorded_years,
+)
 from alias_middleware.identity import lasting_part
 from alias_middleware.profile import decode_knowledge
 from alias_middleware.recorder import Recorder
 from alias_middleware.settings import Settings
 from alias_middleware.storage.base import Storage
 from alias_middleware.storage.outbox import Evidence, StrayMessage
+from alias_middleware.writer import REJECTED
+
+logger = logging.getLogger("alias_middleware.smsplus")
 
 _ANSWER_WITHIN_US = timedelta(days=31) // timedelta(microseconds=1)
 _CLOCKS_APART_US = timedelta(minutes=10) // timedelta(microseconds=1)
 """How far the gateway's clock may be behind ours; its stamps have whole seconds besides."""
 
+_FORBIDDING = ("stop", "stopall", "unsubscription")
 _CODE_LIMIT = 21
 """Digits that a short code or number has at most, with some to spare (ITU-T E.164 has 15)."""
 
@@ -30,10 +44,11 @@ class Reception(NamedTuple):
     """What a received message was understood as.
 
     `meaning`: "message", "unsubscription", "opt_out", "contact" or "start"; "stray" where the sender is no alias:
-    nobody can be told from it. `offer` is what the short code stood for.
+    nobody can be told from it; "rejected" where the time is none that can be kept. `offer` is what the short code
+    stood for.
     """
 
-    meaning: Literal["message", "unsubscription", "opt_out", "contact", "start", "stray"]
+    meaning: Literal["message", "unsubscription", "opt_out", "contact", "start", "stray", "rejected"]
     offer: str | None
 
 
@@ -61,6 +76,8 @@ class Receiver:
 
         Received again with the same id and time it counts once. See `Tracker.receive_sms`.
         """
+        if at.utcoffset() is not None and not in_recorded_years(at):
+            return self._reject(alias, short_code, text, at, message_id)
         time_us = event_time(at)
         entry = self._settings.short_codes.find(short_code, text)
         offer = None if entry is None else entry.offer
@@ -89,7 +106,7 @@ class Receiver:
             paid,
         )
         try:
-            if said in {"stop", "stopall", "unsubscription"}:
+            if said in _FORBIDDING:
                 self._forbid(key, said, entry is not None, time_us)
         finally:  # of the two, one may fail without the other: a STOP is in force when the spool is full
             if recorder.addresses is not None:
@@ -97,6 +114,32 @@ class Receiver:
             identity = message_identity(self._settings.service, lasting_part(key), short_code, message_id)
             recorder.keep(event, identity)
         return Reception(_MEANINGS.get(said or "", "message"), offer)
+
+    def _reject(self, alias: str, short_code: str, text: str, at: datetime, message_id: str) -> Reception:
+        """Set a message aside whose time can never be stored; a STOP in it is in force from now on.
+
+        The gateway would bring it again for ever.
+        """
+        entry = self._settings.short_codes.find(short_code, text)
+        recorder, offer = self._recorder(), None if entry is None else entry.offer
+        key = self._key_of(alias) if self._settings.source.accepts(alias) else None
+        command = command_of(text, self._settings.sms_commands)
+        if key is not None and command is not None:
+            now_us = recorder.now()
+            said = self._meaning(key, command, short_code, offer, now_us)
+            if said in _FORBIDDING:
+                self._forbid(key, said, entry is not None, now_us)
+        written = {"short_code": clean_text(short_code, _CODE_LIMIT), "text": clean_text(text, MESSAGE_LIMIT)}
+        service = self._settings.service
+        line = {
+            "service": service,
+            "id": message_identity(service, lasting_part(key or ""), short_code, message_id),
+            "reason": "time",
+            "event": {"key": key, "at": at.isoformat(), **written},
+        }
+        recorder.set_aside(msgspec.json.encode(line) + b"\n")
+        logger.error("a message's time cannot be kept: the message is, in %s", REJECTED)
+        return Reception("rejected", offer)
 
     def _meaning(self, key: str, command: Command, short_code: str, offer: str | None, time_us: int) -> str:
         """What a command comes to; a STOP ends a subscription where that is clear, else it is the opt-out."""

@@ -137,6 +137,19 @@ class Recorder(Asking):
             raise
         self._appended()
 
+    def set_aside(self, line: bytes) -> None:
+        """Keep durably what can never be stored, for somebody to look at, and count it: its sender may forget it.
+
+        Raises:
+            SpoolError: it is not kept.
+        """
+        try:
+            self.writer.set_aside(line)
+        except SpoolError as error:
+            self._spool_failed(error)
+            raise
+        self.counters.add_dropped("rejected")
+
     def put(self, sealing: Sealing) -> None:
         """Put in the spool that an alias is to be kept sealed, or no longer; counted where the spool fails."""
         try:

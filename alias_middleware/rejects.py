@@ -17,13 +17,15 @@ import msgspec
 
 
 def keep(path: Path, line: bytes) -> None:
-    """Append a line; the file is its owner's only.
+    """Append a line for good; the file is its owner's only.
 
     Raises:
         OSError: it is not kept.
     """
     with _locked(path, os.O_CREAT | os.O_RDWR | os.O_APPEND) as file:
         file.write(line)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def forget(path: Path, key: str) -> int:

@@ -6,13 +6,15 @@ others stand by. `alias-middleware drain` runs the same as a process of its own.
 
 from __future__ import annotations
 
+import errno
 import logging
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Literal
 
 from alias_middleware import rejects, segments
-from alias_middleware.errors import StorageError, StorageUnavailable, describe
+from alias_middleware.errors import SpoolError, StorageError, StorageUnavailable, describe
 from alias_middleware.gathering import Gathering, Raw
 from alias_middleware.storage.base import Storage
 
@@ -25,6 +27,7 @@ _BATCH_RECORDS = 1 << 20
 _LONGEST_PAUSE = 5.0
 _MANY_RECORDS = 200
 _REFUSALS = 3
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 logger = logging.getLogger("alias_middleware.writer")
 
@@ -227,6 +230,19 @@ class Writer:
             return
         rejects.keep(self._folder / REJECTED, raw.rejected_line(reason))
         self._kept.add((raw.segment, raw.place))
+
+    def set_aside(self, line: bytes) -> None:
+        """Keep a record that nothing can store and that never was in the spool, among the rejected ones.
+
+        Raises:
+            SpoolError: it is not kept.
+        """
+        try:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            rejects.keep(self._folder / REJECTED, line)
+        except OSError as error:
+            reason: Literal["disk_full", "unwritable"] = "disk_full" if error.errno in _NO_ROOM else "unwritable"
+            raise SpoolError(describe(error), reason=reason) from error
 
     def forget_rejected(self, key: str) -> int:
         """Take what could not be stored of an erased visitor out of the file of rejected records; give how many.

@@ -4,15 +4,16 @@ As measured with Kannel 1.4.5: `post-url` expands ``%I``, so the URL carries the
 ``send-sender = true`` the alias comes in ``X-Kannel-From``, the text is the body, and what stands before the ``@``
 of the URL comes as Basic authentication: no access log shows alias, text or secret. With `get-url` the query has
 them all, in UTF-8 given ``mo-recode = true``. Both are read here. A message keeps its id when Kannel tries again,
-which it does after every answer but 200 and 202. The time is the SMSC's own stamp, unchanged. A `global-sender`
-would take the place of the short code in either: leave it out.
+which it does after every answer but 200 and 202, so a call is refused only where a mended configuration would set
+it right: what the subscriber or the SMSC wrote is taken as it is. The time is the SMSC's own stamp. A
+`global-sender` would take the place of the short code in either: leave it out.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import datetime, tzinfo
+from datetime import UTC, datetime, tzinfo
 from types import MappingProxyType
 from typing import Final, Literal, NamedTuple
 from urllib.parse import parse_qs
@@ -24,6 +25,9 @@ _PRINTABLE = re.compile(r"[!-~]{1,64}")
 _CHARSET = re.compile(r'charset="?([A-Za-z0-9_.:-]{1,40})', re.IGNORECASE)
 _CHARSETS = frozenset({"utf-8", "utf-16be", "iso-8859-1", "windows-1252"})
 _MOST_FIELDS = 20
+
+NO_MOMENT: Final = datetime.min.replace(tzinfo=UTC)
+"""Stands for a stamp such as 0000-00-00 00:00:00; no message of that time can be stored."""
 
 State = Literal["sent", "delivered", "failed"]
 
@@ -76,7 +80,7 @@ def read_mo(query: str, headers: Mapping[str, str], body: bytes, *, zone: tzinfo
         text = _text(headers.get("content-type", ""), body)
     return SmsMo(
         _printable(fields.get("id", ""), "id"),
-        _printable(sender, "sender"),
+        _present(sender, "sender"),
         _printable(to, "short code"),
         text,
         _moment(stamp, zone),
@@ -107,6 +111,12 @@ def _fields(query: str) -> dict[str, str]:
     return {name: values[0] for name, values in found.items()}
 
 
+def _present(value: str, field: str) -> str:
+    if not value:
+        raise UnreadableCall("is missing", field=field)
+    return value
+
+
 def _printable(value: str, field: str) -> str:
     if _PRINTABLE.fullmatch(value) is None:
         raise UnreadableCall("is missing, too long or not printable ASCII", field=field)
@@ -114,12 +124,13 @@ def _printable(value: str, field: str) -> str:
 
 
 def _moment(stamp: str, zone: tzinfo) -> datetime:
+    """The moment of a stamp; of one that no calendar has `NO_MOMENT`."""
+    if _STAMP.fullmatch(stamp) is None:
+        raise UnreadableCall("is no moment YYYY-MM-DD hh:mm:ss", field="time")
     try:
-        if _STAMP.fullmatch(stamp):
-            return datetime.fromisoformat(stamp).replace(tzinfo=zone)
+        return datetime.fromisoformat(stamp).replace(tzinfo=zone)
     except ValueError:
-        pass
-    raise UnreadableCall("is no moment YYYY-MM-DD hh:mm:ss", field="time")
+        return NO_MOMENT
 
 
 def _text(content_type: str, body: bytes) -> str:

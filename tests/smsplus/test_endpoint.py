@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+import json
 import logging
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from http.client import HTTPConnection
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +19,7 @@ from alias_middleware.errors import SettingsError, UnreadableCall
 from alias_middleware.smsplus.calls import Report, SmsMo, State
 from alias_middleware.smsplus.endpoint import MAX_BODY, Call, KannelEndpoint
 from tests.support.servers import uvicorn_server, waitress_server
+from tests.support.sms import Shop
 
 SECRET = "0123456789abcdef-_"
 ALIAS, ID = "314522927347", "9a7b6fad-3009-4b78-8b7e-9201c2c1fd00"
@@ -201,3 +204,44 @@ def test_half_a_message_is_not_kept() -> None:
 
     make(memory).wsgi(environ, start_response)
     assert (statuses, memory.kept) == (["400 Bad Request"], [])
+
+
+@pytest.mark.parametrize("year", ["0000", "0001", "1970", "9999"])
+@pytest.mark.parametrize(
+    ("sender", "text", "kept"),
+    [
+        pytest.param(ALIAS, "MENU", False, id="a message"),
+        pytest.param(ALIAS, "Stop", True, id="a STOP"),
+        pytest.param("ORANGE", "Stop", False, id="of no visitor"),
+    ],
+)
+def test_a_time_that_can_never_be_stored(tmp_path: Path, year: str, sender: str, text: str, kept: bool) -> None:
+    """Acknowledged, since it would come again for ever; kept aside and counted; its STOP is in force."""
+    shop = Shop("sqlite", tmp_path)
+    endpoint = KannelEndpoint(shop.tracker, secret=SECRET, trusted_gateways=["127.0.0.1"], zone=UTC)
+    headers = {**HEADERS, "x-kannel-from": sender, "x-kannel-time": f"{year}-01-01 00:00:00"}
+    assert endpoint.serve(CALL._replace(headers=headers, body=text.encode())) == 200
+    (line,) = (tmp_path / "spool" / "rejected.jsonl").read_text().splitlines()
+    found = json.loads(line)
+    assert (found["service"], found["reason"], found["event"]["text"]) == ("sonneries", "time", text)
+    assert found["event"]["key"] == (ALIAS if sender == ALIAS else None)
+    shop.tracker.flush()
+    counters = shop.tracker.counters()
+    assert (counters["seen"], counters["dropped"]) == (1, {"rejected": 1})
+    assert ("opted_out" in shop.objections(ALIAS)[1]) == kept
+    shop.tracker.privacy.erase(ALIAS)
+    assert ALIAS not in (tmp_path / "spool" / "rejected.jsonl").read_text()
+    shop.tracker.close()
+
+
+def test_what_cannot_even_be_set_aside_is_not_acknowledged(tmp_path: Path) -> None:
+    """Until there is room again."""
+    shop = Shop("sqlite", tmp_path)
+    endpoint = KannelEndpoint(shop.tracker, secret=SECRET, trusted_gateways=["127.0.0.1"], zone=UTC)
+    bad = CALL._replace(headers={**HEADERS, "x-kannel-time": "1970-01-01 00:00:00"})
+    rejected = tmp_path / "spool" / "rejected.jsonl"
+    rejected.mkdir(parents=True)
+    assert endpoint.serve(bad) == 503
+    rejected.rmdir()
+    assert endpoint.serve(bad) == 200
+    shop.tracker.close()
