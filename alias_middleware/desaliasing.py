@@ -6,12 +6,14 @@ from the publisher's callable to the caller and is kept nowhere.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import NamedTuple, TypeVar
 from zoneinfo import ZoneInfo
 
 from alias_middleware.draw import SEED_BYTES, Draw, draw_winner
-from alias_middleware.errors import QuotaSpent
+from alias_middleware.errors import QuotaSpent, StorageUnavailable
 from alias_middleware.local_time import from_micros
 from alias_middleware.settings import Settings
 from alias_middleware.storage.conversions import Conversion, Conversions
@@ -52,6 +54,7 @@ class Desaliasing:
         self._settings = settings
         self._now = now
         self._entropy = entropy
+        self._doubts: deque[Conversion] = deque()
 
     def convert(
         self, alias: str, look_up: Callable[[str], Number], *, reason: str, requester: str, detail: str = ""
@@ -72,13 +75,41 @@ class Desaliasing:
                 raise ValueError(f"a conversion needs a {name}: it stands in the audit")
         ledger = self._conversions()
         conversion = self._conversion(reason, requester, detail)
-        if ledger.spend(conversion, self._settings.desalias_quota) is None:
+        self._settle_doubts(ledger)
+        if not self._spend(ledger, conversion):
             raise QuotaSpent(limit=self._settings.desalias_quota, month=conversion.month)
         try:
             return look_up(alias)
         except BaseException:
             ledger.give_back(conversion.id)
             raise
+
+    def _spend(self, ledger: Conversions, conversion: Conversion) -> bool:
+        """Spend a conversion, asking once more where the answer did not come: by its id it counts once."""
+        quota = self._settings.desalias_quota
+        try:
+            return ledger.spend(conversion, quota) is not None
+        except StorageUnavailable:
+            try:
+                return ledger.spend(conversion, quota) is not None
+            except StorageUnavailable:
+                self._doubts.append(conversion)
+                raise
+
+    def _settle_doubts(self, ledger: Conversions) -> None:
+        """Give back what may have been spent unheard: nothing was looked up with it.
+
+        It is spent anew before, and so behind the first attempt, which may still be on its way.
+        """
+        for _ in range(len(self._doubts)):
+            with suppress(IndexError):  # another thread is at it, too
+                doubt = self._doubts.popleft()
+                try:
+                    if ledger.spend(doubt, self._settings.desalias_quota) is not None:
+                        ledger.give_back(doubt.id)
+                except StorageUnavailable:
+                    self._doubts.append(doubt)
+                    raise
 
     def draw(
         self,
@@ -107,6 +138,7 @@ class Desaliasing:
     def standing(self) -> Standing:
         """Give this month's quota."""
         scope, month = self._scope, self._month(self._now())
+        self._settle_doubts(self._conversions())
         rows = self._conversions().conversions(scope, month)
         return Standing(scope, month, self._settings.desalias_quota, sum(not row.given_back for row in rows))
 

@@ -12,10 +12,11 @@ import pytest
 
 from alias_middleware.desaliasing import Desaliasing
 from alias_middleware.draw import draw_winner
-from alias_middleware.errors import QuotaSpent
+from alias_middleware.errors import QuotaSpent, StorageUnavailable
 from alias_middleware.settings import make_settings
 from alias_middleware.storage import open_storage
 from alias_middleware.storage.base import Storage
+from alias_middleware.storage.conversions import Conversion, Conversions
 from alias_middleware.storage.memory import MemoryStorage
 from alias_middleware.testing.histories import instant
 from tests.support.postgresql import EVERY_STORAGE, KEY, url_of
@@ -85,7 +86,7 @@ def test_the_month_is_the_operators() -> None:
     there = {"zone": "America/Martinique", "desalias_quota": 1}
     make(storage, at=last, **there).convert(ALIAS, number_of, **WHY)
     with pytest.raises(QuotaSpent, match="1 conversions of 2026-03") as spent:
-        make(storage, at=last, **there).convert(ALIAS, number_of, **WHY)
+        make(storage, at=last - 1, **there).convert(ALIAS, number_of, **WHY)
     assert (spent.value.limit, spent.value.month) == (1, "2026-03")
     make(storage, at=last + 1_000_000, **there).convert(ALIAS, number_of, **WHY)
     assert make(storage, at=last + 1_000_000, **there).standing() == ("publisher", "2026-04", 1, 1)
@@ -155,3 +156,47 @@ def test_two_hundred_at_once_get_exactly_a_hundred(storage: Storage) -> None:
         thread.join()
     assert sorted(got).count(NUMBER) == 100
     assert len(got) == 200
+
+
+class Unheard(Conversions):
+    """A ledger that spends, and whose answer is lost as often as it is told."""
+
+    def __init__(self, ledger: Conversions) -> None:
+        self.ledger, self.lost = ledger, 0
+
+    def spend(self, conversion: Conversion, limit: int) -> int | None:
+        left = self.ledger.spend(conversion, limit)
+        self._answer()
+        return left
+
+    def give_back(self, conversion_id: int) -> None:
+        self.ledger.give_back(conversion_id)
+        self._answer()
+
+    def conversions(self, scope: str, month: str) -> list[Conversion]:
+        return self.ledger.conversions(scope, month)
+
+    def _answer(self) -> None:
+        if self.lost:
+            self.lost -= 1
+            raise StorageUnavailable("the answer was lost", reason="down")
+
+
+@pytest.mark.parametrize("lost", [1, 2, 3, 4, 5])
+def test_a_lost_answer_costs_nothing(lost: int) -> None:
+    """Asked again it counts once; where that is lost, too, what may be spent is given back before the next."""
+    ledger = Unheard(MemoryStorage().conversions())
+    settings = make_settings({"service": "sonneries", "trusted_gateways": ["10.12.0.0/16"], "desalias_quota": 2})
+    desaliasing = Desaliasing(lambda: ledger, settings, now=lambda: NOON, entropy=entropy(1))
+    ledger.lost = lost
+    asked: list[str] = []
+    for _ in range(5):
+        try:
+            desaliasing.convert(ALIAS, asked.append, **WHY)
+            break
+        except StorageUnavailable:
+            assert asked == []
+    assert (asked, desaliasing.standing().spent) == ([ALIAS], 1)
+    desaliasing.convert(ALIAS, number_of, **WHY)
+    with pytest.raises(QuotaSpent):
+        desaliasing.convert(ALIAS, number_of, **WHY)

@@ -33,7 +33,11 @@ class Conversions(ABC):
 
     @abstractmethod
     def spend(self, conversion: Conversion, limit: int) -> int | None:
-        """Take one conversion from the month's quota of `limit` and give what is left; None when none was."""
+        """Take one conversion from the month's quota of `limit` and give what is left; None when none was.
+
+        One whose id is there already is taken once, so whoever did not hear the answer asks again; None where it
+        was given back.
+        """
 
     @abstractmethod
     def give_back(self, conversion_id: int) -> None:

@@ -297,6 +297,9 @@ class MemoryConversions(Conversions):
         """Take one conversion from the month's quota."""
         with self._lock():
             left = limit - sum(not each.given_back for each in self._of(conversion.scope, conversion.month))
+            for known in self._rows:
+                if known.id == conversion.id:
+                    return None if known.given_back else max(left, 0)
             if left <= 0:
                 return None
             self._rows.append(conversion)

@@ -272,6 +272,7 @@ class OutboxContract(QueueContract):
         assert [_spend(storage, number, 2) for number in (1, 2, 3)] == [1, 0, None]
         storage.conversions().give_back(1)
         assert _spend(storage, 4, 2) == 0
+        assert [_spend(storage, number, 2) for number in (4, 2, 1)] == [0, 0, None]  # the same requests again
         rows = storage.conversions().conversions("publisher", "2026-03")
         assert [(row.id, row.given_back) for row in rows] == [(1, True), (2, False), (4, False)]
         assert (rows[0].requester, rows[0].reason) == ("R", "a draw")

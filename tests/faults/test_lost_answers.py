@@ -185,3 +185,18 @@ def test_a_conversion(road: Road, answer: bool) -> None:
     storage.conversions().give_back(7)
     assert storage.conversions().spend(replace(spent, id=8), 1) == 0
     storage.close()
+
+
+@answers
+def test_a_conversion_is_asked_for_again(road: Road, answer: bool) -> None:
+    """By its id the server knows what it has done: of a quota of one that is one, whichever word was lost."""
+    storage = road.storage()
+    spent = Conversion(id=7, scope="s", month="2026-03", time_us=1, requester="R", reason="a draw")
+    lose_commit(road, answer=answer)
+    with pytest.raises(StorageUnavailable):
+        storage.conversions().spend(spent, 1)
+    road.mend()
+    assert storage.conversions().spend(spent, 1) == 0
+    assert storage.conversions().spend(replace(spent, id=8), 1) is None
+    assert len(storage.conversions().conversions("s", "2026-03")) == 1
+    storage.close()

@@ -12,6 +12,7 @@ _SECONDS = 10.0
 _FIELDS = Conversion.__struct_fields__
 _COLUMNS = ", ".join(_FIELDS)
 _SPENT = "SELECT count(*) FROM conversions WHERE scope = %s AND month = %s AND NOT given_back"
+_KNOWN = "SELECT given_back FROM conversions WHERE id = %s"
 _TAKE = f"INSERT INTO conversions ({_COLUMNS}) VALUES ({', '.join(['%s'] * len(_FIELDS))})"
 _GIVE_BACK = "UPDATE conversions SET given_back = true WHERE id = %s"
 _OF_MONTH = f"SELECT {_COLUMNS} FROM conversions WHERE scope = %s AND month = %s ORDER BY time_us, id"
@@ -32,12 +33,14 @@ class PostgreSQLConversions(Conversions):
                 connection.execute("BEGIN")
                 connection.execute(locks.QUOTA.encode(), asked)
                 counted = connection.execute(_SPENT, asked)
-            (spent,) = counted.fetchone() or (0,)
+                known = connection.execute(_KNOWN, (conversion.id,))
+            (spent,), before = counted.fetchone() or (0,), known.fetchone()
+            is_new = before is None and spent < limit
             with connection.pipeline():
-                if spent < limit:
+                if is_new:
                     connection.execute(_TAKE, astuple(conversion))
                 connection.execute("COMMIT")
-        return limit - int(spent) - 1 if spent < limit else None
+        return max(limit - int(spent) - is_new, 0) if is_new or before == (False,) else None
 
     def give_back(self, conversion_id: int) -> None:
         """Return a conversion that failed."""

@@ -27,6 +27,9 @@ class SQLiteConversions(Conversions):
             (spent,) = sql.execute(
                 "SELECT count(*) FROM conversions WHERE scope = ? AND month = ? AND NOT given_back", asked
             ).fetchone()
+            known = sql.execute("SELECT given_back FROM conversions WHERE id = ?", (conversion.id,)).fetchone()
+            if known is not None:
+                return None if known[0] else max(limit - int(spent), 0)
             if spent >= limit:
                 return None
             marks = ", ".join(f":{field}" for field in _FIELDS)
