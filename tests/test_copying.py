@@ -21,15 +21,16 @@ from alias_middleware import Item, Tracker
 from alias_middleware.comparing import Comparison
 from alias_middleware.copying import Copy
 from alias_middleware.errors import SettingsError, StorageUnavailable
+from alias_middleware.profile import Operation
 from alias_middleware.storage import open_storage
-from alias_middleware.storage.base import Batch, Origin, Span, Storage
+from alias_middleware.storage.base import Batch, LateChange, Origin, Span, Storage
 from alias_middleware.storage.conversions import Conversion
 from alias_middleware.storage.custody import Cut
 from alias_middleware.storage.memory import MemoryStorage
 from alias_middleware.storage.moving import FROZEN, PARTS, VISITORS
 from alias_middleware.storage.outbox import CampaignId, Ruling, StoredCampaign, StrayMessage, Suppression
 from alias_middleware.storage.sqlite import SQLiteStorage
-from alias_middleware.testing.histories import GAP_US, KEY, NEWS, Teller, instant, local_day
+from alias_middleware.testing.histories import GAP_US, KEY, NEWS, Teller, change, instant, local_day
 from alias_middleware.testing.simulated_log import FIRST_DAY, PastClock, play, simulated_tracker
 from alias_middleware.testing.simulation import Life
 from tests.support.databases import sqlite_file
@@ -411,3 +412,27 @@ def test_a_damaged_target_is_named(opened: Open, tmp_path: Path) -> None:
     assert {"events", "page_views", "visitors", "pages"} <= found.keys()
     assert (found["visitors"].source, found["visitors"].target) == ("2", "1")
     assert KEY not in str(found)
+
+
+@pytest.mark.parametrize("way", [["sqlite"], ["postgresql"], ["sqlite", "postgresql", "sqlite"]], ids="-".join)
+def test_a_change_whose_answer_was_lost_is_not_made_again_elsewhere(
+    way: list[str], opened: Open, server: PostgreSQLServer
+) -> None:
+    """It waits in the site's spool, which is drained into the last storage that the profile was moved to."""
+    said = change(Operation("increment", "preferences", "visits", 1), at="2026-03-02T12:00")
+    stations = [
+        opened(f"{number}") if kind == "sqlite" else lost(server, f"{'-'.join(way)} {number}")
+        for number, kind in enumerate(["postgresql", *way])
+    ]
+    stations[0].change_profile(NEWS.namespace, said, timeout=5)
+    for source, target in pairwise(stations):
+        copied(source, target)
+    stations[-1].apply(Batch(changes=[LateChange(NEWS.namespace, said, 1)], spans={"s": Span(0, 1)}))
+    assert stations[-1].read_profile(NEWS.namespace, KEY).preferences == b'{"visits":1}'
+    for station in stations:
+        station.close()
+
+
+def lost(server: PostgreSQLServer, name: str) -> Storage:
+    """Tables of PostgreSQL of a name."""
+    return open_storage(server.url(schema=name.replace("-", "_").replace(" ", "_")), secret_keys=KEYS)

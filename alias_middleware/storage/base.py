@@ -267,7 +267,7 @@ class Storage(ABC):
         Raises:
             SettingsError: this storage has none.
         """
-        raise SettingsError("what this storage holds cannot be moved", setting="storage")
+        raise SettingsError(f"what a {type(self).__name__} holds cannot be moved", setting="storage")
 
     def pseudonyms(self) -> Pseudonyms:
         """Give what knows the pseudonym keys again and carries a rotation out.

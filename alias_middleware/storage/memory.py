@@ -41,6 +41,7 @@ from alias_middleware.storage.clientele import Clientele
 from alias_middleware.storage.memory_contact import MemoryConversions, MemoryOutbox
 from alias_middleware.storage.memory_custody import MemoryCustody, MemoryPseudonyms
 from alias_middleware.storage.memory_record import Record, Timeline, concerns, sums_of, when
+from alias_middleware.storage.moving import Moving
 from alias_middleware.storage.outbox import Evidence, Suppression
 from alias_middleware.storage.pseudonyms import check_keyed
 
@@ -296,6 +297,10 @@ class MemoryStorage(Storage):
     def conversions(self) -> MemoryConversions:
         """Give the ledger of conversions to numbers."""
         return self._conversions
+
+    def moving(self) -> Moving:
+        """Refuse: another process that opens `memory://` finds it empty."""
+        raise SettingsError("memory:// lives and ends with its process: it cannot be copied", setting="storage")
 
     def custody(self) -> MemoryCustody:
         """Give the audit."""

@@ -73,9 +73,14 @@ REPLACED = Part("replaced", ("service", "since_us", "until_us", "swept"), 3)
 
 PROFILES = Part(
     "profiles",
-    ("namespace", "key", "not_before", "refuses_measure_us", "preferences", "personal", "consents", "stamps"),
+    (
+        *("namespace", "key", "not_before", "refuses_measure_us"),
+        *("preferences", "personal", "consents", "stamps", "done"),
+    ),
     2,
 )
+"""`done`: what the row remembers of the operations carried out on it, see `carried_out`."""
+
 TOMBSTONES = Part("tombstones", ("namespace", "hash", "erased_us"), 2)
 SUPPRESSIONS = Part("suppressions", ("namespace", "hash", "scope", "reason", "channel", "time_us"), 3)
 SUPPRESSION_KEYS = Part("suppression_keys", ("mark",), 1)

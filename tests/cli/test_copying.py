@@ -35,6 +35,16 @@ def test_a_copy_by_steps(run: Run, database: str, target: str) -> None:
     assert (again.exit_code, "nothing" in again.stdout) == (0, True)
 
 
+@pytest.mark.parametrize("memory_first", [True, False])
+def test_memory_is_not_copied(run: Run, database: str, memory_first: bool) -> None:
+    """The command's own would be empty anyway; it says so, and changes nothing."""
+    refused = run("copy", *(["memory://", database] if memory_first else [database, "memory://"]))
+    assert refused.exit_code == 2
+    assert "memory:// lives and ends with its process: it cannot be copied" in error_line(refused)
+    with closing(open_storage(database)) as storage:
+        assert not storage.moving().standing().sealed
+
+
 def test_going_back_before_the_target_is_used(run: Run, database: str, target: str) -> None:
     """The site stays with the source; a later copy goes on."""
     run("copy", database, target, "--final")

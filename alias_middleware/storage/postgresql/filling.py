@@ -68,11 +68,10 @@ def put_rows(connection: Connection, part: Part, rows: Sequence[Row]) -> None:
     arrays = ", ".join(f"%s::{type_}[]" for type_ in shape.types)
     names = ", ".join(shape.columns)
     columns = [_typed(column, type_) for column, type_ in zip(zip(*values, strict=True), shape.types, strict=True)]
-    own, selected = (", done", ", ''::bytea") if part is moving.PROFILES else ("", "")
     rest = [name for name in shape.columns if name not in shape.keys]
     anew = ", ".join(f"{name} = excluded.{name}" for name in rest)
     connection.execute(
-        f"INSERT INTO {shape.table} ({names}{own}) SELECT asked.*{selected} FROM unnest({arrays}) AS asked "
+        f"INSERT INTO {shape.table} ({names}) SELECT asked.* FROM unnest({arrays}) AS asked "
         f"ON CONFLICT ({', '.join(shape.keys)}) DO {f'UPDATE SET {anew}' if rest else 'NOTHING'}".encode(),
         columns,
     )

@@ -1,22 +1,21 @@
 """Profiles in PostgreSQL: field operations on one locked row.
 
-A commit whose answer is lost may or may not have happened; the operations then come again by way of the spool.
-So a row keeps digests of its latest changes (`done`), and what is among them is not carried out a second time.
+A commit whose answer is lost may or may not have happened, so a row keeps digests of its latest changes: `done`,
+see `carried_out`.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
-from msgspec.structs import replace
 from psycopg import Cursor
 
 from alias_middleware.identity import stored_part
-from alias_middleware.profile import Operation, ProfileChange, ProfileDocument, apply_change, encode_json
+from alias_middleware.profile import ProfileChange, ProfileDocument, apply_change, encode_json
 from alias_middleware.storage.base import LateChange
+from alias_middleware.storage.carried_out import left_of, remembered
 from alias_middleware.storage.postgresql.arrays import column_of
 from alias_middleware.storage.postgresql.pool import Connection
 
@@ -42,8 +41,6 @@ _REFUSALS = """
     WHERE namespace = %s AND key = ANY(%s::text[]) AND refuses_measure_us IS NOT NULL
 """
 _DOCUMENT = b'{"preferences":%b,"personal":%b,"consents":%b,"stamps":%b}'
-_DIGEST_BYTES = 8
-_DIGESTS_KEPT = 64
 
 _decode_document = msgspec.json.Decoder(ProfileDocument).decode
 
@@ -70,10 +67,9 @@ def change(connection: Connection, namespace: str, change: ProfileChange, hashes
         connection.execute("ROLLBACK")
         return 0
     refused = apply_change(row.document, change, late=False)
-    done = row.done + b"".join(_digest(change, operation) for operation in change.operations)
     with connection.pipeline():
         keep(connection, namespace, change.key)
-        _write(connection, namespace, change.key, row._replace(done=done[-_DIGESTS_KEPT * _DIGEST_BYTES :]))
+        _write(connection, namespace, change.key, row._replace(done=remembered(row.done, change)))
         connection.execute("COMMIT")
     return refused
 
@@ -88,9 +84,9 @@ def change_late(connection: Connection, changes: Iterable[LateChange], hashes: H
             if said.begun_us <= _erased_us(connection, namespace, said.key, hashes):
                 continue
             row = _made(connection, namespace, said.key, hashes)
-        fresh = tuple(each for each in said.operations if not _is_among(_digest(said, each), row.done))
-        if said.begun_us > row.not_before and fresh:
-            refused += apply_change(row.document, replace(said, operations=fresh), late=True)
+        left = left_of(said, row.done)
+        if said.begun_us > row.not_before and left.operations:
+            refused += apply_change(row.document, left, late=True)
             keep(connection, namespace, said.key)
             _write(connection, namespace, said.key, row)
     return refused
@@ -134,12 +130,3 @@ def _write(connection: Connection, namespace: str, key: str, row: Row) -> None:
     areas = map(encode_json, (document.preferences, document.personal, document.consents, document.stamps))
     since = refusal.time_us if refusal else None
     connection.execute(_UPDATE, (row.not_before, since, *areas, row.done, namespace, stored_part(key)))
-
-
-def _digest(change: ProfileChange, operation: Operation) -> bytes:
-    said = msgspec.msgpack.encode((change.time_us, change.begun_us, operation))
-    return hashlib.blake2b(said, digest_size=_DIGEST_BYTES).digest()
-
-
-def _is_among(digest: bytes, done: bytes) -> bool:
-    return any(done[at : at + _DIGEST_BYTES] == digest for at in range(0, len(done), _DIGEST_BYTES))

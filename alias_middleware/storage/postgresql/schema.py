@@ -151,7 +151,7 @@ _FIRST = (
 MIGRATIONS: Sequence[Sequence[str]] = (_FIRST, CONTACT, RIGHTS, NUMBERS, REPLACED, MOVING, PSEUDONYMS, VIEWS)
 """Each step's statements.
 
-`profiles.done` has digests of the latest changes, see `preferences`. `order_id` and `category` are UTF-8: `text`
+`profiles.done` has digests of the latest changes, see `carried_out`. `order_id` and `category` are UTF-8: `text`
 does not hold every character. `arrivals` has the day of each visitor's first event at a service; `changes`
 counts the changes of what a day's roll-up is made of. The last three tables are derived and may be emptied at
 any time, together, as long as no day is frozen: see `rights_tables`.

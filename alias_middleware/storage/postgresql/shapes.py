@@ -13,7 +13,7 @@ _TEXT = frozenset({
 })  # fmt: skip
 _BYTES = frozenset({
     "hash", "mark", "knowledge", "habits", "body", "preferences", "personal", "consents", "stamps", "plan",
-    "concealed", "sealed",
+    "concealed", "sealed", "done",
 })  # fmt: skip
 _NAMED_BY_SERVICE = (
     moving.LIVE,

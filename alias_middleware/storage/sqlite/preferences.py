@@ -10,6 +10,7 @@ import msgspec
 from alias_middleware.identity import stored_part
 from alias_middleware.profile import ProfileChange, ProfileDocument, apply_change, encode_json
 from alias_middleware.storage.base import LateChange
+from alias_middleware.storage.carried_out import left_of
 from alias_middleware.storage.sqlite.shelf import Renew
 
 Tombstone = Callable[[str, str], int | None]
@@ -19,8 +20,11 @@ _SELECT = """
     SELECT not_before, preferences, personal, consents, stamps FROM preferences.profiles
     WHERE namespace = ? AND key = ?
 """
+_DONE = "SELECT done FROM preferences.profiles WHERE namespace = ? AND key = ?"
 _UPSERT = """
-    INSERT INTO preferences.profiles VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+    INSERT INTO preferences.profiles
+        (namespace, key, not_before, preferences, personal, consents, stamps, refuses_measure_us)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (namespace, key) DO UPDATE SET preferences = excluded.preferences,
         personal = excluded.personal, consents = excluded.consents, stamps = excluded.stamps,
         refuses_measure_us = excluded.refuses_measure_us
@@ -71,12 +75,17 @@ def change(
 
 
 def change_late(sql: sqlite3.Connection, changes: Iterable[LateChange], tombstone: Tombstone, renew: Renew) -> int:
-    """Apply changes that waited in the spool, each once, inside the caller's transaction."""
+    """Apply changes that waited in the spool, each once, inside the caller's transaction.
+
+    What another storage carried out before the profile was moved here is left out.
+    """
     refused = 0
-    for late in changes:
-        fresh = sql.execute("INSERT OR IGNORE INTO preferences.applied VALUES (?)", (late.id,)).rowcount
+    for namespace, said, id_, _ in changes:
+        fresh = sql.execute("INSERT OR IGNORE INTO preferences.applied VALUES (?)", (id_,)).rowcount
         if fresh:
-            refused += change(sql, late.namespace, late.change, tombstone, renew, late=True)
+            row = sql.execute(_DONE, (namespace, stored_part(said.key))).fetchone()
+            left = left_of(said, row[0] if row else b"")
+            refused += change(sql, namespace, left, tombstone, renew, late=True)
     return refused
 
 

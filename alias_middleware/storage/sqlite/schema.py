@@ -183,8 +183,12 @@ PREFERENCES: Sequence[str] = (
     """,
     SEAL,
     PSEUDONYMS,
+    "ALTER TABLE preferences.profiles ADD COLUMN done BLOB NOT NULL DEFAULT x''",
 )
-"""The preferences file. `unfinished_key` is set while an erasure has still to reach the history file."""
+"""The preferences file. `unfinished_key` is set while an erasure has still to reach the history file.
+
+`done`: see `carried_out`. It comes from another storage: whoever fails to change a profile here changed nothing.
+"""
 
 FIGURES: Sequence[str] = (
     """
