@@ -117,7 +117,7 @@ class Statistics:
         service: str | None = None,
     ) -> rankings.Pages:
         """Give the `top` pages by page views, all of them with None."""
-        rollup = self._whole(since, until, ("presence", "pages"), channel, service)
+        rollup = self._whole(since, until, ("presence", "pages", "money"), channel, service)
         return rankings.Pages(
             **self._asked(since, until, channel, service), rows=rankings.rank_pages(rollup, _top(top))
         )

@@ -39,6 +39,7 @@ _TABLES = {
     "pages.title": "the latest title given to it",
     "pages.page_views": "page views of the page",
     "pages.visitors": "distinct aliases that viewed the page",
+    "pages.buyers": "those of its visitors who are clients of the interval, whatever they bought",
     "pages.share": "its page views / all page views",
     "categories.category": "the category of a page or an item",
     "categories.page_views": "page views in the category",

@@ -22,6 +22,7 @@ class RankedPage(msgspec.Struct, frozen=True):
     title: str | None
     page_views: int
     visitors: int
+    buyers: int
     share: Decimal | None
 
 
@@ -69,15 +70,18 @@ class Products(Result, frozen=True, kw_only=True):
 def rank_pages(rollup: Rollup, top: int | None) -> list[RankedPage]:
     """Rank paths by page views, equal ones by path."""
     ranked = sorted(rollup.pages.paths.items(), key=lambda named: (-named[1].page_views, named[0]))
+    clients = rollup.money.clients()
     return [
         RankedPage(
             path,
             page.titled[1] if page.titled else None,
             page.page_views,
-            len(united(page.visitors)),
+            len(visitors),
+            visitors.intersection_cardinality(clients),
             ratio(page.page_views, rollup.presence.page_views),
         )
         for path, page in ranked[:top]
+        for visitors in [united(page.visitors)]
     ]
 
 

@@ -134,15 +134,17 @@ class Reference:
         return dict(by_visits), dict(by_days)
 
     def pages(self, since: int, until: int) -> list[Row]:
-        """Give path, title, page views, visitors and share, in order."""
+        """Give path, title, page views, visitors, buyers and share, in order."""
         shown = self._shown(since, until)
+        clients = {sale.person for sale in self._sold(since, until)}
         rows = []
         for path in {view.path for _, view in shown}:
             theirs = [(person, view) for person, view in shown if view.path == path]
             titled = [(view.time_us, view.title) for _, view in theirs if view.title is not None]
             title = max(titled)[1] if titled else None
             share = _rounded(Fraction(len(theirs), len(shown)))
-            rows.append((path, title, len(theirs), len({person for person, _ in theirs}), share))
+            viewers = {person for person, _ in theirs}
+            rows.append((path, title, len(theirs), len(viewers), len(viewers & clients), share))
         return sorted(rows, key=lambda row: (-row[2], row[0]))
 
     def categories(self, since: int, until: int) -> list[Row]:

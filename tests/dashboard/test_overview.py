@@ -38,7 +38,7 @@ def test_the_first_page_shows_the_last_30_days(reader: TestClient, audience: Tra
 @pytest.mark.parametrize(
     ("name", "columns"),
     [
-        pytest.param("pages", ["path", "title", "page_views", "visitors", "share"], id="pages"),
+        pytest.param("pages", ["path", "title", "page_views", "visitors", "buyers", "share"], id="pages"),
         pytest.param("frequency", ["visits", "visitors", "share"], id="frequency"),
         pytest.param("hours", ["weekday", "hour", "page_views", "visits", "share"], id="hours"),
     ],

@@ -105,7 +105,7 @@ def _asked(period: Period) -> dict[str, Any]:
 def _pages(statistics: Statistics, period: Period) -> Table:
     found = statistics.pages(top=_TOP, **_asked(period))
     columns: dict[str, Kind] = {"path": "text", "title": "text", "page_views": "count", "visitors": "count"}
-    return table_of("pages", found.rows, {**columns, "share": "share"})
+    return table_of("pages", found.rows, {**columns, "buyers": "count", "share": "share"})
 
 
 def _categories(statistics: Statistics, period: Period) -> Table:

@@ -36,6 +36,7 @@ DEFINITIONS: Final[Mapping[str, str]] = MappingProxyType(
         "pages.title": "le dernier titre qui lui a été donné",
         "pages.page_views": "pages vues de cette page",
         "pages.visitors": "alias distincts ayant vu la page",
+        "pages.buyers": "ceux de ses visiteurs qui sont clients de l'intervalle, quoi qu'ils aient acheté",
         "pages.share": "ses pages vues / toutes les pages vues",
         "categories.category": "la catégorie d'une page ou d'un article",
         "categories.page_views": "pages vues dans la catégorie",
