@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+import sqlite3
+from collections import defaultdict
 from contextlib import closing
 from pathlib import Path
 
+from alias_middleware.storage.moving import EVENTS, PARTS, Part
 from alias_middleware.storage.postgresql import PostgreSQLStorage
 from alias_middleware.storage.postgresql import shapes as postgresql_shapes
 from alias_middleware.storage.sqlite import SQLiteStorage
@@ -48,3 +51,39 @@ def test_every_table_in_postgresql_is_moved(debian_postgresql: PostgreSQLServer,
     found = {table for (table,) in debian_postgresql.sql(tables, name)}
     moved = _named(*(shape.origin for shape in postgresql_shapes.SHAPES.values()))
     assert found - moved == postgresql_shapes.NOT_MOVED
+
+
+def test_no_column_is_forgotten(debian_postgresql: PostgreSQLServer, tmp_path: Path) -> None:
+    """A table's columns are its part's, but for those by which a storage finds visitors, and what it works out."""
+    name = schema_of(tmp_path)
+    with closing(PostgreSQLStorage(debian_postgresql.url(schema=name), secret_keys=(KEY,))) as storage:
+        storage.ledger()
+    columns = "SELECT table_name::text, column_name::text FROM information_schema.columns WHERE table_schema = %s"
+    found = defaultdict(set)
+    for table, column in debian_postgresql.sql(columns, name):
+        found[table].add(column)
+    tables = {part: found[shape.table] for part, shape in postgresql_shapes.SHAPES.items()}
+    own = {part.name: left for part in PARTS if (left := tables[part] - {*part.columns})}
+    assert own == {"recorded_days": {"mark"}, "given_numbers": {"namespace", "highest"}}
+    with closing(SQLiteStorage(f"sqlite:///{tmp_path}/alias.db")) as lite:
+        lite.ledger()
+        files = Files(lite.path)
+        with files.wrapped() as connection:
+            own = {part.name: left for part in PARTS if (left := _columns(connection.sql, part) - {*part.columns})}
+        files.close()
+    assert own == {
+        "recorded_days": {"mark"},
+        "visitors": {"id"},
+        "events": {"visitor"},
+        "orders": {"visitor", "amount"},
+        "refunds": {"visitor"},
+        "tombstones": {"unfinished_key"},
+    }
+
+
+def _columns(sql: sqlite3.Connection, part: Part) -> set[str]:
+    """Give the columns of a part's table; none where it is put together of several."""
+    schema, _, table = (sqlite_shapes.SHAPES[part].table if part is not EVENTS else "main.events").partition(".")
+    if schema.startswith("("):
+        return set()
+    return {row[1] for row in sql.execute(f"PRAGMA {schema}.table_info({table})")}
