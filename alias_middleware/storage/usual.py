@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import Any, Generic, Protocol, TypeVar
 
-import msgspec
-
 from alias_middleware.events import Event, Message, PageView, Purchase, TrackedEvent, body_of, kind_of
 from alias_middleware.habits import grown
 from alias_middleware.storage.base import Entry
@@ -56,17 +54,11 @@ class Pages(Protocol[_Viewer_contra]):
         """Give the body of a page view's row and what `habits.rest_of_line` gives for it."""
 
 
-class _Read(msgspec.Struct, Generic[Who], gc=False):
-    """What a visitor's entries come to.
+_Read = tuple[list[EventRow[Who]], bytes, list[tuple[str, int]], list[Entry], int]
+"""What a visitor's entries come to.
 
-    `lines`: of his habits; `liked`: (category, second) of page views; `others`: what is none; `begun`: visits.
-    """
-
-    rows: list[EventRow[Who]]
-    lines: bytes
-    liked: list[tuple[str, int]]
-    others: list[Entry]
-    begun: int
+Rows of `events`; lines of his habits; (category, second) of page views; the entries that are none; visits begun.
+"""
 
 
 class UsualFold(Generic[Who]):
@@ -104,11 +96,12 @@ class UsualFold(Generic[Who]):
         if latest is None:
             chronicle.see(first.time_us)
         self._note(visitor, read)
-        presence.last_us[first.channel] = read.rows[-1][2]
-        if read.others:
-            for entry in read.others:
+        rows, others = read[0], read[3]
+        presence.last_us[first.channel] = rows[-1][2]
+        if others:
+            for entry in others:
                 chronicle.note(entry.origin.service, entry.event)
-            self._tastes.note(visitor, read.others)
+            self._tastes.note(visitor, others)
         return True
 
     def _read(
@@ -152,23 +145,24 @@ class UsualFold(Generic[Who]):
                 rows.append((event.day, id_, time_us, entry.id, service, channel, kind_of(event), body_of(event)))
             else:
                 return None
-        return _Read(rows, lines, liked, others, begun)
+        return rows, lines, liked, others, begun
 
     def _note(self, visitor: Visitor[Who], read: _Read[Who]) -> None:
         """Count what was read, in the order of its times."""
-        rows, chronicle = read.rows, visitor.chronicle
+        (rows, lines, liked, others, begun), chronicle = read, visitor.chronicle
         day, latest, service = rows[0][0], rows[-1][2], rows[0][4]
         self._events += rows
-        chronicle.visits += read.begun
+        chronicle.visits += begun
         if latest > (chronicle.last_seen or 0):
             chronicle.last_seen = latest
-        chronicle.span(day, rows[-1][0])
         self._touched.add((service, day))
         if rows[-1][0] != day:
             self._touched.update([(service, row[0]) for row in rows])
-        if read.lines:
-            page = latest if not read.others else max([row[2] for row in rows if row[6] == "v"])
+        chronicle.span(day, rows[-1][0])
+        if lines:
+            page = latest if not others else max([row[2] for row in rows if row[6] == "v"])
             chronicle.last_page = max(page, chronicle.last_page or page)
-            chronicle.page_views += len(rows) - len(read.others)
-            visitor.habits = grown(visitor.habits, read.lines)
-            self._tastes.views(visitor.namespace, read.liked)
+            chronicle.page_views += len(rows) - len(others)
+            visitor.habits = grown(visitor.habits, lines)
+            if liked:
+                self._tastes.views(visitor.namespace, liked)

@@ -97,7 +97,8 @@ class Fold:
 
     def _person(self, visitor: VisitorRow, entries: list[Entry], refused_us: int | None) -> bool:
         """Fold one visitor's entries; False when nothing of them is kept and his row stays as it is."""
-        if refused_us is None and self._goes_on(visitor, entries, PLAIN):
+        service, gap_us = self.service(entries[0].origin)
+        if refused_us is None and self._usual.take(visitor, entries, service, gap_us, PLAIN):
             self.outcome.stored += len(entries)
             return True
         welcome = [entry for entry in entries if self._is_welcome(visitor, entry, refused_us)]
@@ -106,13 +107,9 @@ class Fold:
             return False
         added, removed = self._orders.settle(visitor, fresh, self.service, self.outcome)
         added.sort(key=_moment)
-        if removed or not added or not self._goes_on(visitor, added, SETTLED):
+        if removed or not added or not self._usual.take(visitor, added, *self.service(added[0].origin), SETTLED):
             self._join(visitor, fresh, added, removed)
         return True
-
-    def _goes_on(self, visitor: VisitorRow, entries: list[Entry], kinds: frozenset[type[Event]]) -> bool:
-        """Fold entries the short way; False, with nothing done, where it will not do."""
-        return self._usual.take(visitor, entries, *self.service(entries[0].origin), kinds)
 
     def _keep(self, visitor: VisitorRow) -> None:
         self._chronicles.append((visitor.id, encode_chronicle(visitor.chronicle), visitor.habits))
@@ -140,8 +137,14 @@ class Fold:
     def _visitors(self, namespace: str, keys: Iterable[str]) -> list[VisitorRow]:
         """Give the rows there are of visitors by number: those remembered, and the others read."""
         remembered = self._recollection.visitors.get(namespace, {})
-        found = [remembered[key] for key in keys if key in remembered]
-        others = [key for key in keys if key not in remembered]
+        found: list[VisitorRow] = []
+        others: list[str] = []
+        for key in keys:
+            row = remembered.get(key)
+            if row is None:
+                others.append(key)
+            else:
+                found.append(row)
         rows = select_by_keys(self._sql, _VISITORS, (namespace,), others)
         try:
             read = [
