@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass, field
 
 from alias_middleware.storage.base import Entry, Outcome
@@ -9,7 +10,7 @@ from alias_middleware.storage.chronicle import Chronicle
 from alias_middleware.storage.settling import OrderPlace, Settled
 from alias_middleware.storage.shelf import Mark, Stream, Window
 from alias_middleware.storage.tastes import Tastes
-from alias_middleware.storage.usual import EventRow
+from alias_middleware.storage.usual import EventRows
 
 ServiceDay = tuple[int, int]
 """A service's id and a local day."""
@@ -63,7 +64,7 @@ class Changes:
     """
 
     visitors: list[Person] = field(default_factory=list)
-    events: list[EventRow[str]] = field(default_factory=list)
+    events: EventRows[str] = field(default_factory=lambda: defaultdict(list))
     gone: list[Mark] = field(default_factory=list)
     arrived: set[Arrival] = field(default_factory=set)
     departed: set[Arrival] = field(default_factory=set)

@@ -278,8 +278,8 @@ def _fold_stream(
         chronicle.page_views += type(event) is PageView
         chronicle.span(event.day, event.day)
         changes.touched.add((service, event.day))
-        body = body_of(event)
-        changes.events.append((event.day, key, event.time_us, entry.id, service, channel, kind_of(event), body))
+        row = (event.day, key, event.time_us, entry.id, body_of(event))
+        changes.events[service, channel, kind_of(event)].append(row)
     for entry in change.gone:
         changes.touched.add((service, entry.event.day))
         changes.gone.append(mark_of(entry, service))

@@ -6,6 +6,7 @@ this takes a third of its time; `test_usual.py` of each database's tests has bot
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import Any, Generic, Protocol, TypeVar
 
 from alias_middleware.events import Event, Message, PageView, Purchase, TrackedEvent, body_of, kind_of
@@ -22,8 +23,11 @@ _Viewer_contra = TypeVar("_Viewer_contra", contravariant=True)
 Page = tuple[str, str | None, str | None]
 """Path, title and category."""
 
-EventRow = tuple[int, Who, int, int, int, str, str, Any]
-"""Day, visitor, time, event id, service, channel, kind and body; what a body is, is the database's business."""
+EventRow = tuple[int, Who, int, int, Any]
+"""Day, visitor, time, event id and body of a row of `events`; what a body is, is the database's business."""
+
+EventRows = defaultdict[tuple[int, str, str], list[EventRow[Who]]]
+"""A batch's rows of `events` by what many have alike: service, channel and kind."""
 
 PLAIN: frozenset[type[Event]] = frozenset({PageView, TrackedEvent, Message})
 """What can go the short way at once. Of purchases it must be settled before which copies count."""
@@ -57,7 +61,7 @@ class Pages(Protocol[_Viewer_contra]):
 _Read = tuple[list[EventRow[Who]], bytes, list[tuple[str, int]], list[Entry], int]
 """What a visitor's entries come to.
 
-Rows of `events`; lines of his habits; (category, second) of page views; the entries that are none; visits begun.
+Of page views their rows, the lines of his habits and each (category, second); the other entries; visits begun.
 """
 
 
@@ -65,7 +69,7 @@ class UsualFold(Generic[Who]):
     """One batch's visitors who went the short way."""
 
     def __init__(
-        self, pages: Pages[Who], tastes: Tastes, events: list[EventRow[Who]], touched: set[tuple[int, int]]
+        self, pages: Pages[Who], tastes: Tastes, events: EventRows[Who], touched: set[tuple[int, int]]
     ) -> None:
         """Add to what the batch does to habits, to its rows of `events` and to the (service, day) it touches."""
         self.arrived: list[tuple[int, int, Who]] = []
@@ -87,7 +91,7 @@ class UsualFold(Generic[Who]):
         latest = None if presence is None else presence.last_us.get(first.channel)
         if presence is not None and latest is None and first.time_us < presence.first_us:
             return False
-        read = self._read(visitor, entries, (service, gap_us, _LONG_AGO if latest is None else latest), kinds)
+        read = self._read(visitor, entries, gap_us, _LONG_AGO if latest is None else latest, kinds)
         if read is None:
             return False
         if presence is None:
@@ -95,24 +99,19 @@ class UsualFold(Generic[Who]):
             self.arrived.append((service, first.day, visitor.id))
         if latest is None:
             chronicle.see(first.time_us)
-        self._note(visitor, read)
-        rows, others = read[0], read[3]
-        presence.last_us[first.channel] = rows[-1][2]
-        if others:
-            for entry in others:
-                chronicle.note(entry.origin.service, entry.event)
-            self._tastes.note(visitor, others)
+        presence.last_us[first.channel] = entries[-1].event.time_us
+        self._note(visitor, entries, service, read)
         return True
 
     def _read(
         self,
         visitor: Visitor[Who],
         entries: list[Entry],
-        after: tuple[int, int, int],
+        gap_us: int,
+        latest: int,
         kinds: frozenset[type[Event]],
     ) -> _Read[Who] | None:
-        """Read a stream that goes on; None where it does not. `after`: service, gap and its latest moment."""
-        service, gap_us, latest = after
+        """Read a stream that goes on after its `latest` moment; None where it does not."""
         origin, channel = entries[0].origin, entries[0].event.channel
         id_, not_before, shown = visitor.id, visitor.not_before, self._pages.shown
         rows: list[EventRow[Who]] = []
@@ -139,30 +138,39 @@ class UsualFold(Generic[Who]):
                 lines += b"\n[%d,%b" % (time_us // 1_000_000, rest)  # as `habits.line_of_view`
                 if category is not None:
                     liked.append((category, time_us // 1_000_000))
-                rows.append((event.day, id_, time_us, entry.id, service, channel, "v", body))
+                rows.append((event.day, id_, time_us, entry.id, body))
             elif type(event) in kinds:
                 others.append(entry)
-                rows.append((event.day, id_, time_us, entry.id, service, channel, kind_of(event), body_of(event)))
             else:
                 return None
         return rows, lines, liked, others, begun
 
-    def _note(self, visitor: Visitor[Who], read: _Read[Who]) -> None:
-        """Count what was read, in the order of its times."""
-        (rows, lines, liked, others, begun), chronicle = read, visitor.chronicle
-        day, latest, service = rows[0][0], rows[-1][2], rows[0][4]
-        self._events += rows
+    def _note(self, visitor: Visitor[Who], entries: list[Entry], service: int, read: _Read[Who]) -> None:
+        """Count what was read of entries, which are in the order of their times."""
+        rows, lines, liked, others, begun = read
+        first, last, chronicle = entries[0].event, entries[-1].event, visitor.chronicle
         chronicle.visits += begun
-        if latest > (chronicle.last_seen or 0):
-            chronicle.last_seen = latest
-        self._touched.add((service, day))
-        if rows[-1][0] != day:
-            self._touched.update([(service, row[0]) for row in rows])
-        chronicle.span(day, rows[-1][0])
-        if lines:
-            page = latest if not others else max([row[2] for row in rows if row[6] == "v"])
-            chronicle.last_page = max(page, chronicle.last_page or page)
-            chronicle.page_views += len(rows) - len(others)
+        if last.time_us > (chronicle.last_seen or 0):
+            chronicle.last_seen = last.time_us
+        chronicle.span(first.day, last.day)
+        self._touched.add((service, first.day))
+        if first.day != last.day:
+            self._touched.update([(service, entry.event.day) for entry in entries])
+        if rows:
+            self._events[service, first.channel, "v"] += rows
+            chronicle.last_page = max(rows[-1][2], chronicle.last_page or 0)
+            chronicle.page_views += len(rows)
             visitor.habits = grown(visitor.habits, lines)
             if liked:
                 self._tastes.views(visitor.namespace, liked)
+        if others:
+            self._note_others(visitor, others, service)
+
+    def _note_others(self, visitor: Visitor[Who], others: list[Entry], service: int) -> None:
+        """Count what is no page view."""
+        for entry in others:
+            event = entry.event
+            row = (event.day, visitor.id, event.time_us, entry.id, body_of(event))
+            self._events[service, event.channel, kind_of(event)].append(row)
+            visitor.chronicle.note(entry.origin.service, event)
+        self._tastes.note(visitor, others)

@@ -192,10 +192,11 @@ class PostgreSQLShelf:
             self._write(changes)
 
     def _copy_events(self, changes: Changes) -> None:
-        rows = sorted(changes.events)
         with self._connection.cursor().copy(_COPY_EVENTS) as copy:
-            for place in range(0, len(rows), _LINES_AT_ONCE):
-                copy.write("".join(_lines(rows[place : place + _LINES_AT_ONCE])))
+            for alike, rows in changes.events.items():
+                rows.sort()
+                for place in range(0, len(rows), _LINES_AT_ONCE):
+                    copy.write("".join(_lines(alike, rows[place : place + _LINES_AT_ONCE])))
 
     def _write(self, changes: Changes) -> None:
         people = [
@@ -218,11 +219,12 @@ class PostgreSQLShelf:
             self._connection.execute(statement, columns_of(rows))
 
 
-def _lines(rows: Sequence[EventRow[str]]) -> list[str]:
-    """Write events as COPY reads them."""
+def _lines(alike: tuple[int, str, str], rows: Sequence[EventRow[str]]) -> list[str]:
+    """Write events as COPY reads them. `alike`: their service, channel and kind."""
+    service, channel, kind = alike
     return [
         f"{day}\t{service}\t{_escaped(key)}\t{time_us}\t{id_}\t{channel}\t{kind}\t\\\\x{body.hex()}\n"
-        for day, key, time_us, id_, service, channel, kind, body in rows
+        for day, key, time_us, id_, body in rows
     ]
 
 

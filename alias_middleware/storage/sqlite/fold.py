@@ -8,6 +8,7 @@ events that come late, or twice, look at the raw events around them.
 from __future__ import annotations
 
 import sqlite3
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import attrgetter
 
@@ -28,10 +29,10 @@ from alias_middleware.storage.sqlite import tastes
 from alias_middleware.storage.sqlite.marks import mark_changed
 from alias_middleware.storage.sqlite.orders import OrderBook
 from alias_middleware.storage.sqlite.recollection import Recollection
-from alias_middleware.storage.sqlite.rows import insert_rows, replace_rows, select_by_keys
+from alias_middleware.storage.sqlite.rows import insert_alike, insert_rows, replace_rows, select_by_keys
 from alias_middleware.storage.sqlite.streams import Stream, begun_around, last_without
 from alias_middleware.storage.tastes import Tastes
-from alias_middleware.storage.usual import PLAIN, SETTLED, EventRow, UsualFold
+from alias_middleware.storage.usual import PLAIN, SETTLED, EventRows, UsualFold
 
 _VISITORS = """
     SELECT key, id, not_before, knowledge, habits FROM visitors JOIN chronicles ON visitor = id
@@ -40,6 +41,7 @@ _VISITORS = """
 _NEXT_VISITOR = """
     SELECT max(ifnull((SELECT max(visitor) FROM chronicles), 0), ifnull((SELECT given FROM numbers), 0)) + 1
 """
+_INSERT_EVENTS = "INSERT INTO events SELECT column1, column2, column3, column4, ?, ?, ?, column5 FROM"
 _IS_STORED = "SELECT 1 FROM events WHERE day = ? AND visitor = ? AND time_us = ? AND id = ?"
 
 
@@ -70,7 +72,7 @@ class Fold:
         self._latest: tuple[Origin | None, tuple[int, int]] = (None, (0, 0))
         self._next_visitor: int = sql.execute(_NEXT_VISITOR).fetchone()[0]
         self._margin = 1
-        self._events: list[EventRow[int]] = []
+        self._events: EventRows[int] = defaultdict(list)
         self._new: list[VisitorRow] = []
         self._recalled: list[VisitorRow] = []
         self._chronicles: list[tuple[int, bytes, bytes]] = []
@@ -228,11 +230,10 @@ class Fold:
             self._remember(visitor, stream, shown, gone)
         if gone:
             self._remove(visitor.id, gone)
-        self._events.extend(
-            (entry.event.day, visitor.id, entry.event.time_us, entry.id, service, channel,
-             kind_of(entry.event), self._body(entry.event, visitor.id))
-            for entry in new
-        )  # fmt: skip
+        for entry in new:
+            event = entry.event
+            row = (event.day, visitor.id, event.time_us, entry.id, self._body(event, visitor.id))
+            self._events[service, channel, kind_of(event)].append(row)
 
     def _body(self, event: Event, visitor: int) -> int | bytes:
         return self._pages.body(event, visitor) if isinstance(event, PageView) else body_of(event)
@@ -286,8 +287,9 @@ class Fold:
         new = [(one.namespace, one.key, one.id, one.not_before) for one in self._new]
         insert_rows(self._sql, "visitors", new)
         replace_rows(self._sql, "chronicles", self._chronicles)
-        self._events.sort()
-        insert_rows(self._sql, "events", self._events)
+        for alike, rows in self._events.items():
+            rows.sort()
+            insert_alike(self._sql, _INSERT_EVENTS, alike, rows)
         self._arrived.sort()
         insert_rows(self._sql, "arrivals", self._arrived)
         self._orders.write()

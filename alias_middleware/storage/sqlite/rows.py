@@ -30,10 +30,28 @@ def replace_rows(sql: sqlite3.Connection, into: str, rows: Sequence[Row]) -> Non
         sql.execute(_statement("REPLACE", into, len(part[0]), len(part), ""), list(chain.from_iterable(part)))
 
 
+def insert_alike(sql: sqlite3.Connection, insert: str, alike: Row, rows: Sequence[Row]) -> None:
+    """Insert rows that have some columns alike, which are bound once for many rows: takes a quarter less.
+
+    `insert` selects the columns of the table FROM: marks for those alike, `column1` and so on for those of `rows`.
+    """
+    for part in _parts(rows):
+        sql.execute(_alike(insert, len(part[0]), len(part)), [*alike, *chain.from_iterable(part)])
+
+
+@lru_cache
+def _alike(insert: str, width: int, rows: int) -> str:
+    return f"{insert} ({_values(width, rows)})"
+
+
 @lru_cache
 def _statement(verb: str, into: str, width: int, rows: int, conflict: str) -> str:
+    return f"{verb} INTO {into} {_values(width, rows)} {conflict}"
+
+
+def _values(width: int, rows: int) -> str:
     marks = "(" + ",".join("?" * width) + ")"
-    return f"{verb} INTO {into} VALUES {','.join([marks] * rows)} {conflict}"
+    return f"VALUES {','.join([marks] * rows)}"
 
 
 def select_by_keys(
