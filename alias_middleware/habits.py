@@ -118,10 +118,10 @@ def notes_of(event: Event, sign: int = 1) -> list[Note]:
 
 def count(habits: Habits, notes: Iterable[Note]) -> None:
     """Add notes to a visitor's habits."""
-    categories, pages = habits.categories, habits.pages
+    categories, pages, exp2 = habits.categories, habits.pages, math.exp2
     for note in notes:
         moment_s, path, category, weight = note.moment_s, note.path, note.category, note.weight
-        weighed = weight * math.exp2(min((moment_s - EPOCH_S) / HALF_LIFE_S, LARGEST_EXPONENT))  # as `decayed`
+        weighed = weight * exp2(min((moment_s - EPOCH_S) / HALF_LIFE_S, LARGEST_EXPONENT))  # as `decayed`
         if category is not None:
             strength = categories.get(category)
             if strength is None:
@@ -129,12 +129,12 @@ def count(habits: Habits, notes: Iterable[Note]) -> None:
             strength.recent += weighed
             if weight == VIEW:
                 strength.pages += 1
+                if strength.since_s is None or moment_s < strength.since_s:
+                    strength.since_s = moment_s
             else:
-                _count_other(strength, weight)
-            if abs(weight) != PURCHASE and (strength.since_s is None or moment_s < strength.since_s):
-                strength.since_s = moment_s
-            if not (strength.pages or strength.whole):
-                del categories[category]  # what is left of the decayed sum is rounding
+                _count_other(strength, weight, moment_s)
+                if not (strength.pages or strength.whole):
+                    del categories[category]  # what is left of the decayed sum is rounding
         if path is not None and len(path) <= _PATH_LIMIT:
             reach = pages.get(path)
             if reach is None:
@@ -144,10 +144,12 @@ def count(habits: Habits, notes: Iterable[Note]) -> None:
                 _entitle(reach, moment_s, note.title)
 
 
-def _count_other(strength: Strength, weight: int) -> None:
+def _count_other(strength: Strength, weight: int, moment_s: int) -> None:
     """Count a cart, an order or an order that counts no more."""
     if weight == CART:
         strength.carts += 1
+        if strength.since_s is None or moment_s < strength.since_s:
+            strength.since_s = moment_s
     else:
         strength.purchases += 1 if weight > 0 else -1
 

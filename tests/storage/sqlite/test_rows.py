@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from alias_middleware.storage.sqlite.rows import insert_rows, select_by_keys
+from alias_middleware.storage.sqlite.rows import insert_alike, insert_rows, select_by_keys
 
 
 class Noting(sqlite3.Connection):
@@ -38,6 +38,15 @@ def test_all_rows_are_written_and_found(sql: Noting, number: int) -> None:
     insert_rows(sql, "t", rows)
     found = select_by_keys(sql, "SELECT a, b FROM t WHERE b < ? AND a IN", (number,), [key for key, _ in rows])
     assert sorted(found) == sorted(rows)
+
+
+@pytest.mark.parametrize("number", [0, 1, 127, 128, 300])
+def test_what_rows_have_alike_is_in_each(sql: Noting, number: int) -> None:
+    """Numbers stay numbers and bytes bytes."""
+    rows = [(str(key), key if key % 2 else b"%d" % key) for key in range(number)]
+    sql.execute("ALTER TABLE t ADD COLUMN c")
+    insert_alike(sql, "INSERT INTO t SELECT column1, column2, ? FROM", ("alike",), rows)
+    assert sorted(sql.execute("SELECT * FROM t")) == sorted((*row, "alike") for row in rows)
 
 
 def test_few_statements_do_for_any_number(sql: Noting) -> None:
