@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
@@ -53,7 +53,9 @@ def parse(url: str) -> Address:
     parts = urlsplit(url)
     said = parse_qsl(parts.query, keep_blank_values=True)
     ours = {name: value for name, value in said if name in _OURS}
-    rest = urlencode([pair for pair in said if pair[0] not in ours])
+    rest = urlencode(
+        [pair for pair in said if pair[0] not in ours], quote_via=quote
+    )  # libpq knows no + for a space
     try:
         given = conninfo_to_dict(urlunsplit(parts._replace(query=rest)))
     except psycopg.ProgrammingError as error:

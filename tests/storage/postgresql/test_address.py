@@ -21,6 +21,12 @@ def test_libpqs_words_and_ours() -> None:
     assert "search_path=alias" in address.parameters["options"]
 
 
+def test_a_word_with_a_space() -> None:
+    """Options of a server's own are passed on beside ours as libpq understands them."""
+    address = parse("postgresql://h/d?options=-c%20work_mem%3D8MB%20-c+jit%3Doff")
+    assert address.parameters["options"].endswith(" -c work_mem=8MB -c jit=off")
+
+
 @pytest.mark.parametrize(
     ("query", "message"),
     [
