@@ -15,6 +15,7 @@ from alias_middleware.testing.conformance import check_conformance
 from tests.support.broken_storages import BROKEN
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(("broken", "name"), [pytest.param(*each, id=each[0].__name__) for each in BROKEN.items()])
 def test_a_broken_storage_fails_a_named_check(broken: type[MemoryStorage], name: str) -> None:
     """The check that fails says by its name and its promise what is wrong; an honest storage passes it."""
