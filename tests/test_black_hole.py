@@ -160,9 +160,10 @@ def test_a_slow_storage_makes_no_queue(tracker: Tracker, storage: BlackHole) -> 
     with (
         uvicorn_server(asgi.AliasMiddleware(asgi_app, tracker=tracker)) as port,
         ThreadPoolExecutor(len(VISITORS)) as pool,
+        Pulse() as pulse,
     ):
         took = [one for loop in pool.map(lambda alias: browse(port, [alias], 20), VISITORS) for one in loop]
-    assert max(took) < 6 * BUDGET
+    assert max(took) < 6 * BUDGET + 2 * pulse.late
 
 
 def test_flush_and_close_come_to_an_end(tracker: Tracker, storage: BlackHole) -> None:
@@ -172,7 +173,7 @@ def test_flush_and_close_come_to_an_end(tracker: Tracker, storage: BlackHole) ->
     begun = time.monotonic()
     assert not tracker.flush(0.3)
     tracker.close(0.5)
-    assert time.monotonic() - begun < 3
+    assert time.monotonic() - begun < 10  # the storage hangs for a minute
     storage.open.set()
     wait_until(lambda: tracker.flush(1), "the next writer has taken everything")
     assert tracker.counters()["stored"] == 1

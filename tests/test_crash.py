@@ -49,11 +49,10 @@ def test_a_flush_waits_for_the_process_that_is_the_writer(
     """Another process holds the lock; what was recorded before is stored when `flush` returns."""
     with process("serve_asgi", database, listener.fileno(), inherit=(listener.fileno(),)) as started:
         wait_until_ready(started)
-        clients = Clients(listener.getsockname()[1])
-        clients.served(20)
-        wait_until(lambda: not tracker.drain(), "the other process is the writer")
-        clients.served(100)
-        clients.stop()
+        with Clients(listener.getsockname()[1]) as clients:
+            clients.served(20)
+            wait_until(lambda: not tracker.drain(), "the other process is the writer")
+            clients.served(100)
         assert tracker.flush(PATIENCE)
         assert stored_paths(tracker) == Counter(clients.acknowledged)
 
@@ -143,11 +142,10 @@ def test_clients_that_hang_up_harm_nobody(database: Path, tracker: Tracker, list
     port = listener.getsockname()[1]
     with process("serve_asgi", database, listener.fileno(), inherit=(listener.fileno(),)) as started:
         wait_until_ready(started)
-        clients = Clients(port)
-        for number in range(60):
-            hang_up(port, f"/slow/{number}", b"" if number % 2 else b"\r\n")
-        clients.served(100)
-        clients.stop()
+        with Clients(port) as clients:
+            for number in range(60):
+                hang_up(port, f"/slow/{number}", b"" if number % 2 else b"\r\n")
+            clients.served(100)
         started.terminate()
         started.wait(PATIENCE)
     assert tracker.flush(PATIENCE)

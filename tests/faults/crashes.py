@@ -62,19 +62,18 @@ def crash(folder: Path, *, kills: int, seed: int) -> Reckoning:
     database = folder / "alias.db"
     with socket.create_server(("127.0.0.1", 0), backlog=128) as listener:
         cast = Cast(database, listener)
-        for name in cast.names:
-            cast.begin(name)
-        clients = mixed(listener.getsockname()[1])
         try:
-            for _ in range(kills):
-                clients.served(dice.randrange(20, 100))
-                time.sleep(dice.uniform(0, _LONGEST_LIFE))  # anywhere between two batches, or within one
-                name = dice.choice(cast.names)
-                cast.kill(name)
+            for name in cast.names:
                 cast.begin(name)
-            clients.served(20)
+            with mixed(listener.getsockname()[1]) as clients:
+                for _ in range(kills):
+                    clients.served(dice.randrange(20, 100))
+                    time.sleep(dice.uniform(0, _LONGEST_LIFE))  # anywhere between two batches, or within one
+                    name = dice.choice(cast.names)
+                    cast.kill(name)
+                    cast.begin(name)
+                clients.served(20)
         finally:
-            clients.stop()
             cast.end()
     tracker = make_tracker(database, writer="external")
     try:

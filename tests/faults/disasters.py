@@ -182,8 +182,7 @@ def suffer(disaster: Disaster, folder: Path, server: str, *, lasts: float, clien
             process(server, database, number, settings, inherit=(number,), within=_as_anybody())
         )
         wait_until_ready(started)
-        phones = mixed(listener.getsockname()[1], clients)
-        try:
+        with mixed(listener.getsockname()[1], clients) as phones:
             phones.served(100)
             wait_until(database.exists, "the database is there")
             before: frozenset[str] = frozenset()
@@ -194,8 +193,6 @@ def suffer(disaster: Disaster, folder: Path, server: str, *, lasts: float, clien
                     before = frozenset(phones.acknowledged)
                 scene.last()
             phones.served(100)
-        finally:
-            phones.stop()
         tracker = make_tracker(database, writer="external")
         stack.callback(tracker.close)
         if not disaster.deletes:  # what was dropped is told by the process that had to, when it can

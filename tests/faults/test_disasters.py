@@ -20,5 +20,5 @@ def test_disaster_is_survived(disaster: Disaster, server: str, tmp_path: Path) -
     """Every page is answered, soon; what was acknowledged is stored once, or counted where it was dropped."""
     found = suffer(disaster, tmp_path, server, lasts=1.0)
     assert (found.lost, found.doubled, found.invented, found.unanswered) == (0, 0, 0, 0), found
-    assert found.slowest < 2
+    assert found.prompt, found
     assert disaster.drops is bool(found.dropped)

@@ -72,13 +72,10 @@ def test_a_switch_under_load(edge: str, server: PostgreSQLServer, tmp_path: Path
     with ExitStack() as stack:
         move = Move(stack, edge, tmp_path, server.url(schema=f"switch_{edge}"))
         before = move.serve()
-        phones = move.phones()
-        try:
+        with move.phones() as phones:
             phones.served(150)
             move_under_load(move, before, phones)
             phones.served(100)
-        finally:
-            phones.stop()
         tracker = make_tracker("unused", **move.settings, writer="external")
         stack.callback(tracker.close)
         wait_until(lambda: tracker.counters()["seen"] >= phones.brought(), "all is counted")  # type: ignore[operator]
