@@ -39,8 +39,9 @@ _ONCE = (
 
 
 _REPEATED = re.compile(
-    "/(faults|fuzz|soak)/|/test_(benchmarks|comparison|concurrency|crash).py"
-    "|::test_(random_histories|random_replacements)_equal_the_reference|::test_the_sweep|::test_any_text_is_read"
+    r"/faults/test_(crashes|disasters|postgresql|switch)\.py|/test_(benchmarks|comparison|concurrency)\.py"
+    r"|::test_(concurrent_field_operations|a_drainer_killed)_|::test_(the_sweep|any_text_is_read)\b"
+    r"|::test_random_(histories|replacements)_equal_the_reference\[[1-9]"
 )
 """Tests that do over and over what others do once: with coverage they would take twice the time, and add none."""
 

@@ -16,6 +16,7 @@ pytestmark = pytest.mark.once
 FIRST_TRY = """
     from pathlib import Path
     import pytest
+    from httpx import ReadTimeout
     from subprocess import TimeoutExpired
     from tests.support.waiting import WaitedInVainError, wait_until
 
@@ -57,6 +58,7 @@ def closing_line(folder: Path, tests: str, *, where: str = "gateways", **words: 
         pytest.param("WaitedInVainError('in vain')", id="ours"),
         pytest.param("TimeoutError('a socket')", id="a socket's"),
         pytest.param("TimeoutExpired('command', 20)", id="a command's"),
+        pytest.param("ReadTimeout('timed out')", id="that of HTTPX"),
     ],
 )
 def test_what_is_late_is_tried_again(tmp_path: Path, error: str) -> None:

@@ -18,8 +18,8 @@ from tests.support.waiting import WaitedInVainError
 _REAL = {"browser", "cli", "docs", "examples", "faults", "gateways", "postgresql", "servers", "soak"}
 """Folders of tests that talk to real programs."""
 
-_LATE = {"WaitedInVainError", "TimeoutError", "TimeoutExpired"}
-"""What a missed deadline is called: ours, that of sockets and of Playwright, and that of `subprocess`."""
+_LATE = {"WaitedInVainError", "TimeoutError", "TimeoutExpired", "ConnectTimeout", "ReadTimeout"}
+"""What a missed deadline is called by us, by sockets and Playwright, by `subprocess` and by HTTPX."""
 
 _LATE_ONLY = pytest.StashKey[dict[str, bool]]()
 """Of each phase of a test that failed: whether it was late and nothing else."""
@@ -69,5 +69,5 @@ def pytest_runtest_teardown(item: pytest.Item) -> None:
 
     Whoever comes next, be it the second try, gets a new one.
     """
-    if item.stash[_LATE_ONLY].get("call", False):
+    if item.stash.get(_LATE_ONLY, {}).get("call", False):
         item.session._setupstate.teardown_exact(None)
