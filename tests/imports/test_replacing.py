@@ -86,6 +86,28 @@ def test_the_log_stands_for_its_time(tmp_path: Path, storage: SQLiteStorage) -> 
     tracker.close()
 
 
+def test_a_spool_that_comes_after_the_log(tmp_path: Path, storage: SQLiteStorage) -> None:
+    """Another machine was live before the first: its page views count, and not the log's lines of them."""
+    path = tmp_path / "access.log"
+    times = ["11:00:00", "12:00:00", "12:05:00", "12:10:00"]
+    path.write_text("".join(LINE.format(time, f"/sport/{time}") for time in times))
+    tracker = tracker_on(storage)
+    recorded(tracker, ["12:10:00.7"])
+    assert tracker.flush()
+    found = imported(tmp_path, path)
+    assert (found["stored"], found["left out: live"]) == (3, 1)  # a log tells whole seconds
+    recorded(tracker, ["12:00:00.4", "12:05:00.1"])
+    assert tracker.flush()
+    rows = tracker.statistics.pages(*SPAN).rows
+    assert [(row.path, row.page_views) for row in rows] == [("/live", 3), ("/sport/11:00:00", 1)]
+    counters: dict[str, Any] = tracker.counters()
+    assert (counters["seen"], counters["stored"], counters["dropped"]) == (6, 4, {"live": 2})
+    assert tracker.statistics.verify(*SPAN) == []
+    again = imported(tmp_path, path, "--replace-live")
+    assert (again["live page views replaced"], again["known already"], again["stored"]) == (3, 1, 3)
+    tracker.close()
+
+
 def test_lines_refused_before_are_read_again(tmp_path: Path, storage: SQLiteStorage) -> None:
     """A log that was imported without the option had its lines of the live time left out."""
     path = tmp_path / "access.log"
