@@ -118,7 +118,7 @@ class Bench:
         )
 
     def _first_pages(self) -> Iterator[Figure]:
-        """What a page costs whose visitor this process has not met for a minute: SQLite is read."""
+        """What a page costs whose visitor this process has not met for five minutes: SQLite is read."""
         rounds = self.scale.visitors // self.scale.requests - 1
         with self.tracker() as tracker, asyncio.Runner() as runner:
             newcomers = iter(people.pick_each_once(self.everybody))
@@ -129,7 +129,7 @@ class Bench:
             )
         ours, theirs = _ours_and_theirs(us)
         yield Figure(
-            "  visitors not met for a minute, whose profile is read from SQLite", "", spread(ratio(ours, theirs))
+            "  visitors not met for five minutes, whose profile is read from SQLite", "", spread(ratio(ours, theirs))
         )
 
     def _let_everybody_come(self, contender: Contender) -> None:

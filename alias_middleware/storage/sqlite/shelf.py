@@ -6,7 +6,7 @@ takes under one. What is on it never outlives
 - a change by any process of this library, from the moment it is committed (see `versions`);
 - the files: whether they are still the same is looked at with every 64th read, and with the first one when the
   last look was a second ago; that holds for a deleted file of versions, too;
-- a minute of reading. A change made by other means (the sqlite3 shell) is seen by then.
+- five minutes of reading. A change made by other means (the sqlite3 shell) is seen by then.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from alias_middleware.storage.sqlite.versions import Versions, make_versions, op
 
 LOOK_EVERY = 64
 _LOOK_SECONDS = 1.0
-_TURN_SECONDS = 30.0
+_TURN_SECONDS = 150.0
 _MOST_BYTES = 3 << 20
 _ENTRY_BYTES = 400
 _LARGEST_BYTES = 4096
@@ -105,7 +105,7 @@ class Shelf:
         self._forget()
 
     def _forget(self) -> None:
-        # In two halves by age: the older goes when the younger is full, or 30 seconds old.
+        # In two halves by age: the older goes when the younger is full, or two and a half minutes old.
         self._young: _Entries = defaultdict(dict)
         self._old: _Entries = defaultdict(dict)
         self._bytes = 0

@@ -396,7 +396,7 @@ class TestVersions:
 class TestBounds:
     """What is kept is little, and not old."""
 
-    def test_a_minute_of_reading(self, storages: Callable[[], SQLiteStorage], path: Path) -> None:
+    def test_five_minutes_of_reading(self, storages: Callable[[], SQLiteStorage], path: Path) -> None:
         """By then what the sqlite3 shell changed is seen."""
         storage = storages()
         put(storage, 1)
@@ -408,7 +408,7 @@ class TestBounds:
         with sql:
             sql.execute("""UPDATE profiles SET preferences = CAST('{"n":2}' AS BLOB)""")
         sql.close()
-        for _ in range(61):
+        for _ in range(301):
             now += 1
             storage.read_profile(SPACE, KEY)
         assert preferences(storage) == {"n": 2}
