@@ -129,7 +129,9 @@ class Bench:
             )
         ours, theirs = _ours_and_theirs(us)
         yield Figure(
-            "  visitors not met for five minutes, whose profile is read from SQLite", "", spread(ratio(ours, theirs))
+            "  visitors not met lately, whose profile is read from SQLite",
+            "",
+            spread(ratio(ours, theirs)),
         )
 
     def _let_everybody_come(self, contender: Contender) -> None:
