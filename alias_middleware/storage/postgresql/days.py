@@ -69,7 +69,7 @@ def roll_up_day(connection: Connection, service: int, day: int, gap_us: int) -> 
         return frozen
     seen: list[_Seen] = events.fetchall()
     arrived = [key for (key,) in arrivals.fetchall()]
-    keys = dict.fromkeys([key for key, *_ in seen] + arrived)
+    keys = dict.fromkeys([event[0] for event in seen] + arrived)
     numbers, before = _numbers_and_before(connection, asked, keys, seen, gap_us)
     sold = _orders(orders, seen, numbers, day)
     rolled: Rolled = {
@@ -93,7 +93,7 @@ def _numbers_and_before(
     around = {
         **asked,
         "first_day": asked["day"] - margin_days(gap_us),
-        "since": min([time_us for _, time_us, *_ in seen], default=0) - gap_us,
+        "since": min([event[1] for event in seen], default=0) - gap_us,
     }
     with connection.pipeline():
         known = connection.execute(_NUMBERS, (asked["service"], column_of(list(keys))), binary=True)
