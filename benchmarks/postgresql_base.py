@@ -23,7 +23,7 @@ from benchmarks.base import GAP_US, SERVICE, event_of
 from benchmarks.life import FIRST_DAY, Life, Size
 from tests.support.postgresql import PostgreSQLServer, packaged_programs
 
-SETTINGS = {"fsync": "on", "max_wal_size": "4GB", "shared_buffers": "256MB"}
+SETTINGS = {"fsync": "on", "max_wal_size": "4GB", "shared_buffers": "1GB"}
 
 _ORIGIN = Origin(SERVICE, SERVICE, GAP_US)
 _BATCH = 10_000
