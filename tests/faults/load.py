@@ -53,7 +53,7 @@ class Clients:
 
     @property
     def late(self) -> float:
-        """How late the machine itself was at most, seconds."""
+        """How much later a page may be for the machine's sake, seconds."""
         return self._pulse.late
 
     def _fetch_all(self) -> None:
@@ -113,7 +113,7 @@ def assert_balanced(counters: dict[str, Any]) -> None:
 class Reckoning(NamedTuple):
     """What became of what the phones did. `lost`: acknowledged and neither stored nor counted as dropped.
 
-    `slowest`: how long the slowest page took; `late`: how late the machine itself was, both in seconds.
+    `slowest`: how long the slowest page took; `late`: how much of it is the machine's, both in seconds.
     """
 
     acknowledged: int
@@ -129,7 +129,7 @@ class Reckoning(NamedTuple):
     @property
     def prompt(self) -> bool:
         """Whether every page was answered within two seconds, but for what the machine did otherwise."""
-        return self.slowest < 2 + 2 * self.late
+        return self.slowest < 2 + self.late
 
     def __str__(self) -> str:
         return ", ".join(

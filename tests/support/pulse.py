@@ -12,7 +12,7 @@ class Pulse:
     BEAT = 0.005
 
     def __init__(self) -> None:
-        self.late = 0.0
+        self._latest = 0.0
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._beat)
 
@@ -20,8 +20,13 @@ class Pulse:
         before = time.monotonic()
         while not self._over.wait(self.BEAT):
             now = time.monotonic()
-            self.late = max(self.late, now - before - self.BEAT)
+            self._latest = max(self._latest, now - before - self.BEAT)
             before = now
+
+    @property
+    def late(self) -> float:
+        """How much later an answer may be for the machine's sake: who asks, who serves, and a thread of each."""
+        return 4 * self._latest
 
     def __enter__(self) -> Pulse:
         self._thread.start()
