@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from alias_middleware.storage.sqlite import SQLiteStorage
+from tests.support.citus import Cluster, citus_cluster
 from tests.support.postgresql import PostgreSQLServer, debian_programs, packaged_programs, postgresql_server
 from tests.support.site import Site
 
@@ -110,6 +111,13 @@ def packaged_postgresql() -> Iterator[PostgreSQLServer]:
     """PyPI's PostgreSQL (18)."""
     with postgresql_server(packaged_programs()) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def citus() -> Iterator[Cluster]:
+    """A Citus cluster, where the environment names one."""
+    with citus_cluster() as cluster:
+        yield cluster
 
 
 @pytest.fixture

@@ -124,10 +124,10 @@ class Suffered(NamedTuple):
     counters: dict[str, Any]
 
 
-def suffer(strike: Strike, server: PostgreSQLServer, folder: Path, edge: str) -> Suffered:
-    """Serve a site, let the disaster come over its storage, mend it, let it be browsed on, and reckon up."""
+def suffer(disaster: AbstractContextManager[None], storage: str, folder: Path, edge: str) -> Suffered:
+    """Serve a site, let a disaster come over its storage, mend it, let it be browsed on, and reckon up."""
     settings = {
-        "storage": server.url(schema=f"{strike.__name__}_{edge}"),
+        "storage": storage,
         "spool": str(folder / "spool"),
         "secret_keys": KEYS,
         "storage_timeout": BUDGET,
@@ -138,7 +138,7 @@ def suffer(strike: Strike, server: PostgreSQLServer, folder: Path, edge: str) ->
         site = process(edge, "unused", number, json.dumps(settings), inherit=(number,))
         wait_until_ready(stack.enter_context(site))
         with mixed(listener.getsockname()[1], clients=3) as phones:
-            took = _browse_through(strike(server), phones)
+            took = _browse_through(disaster, phones)
         tracker = make_tracker("unused", **{**settings, "writer": "external"})
         stack.callback(tracker.close)
         wait_until(lambda: tracker.counters()["seen"] >= phones.brought(), "all is counted")  # type: ignore[operator]
@@ -165,7 +165,8 @@ def test_the_site_goes_on(strike: Strike, edge: str, server: PostgreSQLServer, t
 
     The counters tell of it, and so does the doctor.
     """
-    found, took, counters = suffer(strike, server, tmp_path, edge)
+    storage = server.url(schema=f"{strike.__name__}_{edge}")
+    found, took, counters = suffer(strike(server), storage, tmp_path, edge)
     assert (found.lost, found.doubled, found.invented, found.unanswered) == (0, 0, 0, 0), found
     assert percentile(took, 0.99) <= BUDGET + OVER + found.late, found
     assert found.prompt, found

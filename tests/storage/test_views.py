@@ -19,29 +19,32 @@ from alias_middleware.storage.base import Batch, Origin
 from alias_middleware.storage.custody import Cut
 from alias_middleware.storage.sqlite import SQLiteStorage
 from alias_middleware.testing.histories import GAP_US, NEWS, Teller, instant, local_day, random_history
+from tests.support.citus import Cluster
 from tests.support.pages import DOCS, blocks
-from tests.support.postgresql import KEY, PostgreSQLServer, schema_of
+from tests.support.postgresql import CITUS_IS_THERE, KEY, PostgreSQLServer, schema_of
 
 CHANNELS: tuple[Channel, ...] = ("web", "sms")
 ONCE = pytest.mark.once
-DATABASES = ["sqlite", pytest.param("debian_postgresql", marks=ONCE)]
+CITUS = [pytest.param("citus", marks=ONCE)] if CITUS_IS_THERE else []
+DATABASES = ["sqlite", pytest.param("debian_postgresql", marks=ONCE), *CITUS]
 HISTORIES = [
     *[pytest.param(("sqlite", seed), id=f"sqlite-{seed}") for seed in (1, 2, 3)],
     *[pytest.param(("debian_postgresql", seed), marks=ONCE, id=f"debian_postgresql-{seed}") for seed in (1, 2)],
     pytest.param(("packaged_postgresql", 3), marks=ONCE, id="packaged_postgresql-3"),
+    *[pytest.param(("citus", 1), marks=ONCE, id="citus-1") for _ in CITUS],
 ]
 
 
 class Tool:
     """Another tool that reads the database of a tracker's, and may read nothing but the views."""
 
-    def __init__(self, tracker: Tracker, server: PostgreSQLServer | None, schema: str) -> None:
+    def __init__(self, tracker: Tracker, server: PostgreSQLServer | Cluster | None, schema: str) -> None:
         self.tracker = tracker
         self.server = server
         self.schema = schema
         self._role = ""
 
-    def _granted(self, server: PostgreSQLServer) -> str:
+    def granted(self, server: PostgreSQLServer | Cluster) -> str:
         """Make the role as docs/howto/sql.md says."""
         if not self._role:
             self._role = f"reader_{uuid4().hex}"
@@ -57,10 +60,15 @@ class Tool:
             path = f"file:{self.tracker.storage.path}?mode=ro"
             with closing(sqlite3.connect(path, uri=True)) as sql:
                 return sql.execute(query).fetchall()
-        role = self._granted(self.server)
-        with psycopg.connect(self.server.url(), user=role) as connection:
+        with psycopg.connect(self._url(self.server)) as connection:
             rows = connection.execute(query.encode()).fetchall()
         return [tuple(str(value) if hasattr(value, "year") else value for value in row) for row in rows]
+
+    def _url(self, server: PostgreSQLServer | Cluster) -> str:
+        """Give the database as a reader opens it: on a cluster the owner, as docs/howto/sql.md says."""
+        if isinstance(server, Cluster):
+            return server.url(options=f"-csearch_path%3D{self.schema}")
+        return server.url(user=self.granted(server))
 
     def interval(self) -> tuple[date, date]:
         """Give the days of the figures, half-open."""
@@ -72,6 +80,9 @@ def make_tool(database: str, folder: Path, request: pytest.FixtureRequest) -> To
     """Make the tool of a tracker of the service `news`."""
     server = None if database == "sqlite" else request.getfixturevalue(database)
     schema = schema_of(folder)
+    if isinstance(server, Cluster):
+        server.spread(schema)
+        request.addfinalizer(lambda: server.drop(schema))
     tracker = Tracker(
         service="news",
         reference="portal",
@@ -261,6 +272,11 @@ def test_a_reader_of_the_views_reads_nothing_else(empty: Tool) -> None:
     if empty.server is None:
         with pytest.raises(sqlite3.OperationalError, match="readonly"):
             empty.ask("DELETE FROM visitors")
+        return
+    if isinstance(empty.server, Cluster):
+        url = empty.server.url(user=empty.granted(empty.server))
+        with psycopg.connect(url) as reader, pytest.raises(psycopg.errors.InsufficientPrivilege):
+            reader.execute("SELECT * FROM daily_figures")
         return
     assert empty.ask("SELECT * FROM daily_figures") == []
     for table in ("visitors", "events", "orders", "view_salts"):

@@ -34,7 +34,16 @@ _USERS = ("postgres", "nobody")
 KEY = b"the first key that this site had, of many bytes"
 """A secret key: a server storage wants one."""
 
-EVERY_STORAGE = ("memory", "sqlite", pytest.param("postgresql", marks=pytest.mark.once))
+CITUS_URL = "ALIAS_TEST_CITUS_URL"
+"""Names the coordinator of a Citus cluster that is there, with the extension made in its database."""
+
+CITUS_PG_CONFIG = "ALIAS_TEST_CITUS_PG_CONFIG"
+"""Names the `pg_config` of a PostgreSQL that Citus is installed in: the tests start a cluster from it."""
+
+CITUS_IS_THERE = CITUS_URL in os.environ or CITUS_PG_CONFIG in os.environ
+
+_ON_SERVERS = ("postgresql", "citus") if CITUS_IS_THERE else ("postgresql",)
+EVERY_STORAGE = ("memory", "sqlite", *(pytest.param(name, marks=pytest.mark.once) for name in _ON_SERVERS))
 """Parameters for tests that run on each storage; `url_of` says where each has its data."""
 
 
@@ -49,8 +58,14 @@ def url_of(storage: str, folder: Path, request: pytest.FixtureRequest) -> str:
         return "memory://"
     if storage == "sqlite":
         return f"sqlite:///{folder}/alias.db"
+    schema = schema_of(folder)
+    if storage == "citus":
+        cluster = request.getfixturevalue("citus")
+        cluster.spread(schema)
+        request.addfinalizer(lambda: cluster.drop(schema))
+        return str(cluster.url(schema=schema))
     server: PostgreSQLServer = request.getfixturevalue("debian_postgresql")
-    return server.url(schema=schema_of(folder))
+    return server.url(schema=schema)
 
 
 def debian_programs() -> Path:

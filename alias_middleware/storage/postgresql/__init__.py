@@ -34,6 +34,7 @@ try:
     from alias_middleware.storage.postgresql import (
         answers,
         batches,
+        citus,
         erasure,
         preferences,
         questions,
@@ -107,7 +108,7 @@ class PostgreSQLStorage(Storage):
         with self._pool.unprepared(float("inf")) as connection:
             steps = schema.migrate(connection, self.schema)
             if distributed:
-                schema.distribute(connection)
+                citus.distribute(connection)
             return steps
 
     def ddl(self, *, distributed: bool = False) -> Iterator[str]:

@@ -80,5 +80,6 @@ def _with_options(parameters: dict[str, Any], schema: str) -> dict[str, Any]:
     """Have the server end by itself what we would not wait for any more."""
     limits = "-c statement_timeout=120s -c lock_timeout=5s -c idle_in_transaction_session_timeout=30s"
     gone = "-c tcp_keepalives_idle=30 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3"  # with its locks
-    ours = f"-c search_path={schema} {limits} {gone}"
+    whole = "-c citus.propagate_set_commands=local"  # a transaction's settings hold on all machines of a cluster
+    ours = f"-c search_path={schema} {limits} {gone} {whole}"
     return parameters | {"options": f"{ours} {parameters.get('options') or ''}".strip()}

@@ -12,7 +12,7 @@ from alias_middleware.errors import StorageUnavailable
 from alias_middleware.rollups.model import Rollup, merge_periods
 from alias_middleware.storage.base import Answer, Question
 from alias_middleware.storage.changes import ServiceDay
-from alias_middleware.storage.postgresql import figures, planning, questions
+from alias_middleware.storage.postgresql import citus, figures, locks, planning, questions
 from alias_middleware.storage.postgresql.days import Unnumbered, roll_up_day
 from alias_middleware.storage.postgresql.marks import marks
 from alias_middleware.storage.postgresql.numbering import give_numbers, number_newcomers
@@ -38,11 +38,11 @@ def answer(connection: Connection, asked: Sequence[Question]) -> list[Answer]:
             return answers.answer(asked)
         except _Enough:
             connection.execute("ROLLBACK")
-            answers.keep()
+            attempts -= not answers.keep()
         except Unnumbered:
             connection.execute("ROLLBACK")
             attempts -= not answers.keep()
-            days = answers.stale(asked)[:_AT_ONCE]
+            days = list(answers.stale(asked))[:_AT_ONCE]
             if days and not number_newcomers(connection, days):
                 give_numbers(connection, days)
     raise StorageUnavailable("visitors come faster than they are counted", reason="locked")
@@ -59,17 +59,33 @@ class _Answers:
         self._connection = connection
         self._made: dict[ServiceDay, Rolled] = {}
         self._marks: dict[ServiceDay, int] = {}
+        self._settled: Mapping[ServiceDay, int] = self._marks  # a server by itself commits all at once
 
-    def stale(self, asked: Sequence[Question]) -> list[ServiceDay]:
-        """Give the days that have to be rolled up, as of now."""
-        days: set[ServiceDay] = set()
+    def stale(self, asked: Sequence[Question]) -> dict[ServiceDay, int]:
+        """Give the days that have to be rolled up, with their marks, as of now."""
+        stale: dict[ServiceDay, int] = {}
         for question in asked:
             held = self._held(question, questions.services(self._connection, question.scope))
-            days |= held.keys() - figures.find(self._connection, held, (), ()).keys()
-        return sorted(days)
+            known = figures.find(self._connection, held, (), ())
+            stale |= {day: mark for day, mark in held.items() if day not in known}
+        return stale
+
+    def _settle(self, asked: Sequence[Question]) -> dict[ServiceDay, int]:
+        """Give the stale days' marks, once all that they were set for is on every machine of a cluster.
+
+        The machines commit one after the other: of a mark that is seen first later, events may still be missing.
+        """
+        stale = self.stale(asked)
+        if stale:
+            self._connection.execute("BEGIN")
+            locks.take_turn(self._connection)
+            self._connection.execute("COMMIT")
+        return stale
 
     def answer(self, asked: Sequence[Question]) -> list[Answer]:
         """Answer all of them in one snapshot."""
+        if citus.is_spread(self._connection):
+            self._settled = self._settle(asked)
         with self._connection.pipeline():
             self._connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
             planning.look_up(self._connection)
@@ -79,10 +95,11 @@ class _Answers:
         return answers
 
     def keep(self) -> bool:
-        """Keep what was made, if anything was."""
-        if self._made:
-            figures.keep(self._connection, self._made, self._marks)
-        return bool(self._made)
+        """Keep what was made, of days that were settled; tell whether that was anything."""
+        made = {day: rolled for day, rolled in self._made.items() if self._settled.get(day) == self._marks[day]}
+        if made:
+            figures.keep(self._connection, made, self._marks)
+        return bool(made)
 
     def _held(self, question: Question, services: Mapping[int, int]) -> dict[ServiceDay, int]:
         since = min((first for first, _ in question.periods), default=0)

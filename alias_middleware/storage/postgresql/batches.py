@@ -41,7 +41,7 @@ def apply(connection: Connection, batch: Batch, keyring: Keyring) -> Outcome:
     with connection.pipeline():
         connection.execute("BEGIN")
         planning.look_up(connection)
-        connection.execute(locks.HISTORY.encode())
+        locks.take_turn(connection)
         positions = connection.execute(_POSITIONS, (list(batch.spans),))
         live, stretches = connection.execute(tastes.LIVE), connection.execute(STRETCHES)
     _check_positions(dict(positions.fetchall()), batch)

@@ -66,7 +66,7 @@ def erase(connection: Connection, namespace: str, key: str, keyring: Keyring, ti
     person, hashes = (namespace, stored_part(key)), keyring.every(TOMBSTONE, namespace, key)
     with connection.pipeline():
         connection.execute("BEGIN")
-        connection.execute(locks.HISTORY.encode())
+        locks.take_turn(connection)
         made = connection.execute(preferences.MAKE, person)  # meets whoever is just making the profile
         before = connection.execute(preferences.ERASED, (namespace, hashes))
     erased_us = max(time_us, before.fetchone()[0] or 0)  # type: ignore[index]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from alias_middleware.errors import StorageUnavailable
-from alias_middleware.storage.postgresql import locks
+from alias_middleware.storage.postgresql import citus, locks
 from alias_middleware.storage.postgresql.pool import Connection
 
 MOVING = (
@@ -35,13 +35,19 @@ _REFUSE = """
         IF current_setting('alias_middleware.copying', true) IS DISTINCT FROM 'yes' THEN
             RAISE EXCEPTION 'sealed' USING ERRCODE = 'AMS01';
         END IF;
-        RETURN NULL;
+        RETURN coalesce(NEW, OLD);
     END $$
 """
 _TRIGGER = """
     CREATE OR REPLACE TRIGGER sealed BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON {}
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()
 """
+_ROW_TRIGGER = """
+    CREATE OR REPLACE TRIGGER sealed BEFORE INSERT OR UPDATE OR DELETE ON {}
+    FOR EACH ROW EXECUTE FUNCTION refuse_change()
+"""
+_ALLOW_TRIGGERS = "SET LOCAL citus.enable_unsafe_triggers = on"
+"""Citus wants it said that a trigger sees one shard only. Those for statements see none: it has those for rows."""
 
 
 def is_sealed(connection: Connection) -> bool:
@@ -58,10 +64,12 @@ def noted(connection: Connection, name: str) -> str | None:
 def put_on(connection: Connection, filled_from: str | None) -> None:
     """Seal every table, in one transaction: it waits for who is changing one, and who comes later is refused."""
     connection.execute("BEGIN")
-    connection.execute(locks.HISTORY.encode())
+    locks.take_turn(connection)
     connection.execute(_REFUSE)
+    connection.execute(_ALLOW_TRIGGERS)
+    trigger = _ROW_TRIGGER if citus.spread(connection) else _TRIGGER
     for (table,) in connection.execute(_TABLES, (list(_OPEN_TABLES),)).fetchall():
-        connection.execute(_TRIGGER.replace("{}", table).encode())
+        connection.execute(trigger.replace("{}", table).encode())
     connection.execute(_NOTE, ("sealed", "yes"))
     if filled_from is not None and noted(connection, "filled_from") != filled_from:
         connection.execute("DELETE FROM moved_days")
@@ -72,7 +80,8 @@ def put_on(connection: Connection, filled_from: str | None) -> None:
 def take_off(connection: Connection) -> None:
     """Open every table."""
     connection.execute("BEGIN")
-    connection.execute(locks.HISTORY.encode())
+    locks.take_turn(connection)
+    connection.execute(_ALLOW_TRIGGERS)
     for (table,) in connection.execute(_TABLES, (list(_OPEN_TABLES),)).fetchall():
         connection.execute(f"DROP TRIGGER IF EXISTS sealed ON {table}".encode())
     connection.execute("DELETE FROM moves WHERE name = 'sealed'")
@@ -87,7 +96,7 @@ def lift(connection: Connection) -> None:
         StorageUnavailable: they are not sealed, so somebody else may be changing them.
     """
     connection.execute("BEGIN")
-    connection.execute("SELECT set_config('alias_middleware.copying', 'yes', true)")
+    connection.execute("SET LOCAL alias_middleware.copying = 'yes'")
     if not is_sealed(connection):
         connection.execute("ROLLBACK")
         raise StorageUnavailable("only a sealed storage is filled", reason="not_sealed")

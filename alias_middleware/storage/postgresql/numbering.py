@@ -33,9 +33,6 @@ _NEWCOMERS = f"""
         JOIN arrivals a ON a.service = asked.service AND a.day = asked.day
     ) people WHERE {_UNNUMBERED}
 """
-_STRANGERS_AMONG = f"""
-    SELECT namespace, key FROM unnest(%s::text[], %s::text[]) AS people (namespace, key) WHERE {_UNNUMBERED}
-"""
 _HIGHEST = "SELECT namespace, highest FROM given_numbers"
 _KEEP_HIGHEST = """
     INSERT INTO given_numbers SELECT * FROM unnest(%s::text[], %s::integer[])
@@ -74,11 +71,10 @@ def numbers_of(connection: Connection, people: Collection[Who]) -> dict[Who, int
     """Give the numbers of some visitors; who has none is given one."""
     if not people:
         return {}
-    columns = columns_of(people)
     with _numbering(connection):
-        _number(connection, connection.execute(_STRANGERS_AMONG.encode(), columns).fetchall())
-        rows = connection.execute(_NUMBERS_OF, columns).fetchall()
-    return {(namespace, key): number for namespace, key, number in rows}
+        rows = connection.execute(_NUMBERS_OF, columns_of(people)).fetchall()
+        known = {(namespace, key): number for namespace, key, number in rows}
+        return known | _number(connection, [who for who in people if who not in known])
 
 
 @contextmanager
@@ -92,16 +88,17 @@ def _numbering(connection: Connection) -> Iterator[None]:
     connection.execute("COMMIT")
 
 
-def _number(connection: Connection, strangers: Sequence[Who]) -> None:
+def _number(connection: Connection, strangers: Sequence[Who]) -> dict[Who, int]:
     """Give visitors without a number the next ones, in the order of their keys; from 1, whatever their namespaces.
 
     So they may move to another storage, with the roll-ups that have them.
     """
     if not strangers:
-        return
+        return {}
     highest: dict[str, int] = dict(connection.execute(_HIGHEST).fetchall())
     first = max(highest.values(), default=0) + 1
-    rows = [(*who, number) for number, who in enumerate(sorted(strangers), start=first)]
-    highest |= {namespace: number for namespace, _, number in rows}
-    connection.execute(_NUMBER_PEOPLE, columns_of(rows))
+    given = {who: number for number, who in enumerate(sorted(strangers), start=first)}
+    highest |= {namespace: number for (namespace, _), number in given.items()}
+    connection.execute(_NUMBER_PEOPLE, columns_of((*who, number) for who, number in given.items()))
     connection.execute(_KEEP_HIGHEST, columns_of(sorted(highest.items())))
+    return given

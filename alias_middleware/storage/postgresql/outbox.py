@@ -59,7 +59,7 @@ _STRAYS = """
 _ENQUEUE = """
     INSERT INTO dispatches (namespace, key, service, campaign, state, reason, until_us, time_us, message_id)
     SELECT %s, key, %s, %s, 'queued', '', 0, %s, '' FROM unnest(%s::text[]) AS asked (key)
-    ON CONFLICT DO NOTHING
+    ON CONFLICT DO NOTHING RETURNING key
 """
 _HERE = "SELECT key FROM visitors WHERE namespace = %s AND key = ANY(%s)"
 _DUE = """
@@ -189,11 +189,14 @@ class PostgreSQLOutbox(Outbox):
             return evidence.of_one(connection, self._keyring, namespace, key)
 
     def enqueue(self, campaign: CampaignId, keys: Sequence[str], time_us: int) -> int:
-        """Queue messages to those who are there, while nobody is erased."""
+        """Queue messages to those who are there, while nobody is erased, and count the new ones.
+
+        What is returned is counted: Citus says of an INSERT ... SELECT how many rows were asked for.
+        """
         service, namespace, name = campaign
         with self._pool.connection(_PAGE_SECONDS) as connection, alone(connection):
             here = [key for (key,) in connection.execute(_HERE, (namespace, list(keys))).fetchall()]
-            return connection.execute(_ENQUEUE, (namespace, service, name, time_us, here)).rowcount
+            return len(connection.execute(_ENQUEUE, (namespace, service, name, time_us, here)).fetchall())
 
     def due(self, campaign: CampaignId, time_us: int, limit: int) -> list[str]:
         """Give whose messages wait no longer."""

@@ -16,7 +16,7 @@ def alone(connection: Connection) -> Iterator[None]:
     """Change history in a transaction that keeps batches and erasures out; what is raised leaves it open."""
     with connection.pipeline():
         connection.execute("BEGIN")
-        connection.execute(locks.HISTORY.encode())
+        locks.take_turn(connection)
         look_up(connection)
     yield
     connection.execute("COMMIT")

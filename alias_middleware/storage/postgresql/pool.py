@@ -36,6 +36,9 @@ class Connection(psycopg.Connection[Any]):
     ran_out: bool = False
     """Whether a wait ended at the deadline. What the driver raises as it cleans up may say something else."""
 
+    is_spread: bool | None = None
+    """Whether the tables lie on several machines; None until somebody asks (`citus.is_spread`)."""
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         """Take what the driver's own connections take."""
         super().__init__(*args, **kwargs)

@@ -101,7 +101,7 @@ class PostgreSQLPseudonyms(Pseudonyms):
         """Rewrite every table in one transaction that keeps batches and erasures out."""
         with self._pool.connection(_ROTATE_SECONDS) as connection:
             connection.execute("BEGIN")
-            connection.execute(locks.HISTORY.encode())
+            locks.take_turn(connection)
             changed: dict[str, int] = {}
             if self._stands_at(connection, rotation) != rotation.after:
                 changed = self._rotate(connection, rotation)

@@ -1,4 +1,4 @@
-"""The tables in PostgreSQL, as numbered migrations that only ever grow, and how Citus spreads them.
+"""The tables in PostgreSQL, as numbered migrations that only ever grow; `citus` spreads them over machines.
 
 Truth is kept per visitor: every key of those tables contains the visitor key (or its keyed hash), and nothing
 counts on a sequence, so that they can be spread over machines by it. `events` is keyed by local day first: a
@@ -8,11 +8,12 @@ day's rows stay together however long the history.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 from psycopg import sql
 
 from alias_middleware.errors import StorageUnavailable
+from alias_middleware.storage.postgresql import citus
 from alias_middleware.storage.postgresql.contact_tables import CONTACT
 from alias_middleware.storage.postgresql.moving_tables import MOVING
 from alias_middleware.storage.postgresql.pool import Connection
@@ -162,36 +163,6 @@ _MAKING_SECONDS = 60.0
 
 _KEEP_TRACK = "CREATE TABLE IF NOT EXISTS migrations (version integer PRIMARY KEY, at timestamptz NOT NULL)"
 
-DISTRIBUTED: Mapping[str, tuple[str, str]] = {
-    "profiles": ("key", "none"),
-    **dict.fromkeys(
-        (
-            "visitors",
-            "events",
-            "arrivals",
-            "orders",
-            "refunds",
-            "numbers",
-            "dispatches",
-            "lasting_keys",
-            "sealed_aliases",
-        ),
-        ("key", "profiles"),
-    ),
-    "tombstones": ("hash", "none"),
-    **dict.fromkeys(("suppressions", "disclosures"), ("hash", "tombstones")),
-}
-"""Every table with rows of visitors: the column that Citus spreads it by, and whose rows lie beside its own."""
-
-REFERENCE = (
-    "services", "changes", "unidentified", "category_sums", "live", "counters", "positions", "migrations",
-    "rolled_days", "rollups",
-    "campaigns", "contact_notes", "conversions", "erased_dispatches", "stray_messages", "suppression_keys",
-    "horizons", "frozen", "given_numbers", "replaced", "pseudonyms",
-    "moves", "moved_days", "view_salts",
-)  # fmt: skip
-"""Small tables that every machine of a cluster holds whole."""
-
 
 def ddl(schema: str, *, distributed: bool = False) -> Iterator[str]:
     """Give every statement that makes an up-to-date schema from nothing, for people with their own migrations."""
@@ -202,16 +173,7 @@ def ddl(schema: str, *, distributed: bool = False) -> Iterator[str]:
         yield from statements
         yield f"INSERT INTO migrations VALUES ({version}, now())"
     if distributed:
-        yield from distribution()
-
-
-def distribution() -> Iterator[str]:
-    """Give the statements by which Citus spreads the tables."""
-    yield "CREATE EXTENSION IF NOT EXISTS citus"
-    for table in REFERENCE:
-        yield f"SELECT create_reference_table('{table}')"
-    for table, (column, beside) in DISTRIBUTED.items():
-        yield f"SELECT create_distributed_table('{table}', '{column}', colocate_with => '{beside}')"
+        yield from citus.distribution()
 
 
 def version_of(connection: Connection) -> int:
@@ -236,18 +198,9 @@ def migrate(connection: Connection, schema: str) -> int:
             connection.execute(statement.encode())
         connection.execute("INSERT INTO migrations VALUES (%s, now())", (version,))
     connection.execute("COMMIT")
+    if citus.spread(connection):  # a step may have made tables that a cluster does not know yet
+        citus.distribute(connection)
     return max(0, len(MIGRATIONS) - before)
-
-
-def distribute(connection: Connection) -> None:
-    """Spread the tables over a Citus cluster; those that are spread already stay as they are."""
-    connection.execute("CREATE EXTENSION IF NOT EXISTS citus")
-    rows = connection.execute("SELECT table_name::text FROM citus_tables").fetchall()
-    spread = {name.rpartition(".")[2] for (name,) in rows}
-    for statement in distribution():
-        table = statement.split("'")[1] if "'" in statement else None
-        if table is not None and table not in spread:
-            connection.execute(statement.encode())
 
 
 def require(connection: Connection, schema: str, *, create: bool) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -60,16 +59,3 @@ class TestPackagedPostgreSQL(PostgreSQLContract):
     def test_a_pass_brings_what_changed(self, source: Storage, target: Storage, copying: Copy, seed: int) -> None:
         """Debian's server is asked for more."""
         super().test_a_pass_brings_what_changed(source, target, copying, seed)
-
-
-if "ALIAS_TEST_CITUS_URL" in os.environ:
-
-    class TestCitus(StorageContract, SharedOutboxContract, CustodyContract, RotationContract):
-        """On a Citus cluster, its tables spread over the machines."""
-
-        def make_storage(self, tmp_path: Path, *, secret_keys: Sequence[bytes] = ()) -> Storage:
-            url = os.environ["ALIAS_TEST_CITUS_URL"]
-            url += f"{'&' if '?' in url else '?'}schema={schema_of(tmp_path)}"
-            storage = PostgreSQLStorage(url, secret_keys=(KEY, *secret_keys))
-            storage.migrate(distributed=True)
-            return storage

@@ -12,7 +12,7 @@ import pytest
 
 from alias_middleware.errors import SettingsError
 from alias_middleware.identity import check_value, full_key, lasting_part, rotated, stored_part
-from alias_middleware.storage.postgresql import PostgreSQLStorage, schema
+from alias_middleware.storage.postgresql import PostgreSQLStorage, citus
 from alias_middleware.storage.pseudonyms import Rotation
 from tests.support.postgresql import PostgreSQLServer, schema_of
 from tests.support.site import ALIAS, OTHER_ALIAS
@@ -48,7 +48,7 @@ def test_a_rotated_life_is_like_any_other(debian_postgresql: PostgreSQLServer, t
 
 def everything(server: PostgreSQLServer, folder: Path) -> str:
     """Give all rows of all tables, as text."""
-    tables = (*schema.DISTRIBUTED, *schema.REFERENCE)
+    tables = (*citus.DISTRIBUTED, *citus.REFERENCE)
     name = schema_of(folder)
     rows = [server.sql(f"SELECT t::text FROM {name}.{table} t") for table in tables]
     return "\n".join(row for found in rows for (row,) in found)
@@ -68,7 +68,7 @@ def test_every_table_is_rotated(debian_postgresql: PostgreSQLServer, tmp_path: P
     assert len(shop.gateway.sent) == len(PEOPLE)
     shop.tracker.close()
     changed = rotate(tmp_path, KEYS[:2], url)
-    assert set(changed) == {name for name, (column, _) in schema.DISTRIBUTED.items() if column == "key"} - {
+    assert set(changed) == {name for name, (column, _) in citus.DISTRIBUTED.items() if column == "key"} - {
         "lasting_keys"
     }
     assert {name for name, number in changed.items() if not number} == {"refunds"}

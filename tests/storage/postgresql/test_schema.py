@@ -9,7 +9,7 @@ import pytest
 
 from alias_middleware.errors import StorageUnavailable
 from alias_middleware.profile import StoredProfile
-from alias_middleware.storage.postgresql import PostgreSQLStorage, schema
+from alias_middleware.storage.postgresql import PostgreSQLStorage, citus, schema
 from alias_middleware.storage.postgresql.pool import Connection
 from tests.support.postgresql import KEY, PostgreSQLServer, schema_of
 
@@ -44,11 +44,11 @@ def made(debian_postgresql: PostgreSQLServer, tmp_path: Path) -> PostgreSQLServe
 def test_every_unique_key_of_truth_contains_the_visitor(made: PostgreSQLServer, tmp_path: Path) -> None:
     """Citus refuses a unique key without the column that rows are spread by: the visitor key, or its hash."""
     found = made.sql(_UNIQUE, schema_of(tmp_path))
-    keys = {table: columns for table, columns in found if table in schema.DISTRIBUTED}
-    assert keys.keys() == schema.DISTRIBUTED.keys()
+    keys = {table: columns for table, columns in found if table in citus.DISTRIBUTED}
+    assert keys.keys() == citus.DISTRIBUTED.keys()
     for table, columns in found:
-        if table in schema.DISTRIBUTED:
-            assert schema.DISTRIBUTED[table][0] in columns, table
+        if table in citus.DISTRIBUTED:
+            assert citus.DISTRIBUTED[table][0] in columns, table
 
 
 def test_nothing_counts_on_a_sequence(made: PostgreSQLServer, tmp_path: Path) -> None:
@@ -58,15 +58,15 @@ def test_nothing_counts_on_a_sequence(made: PostgreSQLServer, tmp_path: Path) ->
 
 def test_every_table_has_its_place_in_a_cluster(made: PostgreSQLServer, tmp_path: Path) -> None:
     """A new table must be spread by visitor or held whole by every machine."""
-    placed = {*schema.DISTRIBUTED, *schema.REFERENCE}
+    placed = {*citus.DISTRIBUTED, *citus.REFERENCE}
     assert relations(made, tmp_path, "r", "p") == placed
-    said = " ".join(schema.distribution())
+    said = " ".join(citus.distribution())
     assert all(f"('{table}'" in said for table in placed)
 
 
 def test_rows_of_a_visitor_lie_together() -> None:
     """What is joined in a request or a batch is spread by one column, and beside each other."""
-    beside = {table: other for table, (column, other) in schema.DISTRIBUTED.items() if column == "key"}
+    beside = {table: other for table, (column, other) in citus.DISTRIBUTED.items() if column == "key"}
     assert beside.pop("profiles") == "none"
     assert set(beside.values()) == {"profiles"}
 
