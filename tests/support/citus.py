@@ -56,16 +56,23 @@ class Cluster:
         self.sql(f"DROP SCHEMA IF EXISTS {schema} CASCADE")
 
 
+def citus_programs() -> Path:
+    """Give the folder of the programs of the PostgreSQL that Citus is installed in."""
+    asked = [os.environ[CITUS_PG_CONFIG], "--bindir"]
+    return Path(subprocess.run(asked, check=True, capture_output=True, text=True).stdout.strip())
+
+
 @contextmanager
-def citus_cluster() -> Iterator[Cluster]:
-    """Give the cluster that is there, or run one until the end of the block."""
+def citus_cluster(**options: str) -> Iterator[Cluster]:
+    """Give the cluster that is there, or run one until the end of the block; `options` are its servers'."""
     if CITUS_URL in os.environ:
         yield Cluster(os.environ[CITUS_URL])
         return
-    asked = [os.environ[CITUS_PG_CONFIG], "--bindir"]
-    programs = Path(subprocess.run(asked, check=True, capture_output=True, text=True).stdout.strip())
     with ExitStack() as stack:
-        servers = [stack.enter_context(postgresql_server(programs, **_OPTIONS)) for _ in range(1 + WORKERS)]
+        servers = [
+            stack.enter_context(postgresql_server(citus_programs(), **_OPTIONS | options))
+            for _ in range(1 + WORKERS)
+        ]
         for server in servers:
             server.sql("CREATE EXTENSION citus")
         coordinator, *workers = servers

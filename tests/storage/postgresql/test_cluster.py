@@ -158,9 +158,7 @@ def test_everything_moves_from_a_file(spread: PostgreSQLStorage, tmp_path: Path)
         tell(spread, 201, ids="here")
 
 
-def test_a_history_of_which_a_machine_holds_back_a_part(
-    citus: Cluster, home: str, spread: PostgreSQLStorage
-) -> None:
+def test_what_a_machine_holds_back_is_waited_for(citus: Cluster, home: str, spread: PostgreSQLStorage) -> None:
     """Where an earlier transaction has not ended on every machine, batches and roll-ups wait for it."""
     teller = Teller()
     spread.apply(Batch(entries=[teller.view(NOON)]))
