@@ -45,6 +45,8 @@ _HISTORY = "SELECT key, knowledge FROM visitors WHERE namespace = %s AND key = A
 _PROFILES = """
     SELECT key, preferences, personal, consents, stamps FROM profiles WHERE namespace = %s AND key = ANY(%s)
 """
+_LOCK_PROFILE = "SELECT FROM profiles WHERE namespace = %s AND key = %s FOR UPDATE"
+"""One at a time: Citus locks rows of no more than one shard in a statement."""
 _FORGET_PROFILES = "DELETE FROM profiles WHERE namespace = %s AND key = ANY(%s)"
 _COUNTS = {
     "orders": "SELECT count(*) FROM orders WHERE service = ANY(%(services)s) AND key = ANY(%(keys)s)",
@@ -129,20 +131,22 @@ class Purge:
             yield keys
             asked["after"] = keys[-1]
 
-    def _idle(self, keys: Sequence[str], lock: str = "") -> list[str]:
+    def _idle(self, keys: Sequence[str]) -> list[str]:
         """Give, of some visitors, those who did nothing for long enough."""
         asked = (self._namespace, list(keys))
         history: dict[str, bytes] = dict(self._connection.execute(_HISTORY, asked, binary=True).fetchall())
-        rows = self._connection.execute(f"{_PROFILES} {lock}".encode(), asked, binary=True).fetchall()
+        rows = self._connection.execute(_PROFILES, asked, binary=True).fetchall()
         profiles = {key: tuple(documents) for key, *documents in rows}
         return [key for key in keys if is_idle(self._cut, history.get(key), profiles.get(key))]
 
     def _forget(self, keys: list[str]) -> None:
         """Forget the idle ones of some visitors; whoever has become active since stays."""
-        if not self._idle(keys):
+        idle = self._idle(keys)
+        if not idle:
             return
         with self._alone():
-            idle = self._idle(keys, "ORDER BY key FOR UPDATE")
+            self._connection.cursor().executemany(_LOCK_PROFILE, [(self._namespace, key) for key in sorted(idle)])
+            idle = self._idle(idle)
             for key in idle:
                 self._gone.update(erasure.forget(self._connection, self._namespace, key, from_frozen=False))
             gone = self._connection.execute(_FORGET_PROFILES, (self._namespace, idle))
