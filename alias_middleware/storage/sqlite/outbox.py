@@ -58,7 +58,7 @@ _EVIDENCE_OF = """
 _TURN = "UPDATE campaigns SET standing = ? WHERE service = ? AND name = ? AND plan = ifnull(?, plan)"
 _ENQUEUE = """
     INSERT OR IGNORE INTO dispatches (service, campaign, namespace, key, state, time_us)
-    SELECT ?1, ?2, namespace, key, 'queued', ?3 FROM visitors WHERE namespace = ?4 AND key = ?5
+    SELECT ?, ?, namespace, key, 'queued', ? FROM visitors WHERE namespace = ? AND key = ?
 """
 _CONTACTS = f"""
     SELECT key, claimed_us FROM dispatches
