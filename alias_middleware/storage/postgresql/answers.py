@@ -42,7 +42,7 @@ def answer(connection: Connection, asked: Sequence[Question]) -> list[Answer]:
         except Unnumbered:
             connection.execute("ROLLBACK")
             attempts -= not answers.keep()
-            days = list(answers.stale(asked))[:_AT_ONCE]
+            days = sorted(answers.stale(asked))[:_AT_ONCE]
             if days and not number_newcomers(connection, days):
                 give_numbers(connection, days)
     raise StorageUnavailable("visitors come faster than they are counted", reason="locked")
