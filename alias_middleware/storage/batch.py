@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 import msgspec
@@ -118,13 +120,16 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
             entries.append(entry)
         return replace(self, entries=entries), named
 
-    def first_views(self) -> dict[str, int]:
-        """Give the second in which each service's earliest page view on the web lies: logs tell no more of it."""
+    def first_views(self, not_before: Mapping[str, int] = MappingProxyType({})) -> dict[str, int]:
+        """Give the second in which each service's earliest page view on the web lies: logs tell no more of it.
+
+        Those before a service's moment in `not_before` are left out.
+        """
         first: dict[str, int] = {}
         for entry in self.entries:
             if isinstance(entry.event, PageView) and entry.event.channel == "web":
                 service, time_us = entry.origin.service, entry.event.time_us
-                if time_us < first.get(service, _NEVER):
+                if time_us < first.get(service, _NEVER) and time_us >= not_before.get(service, 0):
                     first[service] = time_us
         return {service: time_us - time_us % _SECOND_US for service, time_us in first.items()}
 

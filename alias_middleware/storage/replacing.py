@@ -1,7 +1,8 @@
 """Whether a log's or the live page views of a time count, and what is left of a visitor when some go. Pure.
 
 Before a service's first live page view a log's count, afterwards the live ones. So no page view stored from before
-it is live: when an earlier live one arrives, those between the two can only be a log's, and are taken back.
+it is live: when an earlier live one arrives, those between the two can only be a log's, and are taken back. A live
+one from more than a month before has its time from a wrong clock: it counts, and takes nothing back.
 
 A replacement is a stretch of time of one service in which a log's count whatever else there is. Once it is swept,
 every page view in it is a log's: so it is swept once, whatever other logs come for the same time, and live page
@@ -27,8 +28,8 @@ Stretch = tuple[int, int]
 """From one instant to before another, microseconds."""
 
 _NO_VISIT = ("r", "u")
-_EVER_US = 253_370_764_800_000_000
-"""The beginning of the year 9999, which no event reaches."""
+_LATEST_US = 31 * 86_400_000_000
+"""So late a machine's spool may come. What says that it is later comes from a clock that was wrong."""
 
 
 class Replacement(NamedTuple):
@@ -63,7 +64,9 @@ class Precedence(NamedTuple):
 
     def begun(self, batch: Batch) -> dict[str, int]:
         """Give since when services record live where an admitted batch shows that it is earlier than was known."""
-        first = {} if batch.imported else batch.first_views()
+        if batch.imported:
+            return {}
+        first = batch.first_views({service: since_us - _LATEST_US for service, since_us in self.live_us.items()})
         return {
             service: since_us
             for service, since_us in first.items()
@@ -71,10 +74,15 @@ class Precedence(NamedTuple):
         }
 
     def to_take_back(self, begun: Mapping[str, int]) -> dict[str, list[Stretch]]:
-        """Give the time by service in which all page views there are were imported and count no more."""
+        """Give the time by service in which all page views there are were imported and count no more.
+
+        Never more than 31 days: a clock that was years behind must not cost what was imported of them.
+        """
         return {
             service: list(
-                _outside((since_us, self.live_us.get(service, _EVER_US)), self.replaced.get(service, ()))
+                _outside(
+                    (since_us, self.live_us.get(service, since_us + _LATEST_US)), self.replaced.get(service, ())
+                )
             )
             for service, since_us in begun.items()
         }

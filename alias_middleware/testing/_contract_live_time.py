@@ -72,6 +72,27 @@ class LiveTimeContract(ContractCase):
         assert replacing.live_since("news") is None
         assert counted(replacing, "news", *_DAY).page_views == 1
 
+    def test_a_wrong_clock_takes_nothing_back(self, replacing: Storage) -> None:
+        """Who says that he was live more than a month before is counted, and that is all."""
+        tell = Teller()
+        replacing.apply(Batch(entries=[tell.view("2026-01-20T12:00"), tell.view(_TEN)], imported=True))
+        replacing.apply(Batch(entries=[tell.view(_NOON)]))
+        began = replacing.live_since("news")
+        outcome = replacing.apply(Batch(entries=[tell.view("2026-01-15T12:00"), tell.view("2026-03-02T11:00")]))
+        assert (outcome.stored, outcome.taken_back) == (2, 0)
+        assert began is not None
+        assert replacing.live_since("news") == began - 3_600_000_000
+        assert known(replacing, _SPACE, KEY).page_views == 5
+
+    def test_a_wrong_clock_at_first_takes_a_month_back_at_most(self, replacing: Storage) -> None:
+        """The first live page view of all has nothing that its time could be compared with."""
+        tell = Teller()
+        log = [tell.view("2024-05-20T12:00"), tell.view("2025-07-20T12:00")]
+        replacing.apply(Batch(entries=log, imported=True))
+        outcome = replacing.apply(Batch(entries=[tell.view("2024-05-15T12:00")]))
+        assert (outcome.stored, outcome.taken_back) == (1, 1)
+        assert known(replacing, _SPACE, KEY).page_views == 2
+
     @pytest.mark.parametrize("seed", range(8))
     def test_in_whatever_order_they_come_each_page_counts_once(self, replacing: Storage, seed: int) -> None:
         """Several machines' spools and a log of everything equal a slow recount of what should count."""
