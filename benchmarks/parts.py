@@ -17,10 +17,6 @@ from benchmarks.startup import processes_figures, startup_figures
 
 _KEPT = Path(__file__).parents[1] / "build" / "bench-base"
 """Where the large base is kept for the next run."""
-
-_SMALL = 0.02
-
-
 _SMALL = 0.02
 """What is measured of the large base in a quick part."""
 
