@@ -50,7 +50,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         durability: What an event survives: the death of its process, or also the loss of power.
         purchase_durability: The same for purchases and refunds.
         writer: "thread": one elected thread drains the spool; "external": `alias-middleware drain` does.
-        writer_interval: The pause between two batches; shorter where more than 500 events came in it.
+        writer_interval: The pause between two batches; shorter where more than 200 events came in it.
         storage_timeout: How long a request waits for the storage.
         raise_errors: Whether errors of this library reach the app instead of the log: for tests and debugging.
         short_codes: What each short code stands for, by its number, or by (number, first keyword).
