@@ -96,7 +96,7 @@ class MemoryStorage(Storage):
     def live_since(self, service: str) -> int | None:
         """Give the time of a service's first live page view."""
         with self._lock:
-            return self._timeline.live_us.get(service)
+            return self._timeline.live_since(service)
 
     def replace_live(self, service: str, since_us: int, until_us: int) -> int:
         """Leave live page views out of the raw events."""

@@ -14,7 +14,14 @@ from alias_middleware.interests import Sums
 from alias_middleware.profile import ProfileDocument, StoredProfile, encode_json
 from alias_middleware.sealing import Seal
 from alias_middleware.storage.base import Batch, Entry, Outcome, Scope
-from alias_middleware.storage.replacing import Precedence, Replacement, Stretch, to_sweep, without_replaced
+from alias_middleware.storage.replacing import (
+    LiveTime,
+    Precedence,
+    Replacement,
+    Stretch,
+    to_sweep,
+    without_replaced,
+)
 
 
 @dataclass
@@ -96,23 +103,28 @@ class Timeline:
 
     def __init__(self) -> None:
         """Know of nothing yet."""
-        self.live_us: dict[str, int] = {}
+        self._live: dict[str, LiveTime] = {}
         self._replaced: dict[str, list[Stretch]] = {}
+
+    def live_since(self, service: str) -> int | None:
+        """Give since when a service records live, None before."""
+        live = self._live.get(service)
+        return None if live is None else live.since_us
 
     def replace(self, service: str, stretch: Stretch, records: Iterable[Record]) -> int:
         """Have a log stand for a stretch of a service, and give the number of live page views that go."""
         swept = self._replaced.setdefault(service, [])
         asked = [Replacement(*stretch, swept=False), *(Replacement(*each, swept=True) for each in swept)]
         swept.append(stretch)
-        return _take_out({service: to_sweep(asked, self.live_us.get(service))}, records)
+        return _take_out({service: to_sweep(asked, self.live_since(service))}, records)
 
     def admitted(self, batch: Batch, outcome: Outcome, records: Iterable[Record]) -> Batch:
         """Leave out the page views of a batch that do not count, and take back what does no more."""
-        precedence = Precedence(self.live_us, self._replaced)
+        precedence = Precedence(self._live, self._replaced)
         batch = precedence.admitted(batch, outcome)
         begun = precedence.begun(batch)
         outcome.taken_back = _take_out(precedence.to_take_back(begun), records)
-        self.live_us = self.live_us | begun
+        self._live = self._live | begun
         return batch
 
 

@@ -63,7 +63,7 @@ REFUNDS = Part(
 )
 UNIDENTIFIED = Part("unidentified", ("service", "day", "page_views"), 2)
 CATEGORY_SUMS = Part("category_sums", ("namespace", "category", "recent", "whole"), 2, recounted=True)
-LIVE = Part("live", ("service", "since_us"), 1)
+LIVE = Part("live", ("service", "since_us", "earliest_us"), 1)
 FROZEN = Part("frozen", ("service", "day", "channel", "section", "body"), 4)
 GIVEN_NUMBERS = Part("given_numbers", ("id", "number"), 1)
 """At most one row, 1: the highest number that a visitor has or had: nobody gets one a second time."""

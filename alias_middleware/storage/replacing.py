@@ -2,7 +2,8 @@
 
 Before a service's first live page view a log's count, afterwards the live ones. So no page view stored from before
 it is live: when an earlier live one arrives, those between the two can only be a log's, and are taken back. A live
-one from more than a month before has its time from a wrong clock: it counts, and takes nothing back.
+one from more than a month before the one that came first has its time from a wrong clock: it counts, and takes
+nothing back. Nor does any that comes later and is as early: what lies between may be live by then.
 
 A replacement is a stretch of time of one service in which a log's count whatever else there is. Once it is swept,
 every page view in it is a log's: so it is swept once, whatever other logs come for the same time, and live page
@@ -40,15 +41,25 @@ class Replacement(NamedTuple):
     swept: bool
 
 
+class LiveTime(NamedTuple):
+    """Since when a service records live, and the moment before which that is never found to be.
+
+    Page views from between the two, if any are stored, come from a log; those from before may be live ones.
+    """
+
+    since_us: int
+    earliest_us: int
+
+
 class Precedence(NamedTuple):
     """Since when services record live, and the stretches that logs stand for; both by service."""
 
-    live_us: Mapping[str, int]
+    live: Mapping[str, LiveTime]
     replaced: Mapping[str, Sequence[Stretch]]
 
     def admitted(self, batch: Batch, outcome: Outcome) -> Batch:
         """Leave out the page views that do not count: a log's of the live time, and live ones of a log's."""
-        if not (self.live_us if batch.imported else self.replaced):
+        if not (self.live if batch.imported else self.replaced):
             return batch
         kept = [entry for entry in batch.entries if not is_replaceable(entry) or self._counts(entry, batch)]
         if dropped := len(batch.entries) - len(kept):
@@ -60,32 +71,36 @@ class Precedence(NamedTuple):
         replaced = within(time_us, self.replaced.get(service, ()))
         if not batch.imported:
             return not replaced
-        return replaced or time_us < self.live_us.get(service, time_us + 1)
+        live = self.live.get(service)
+        return replaced or live is None or time_us < live.since_us
 
-    def begun(self, batch: Batch) -> dict[str, int]:
+    def begun(self, batch: Batch) -> dict[str, LiveTime]:
         """Give since when services record live where an admitted batch shows that it is earlier than was known."""
         if batch.imported:
             return {}
-        first = batch.first_views({service: since_us - _LATEST_US for service, since_us in self.live_us.items()})
-        return {
-            service: since_us
-            for service, since_us in first.items()
-            if since_us < self.live_us.get(service, since_us + 1)
-        }
+        begun: dict[str, LiveTime] = {}
+        first = batch.first_views({service: live.earliest_us for service, live in self.live.items()})
+        for service, since_us in first.items():
+            live = self.live.get(service)
+            if live is None:
+                begun[service] = LiveTime(since_us, since_us - _LATEST_US)
+            elif since_us < live.since_us:
+                begun[service] = live._replace(since_us=since_us)
+        return begun
 
-    def to_take_back(self, begun: Mapping[str, int]) -> dict[str, list[Stretch]]:
+    def to_take_back(self, begun: Mapping[str, LiveTime]) -> dict[str, list[Stretch]]:
         """Give the time by service in which all page views there are were imported and count no more.
 
         Never more than 31 days: a clock that was years behind must not cost what was imported of them.
         """
         return {
-            service: list(
-                _outside(
-                    (since_us, self.live_us.get(service, since_us + _LATEST_US)), self.replaced.get(service, ())
-                )
-            )
-            for service, since_us in begun.items()
+            service: list(_outside(self._only_imported(service, live.since_us), self.replaced.get(service, ())))
+            for service, live in begun.items()
         }
+
+    def _only_imported(self, service: str, since_us: int) -> Stretch:
+        known = self.live.get(service)
+        return since_us, since_us + _LATEST_US if known is None else known.since_us
 
 
 class Trace(NamedTuple):

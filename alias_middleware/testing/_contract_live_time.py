@@ -84,6 +84,17 @@ class LiveTimeContract(ContractCase):
         assert replacing.live_since("news") == began - 3_600_000_000
         assert known(replacing, _SPACE, KEY).page_views == 5
 
+    def test_what_came_more_than_a_month_late_is_never_taken_for_a_log(self, replacing: Storage) -> None:
+        """Two spools of a machine that was cut off: each comes in the order of its times, one after the other."""
+        tell = Teller()
+        replacing.apply(Batch(entries=[tell.view(_NOON)]))
+        for key in "bc":
+            for day in ("2026-01-10", "2026-01-20", "2026-02-10"):
+                outcome = replacing.apply(Batch(entries=[tell.of(key=key).view(f"{day}T12:00")]))
+                assert (outcome.stored, outcome.taken_back) == (1, 0)
+        assert replacing.live_since("news") == instant("2026-02-10T12:00")
+        assert [known(replacing, _SPACE, key).page_views for key in "bc"] == [3, 3]
+
     def test_a_wrong_clock_at_first_takes_a_month_back_at_most(self, replacing: Storage) -> None:
         """The first live page view of all has nothing that its time could be compared with."""
         tell = Teller()

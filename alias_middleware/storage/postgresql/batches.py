@@ -18,7 +18,7 @@ from alias_middleware.storage.postgresql.pool import Connection
 from alias_middleware.storage.postgresql.replacement import STRETCHES, take_back
 from alias_middleware.storage.postgresql.shelf import PostgreSQLShelf
 from alias_middleware.storage.pseudonyms import check_keyed
-from alias_middleware.storage.replacing import Precedence, by_service
+from alias_middleware.storage.replacing import LiveTime, Precedence, by_service
 
 _POSITIONS = "SELECT segment, position FROM positions WHERE segment = ANY(%s)"
 _MOVE = """
@@ -54,7 +54,8 @@ def apply(connection: Connection, batch: Batch, keyring: Keyring) -> Outcome:
     seals.keep(connection, batch.sealings, hashes)
     for origin in batch.origins():
         shelf.service(origin)
-    precedence = Precedence(dict(live.fetchall()), by_service(stretches.fetchall()))
+    known = {service: LiveTime(*times) for service, *times in live.fetchall()}
+    precedence = Precedence(known, by_service(stretches.fetchall()))
     batch, arrived = _arrive(connection, batch, precedence)
     changes = fold(batch.entries, shelf)
     changes.outcome.refused = refused

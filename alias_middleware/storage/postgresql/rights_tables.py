@@ -52,3 +52,6 @@ REPLACED = (
 )""",
 )
 """The stretches of time that logs stand for. `swept`: what was recorded live in that time is gone."""
+
+LIVE_TIMES = ("ALTER TABLE live ADD COLUMN earliest_us bigint",)
+"""`earliest_us`: see `replacing.LiveTime`. Where there is none, live ones from before `since_us` may be stored."""

@@ -18,7 +18,7 @@ from alias_middleware.storage.postgresql.contact_tables import CONTACT
 from alias_middleware.storage.postgresql.moving_tables import MOVING
 from alias_middleware.storage.postgresql.pool import Connection
 from alias_middleware.storage.postgresql.pseudonym_tables import PSEUDONYMS
-from alias_middleware.storage.postgresql.rights_tables import NUMBERS, REPLACED, RIGHTS
+from alias_middleware.storage.postgresql.rights_tables import LIVE_TIMES, NUMBERS, REPLACED, RIGHTS
 from alias_middleware.storage.postgresql.views import VIEWS
 
 _FIRST = (
@@ -149,7 +149,10 @@ _FIRST = (
 )""",
 )
 
-MIGRATIONS: Sequence[Sequence[str]] = (_FIRST, CONTACT, RIGHTS, NUMBERS, REPLACED, MOVING, PSEUDONYMS, VIEWS)
+MIGRATIONS: Sequence[Sequence[str]] = (
+    *(_FIRST, CONTACT, RIGHTS, NUMBERS, REPLACED, MOVING, PSEUDONYMS, VIEWS),
+    LIVE_TIMES,
+)
 """Each step's statements.
 
 `profiles.done` has digests of the latest changes, see `carried_out`. `order_id` and `category` are UTF-8: `text`

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from alias_middleware.interests import Sums
 from alias_middleware.storage.postgresql.arrays import columns_of
 from alias_middleware.storage.postgresql.pool import Connection
+from alias_middleware.storage.replacing import LiveTime
 from alias_middleware.storage.tastes import Tastes
 
 _SELECT = "SELECT category, recent, whole FROM category_sums WHERE namespace = %s"
@@ -18,10 +19,10 @@ _ADD = """
 """
 _NOBODY = "DELETE FROM category_sums WHERE whole <= 0"  # what is left of the decayed sum is rounding
 _BEGIN_LIVE = """
-    INSERT INTO live (service, since_us) SELECT * FROM unnest(%s::text[], %s::bigint[])
+    INSERT INTO live (service, since_us, earliest_us) SELECT * FROM unnest(%s::text[], %s::bigint[], %s::bigint[])
     ON CONFLICT (service) DO UPDATE SET since_us = excluded.since_us
 """
-LIVE = "SELECT service, since_us FROM live"
+LIVE = "SELECT service, since_us, coalesce(earliest_us, since_us) FROM live"
 _LIVE = "SELECT since_us FROM live WHERE service = %s"
 
 
@@ -40,10 +41,10 @@ def read(connection: Connection, namespace: str) -> dict[str, Sums]:
     return {category.decode(): Sums(recent, whole) for category, recent, whole in rows}
 
 
-def begin_live(connection: Connection, begun: Mapping[str, int]) -> None:
+def begin_live(connection: Connection, begun: Mapping[str, LiveTime]) -> None:
     """Keep since when services record page views live."""
     if begun:
-        connection.execute(_BEGIN_LIVE, columns_of(sorted(begun.items())))
+        connection.execute(_BEGIN_LIVE, columns_of((service, *live) for service, live in sorted(begun.items())))
 
 
 def live_since(connection: Connection, service: str) -> int | None:

@@ -7,11 +7,12 @@ import sqlite3
 from msgspec.structs import replace
 
 from alias_middleware.storage.base import Batch, Outcome
-from alias_middleware.storage.replacing import Precedence
+from alias_middleware.storage.replacing import LiveTime, Precedence
 from alias_middleware.storage.sqlite.frozen import admitted
 from alias_middleware.storage.sqlite.replacement import stretches, take_back
 
-_BEGUN = "INSERT INTO live VALUES (?, ?) ON CONFLICT (service) DO UPDATE SET since_us = excluded.since_us"
+_LIVE = "SELECT service, since_us, ifnull(earliest_us, since_us) FROM live"
+_BEGUN = "INSERT INTO live VALUES (?, ?, ?) ON CONFLICT (service) DO UPDATE SET since_us = excluded.since_us"
 
 
 def arrive(sql: sqlite3.Connection, batch: Batch) -> tuple[Batch, Outcome]:
@@ -23,10 +24,11 @@ def arrive(sql: sqlite3.Connection, batch: Batch) -> tuple[Batch, Outcome]:
     entries = list(admitted(sql, batch.entries))
     if too_old := len(batch.entries) - len(entries):
         outcome.dropped["too_old"] += too_old
-    precedence = Precedence(dict(sql.execute("SELECT service, since_us FROM live")), stretches(sql))
+    live = {service: LiveTime(*times) for service, *times in sql.execute(_LIVE)}
+    precedence = Precedence(live, stretches(sql))
     batch = precedence.admitted(replace(batch, entries=entries), outcome)
     begun = precedence.begun(batch)
     for service, asked in precedence.to_take_back(begun).items():
         outcome.taken_back += take_back(sql, service, asked)
-    sql.executemany(_BEGUN, list(begun.items()))
+    sql.executemany(_BEGUN, [(service, *live) for service, live in begun.items()])
     return batch, outcome

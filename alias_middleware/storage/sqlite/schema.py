@@ -146,6 +146,7 @@ HISTORY: Sequence[str] = (
     PSEUDONYMS,
     SEALS,
     VISITS_AND_PURCHASES,
+    "ALTER TABLE main.live ADD COLUMN earliest_us INTEGER",
 )
 """The history file, step by step.
 
@@ -153,7 +154,8 @@ The body of an event is JSON; that of a page view may be the number of a page in
 each visitor's first event at a service. `changes` marks each day of a service with a number that is drawn anew
 whenever what its roll-up is made of changes: roll-ups are kept in a file of their own. Who a visitor is stands in
 `visitors` and never changes; what each batch changes of him is in `chronicles`, small rows by number, which are
-replaced at a quarter of the cost of updating his columns in one row under his key.
+replaced at a quarter of the cost of updating his columns in one row under his key. `live.earliest_us`: see
+`replacing.LiveTime`; where there is none, live page views from before `since_us` may be stored.
 """
 
 PREFERENCES: Sequence[str] = (
