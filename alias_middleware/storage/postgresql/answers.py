@@ -6,7 +6,7 @@ A question sees the history as of one moment; what it had to make is kept for th
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from alias_middleware.errors import StorageUnavailable
 from alias_middleware.rollups.model import Rollup, merge_periods
@@ -29,23 +29,29 @@ def answer(connection: Connection, asked: Sequence[Question]) -> list[Answer]:
     """Answer as of one moment, then keep what was made.
 
     Where there is much to make it is kept meanwhile, and it begins again; so it does where a visitor has no
-    number yet, once those of the next days that have to be made are given one.
+    number yet, once those of the next days that have to be made are given one. Days that change faster than that
+    end it no later: what was kept once is no reason to begin again.
     """
+    kept: set[ServiceDay] = set()
     attempts = _ATTEMPTS
     while attempts:
-        answers = _Answers(connection)
+        answers = _Answers(connection, kept)
         try:
             return answers.answer(asked)
-        except _Enough:
+        except (_Enough, Unnumbered) as cut_short:
             connection.execute("ROLLBACK")
-            attempts -= not answers.keep()
-        except Unnumbered:
-            connection.execute("ROLLBACK")
-            attempts -= not answers.keep()
-            days = sorted(answers.stale(asked))[:_AT_ONCE]
-            if days and not number_newcomers(connection, days):
-                give_numbers(connection, days)
+            made = answers.keep()
+            attempts = _ATTEMPTS if made - kept else attempts - 1
+            kept |= made
+            if isinstance(cut_short, Unnumbered):
+                _number_visitors(connection, sorted(answers.stale(asked))[:_AT_ONCE])
     raise StorageUnavailable("visitors come faster than they are counted", reason="locked")
+
+
+def _number_visitors(connection: Connection, days: Sequence[ServiceDay]) -> None:
+    """Number the newcomers of some days; where there are none, whoever came on them."""
+    if days and not number_newcomers(connection, days):
+        give_numbers(connection, days)
 
 
 class _Enough(Exception):  # noqa: N818 - it says what is
@@ -55,8 +61,11 @@ class _Enough(Exception):  # noqa: N818 - it says what is
 class _Answers:
     """Some questions about one moment."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, kept: Collection[ServiceDay]) -> None:
+        """Ask over the connection; `kept` are the days that were made and kept for these questions before."""
         self._connection = connection
+        self._kept = kept
+        self._new = 0
         self._made: dict[ServiceDay, Rolled] = {}
         self._marks: dict[ServiceDay, int] = {}
         self._settled: Mapping[ServiceDay, int] = self._marks  # a server by itself commits all at once
@@ -94,12 +103,15 @@ class _Answers:
         self.keep()
         return answers
 
-    def keep(self) -> bool:
-        """Keep what was made, of days that were settled; tell whether that was anything."""
-        made = {day: rolled for day, rolled in self._made.items() if self._settled.get(day) == self._marks[day]}
+    def keep(self) -> set[ServiceDay]:
+        """Keep what was made, of days that were settled, and give them."""
+        made = {day: rolled for day, rolled in self._made.items() if self._is_settled(day)}
         if made:
             figures.keep(self._connection, made, self._marks)
-        return bool(made)
+        return set(made)
+
+    def _is_settled(self, day: ServiceDay) -> bool:
+        return self._settled.get(day) == self._marks[day]
 
     def _held(self, question: Question, services: Mapping[int, int]) -> dict[ServiceDay, int]:
         since = min((first for first, _ in question.periods), default=0)
@@ -123,8 +135,9 @@ class _Answers:
 
     def _make(self, day: ServiceDay, held: Mapping[ServiceDay, int], gap_us: int) -> Rolled:
         if day not in self._made:
-            if len(self._made) >= _AT_ONCE:
+            if self._new >= _AT_ONCE:
                 raise _Enough
             self._made[day] = roll_up_day(self._connection, *day, gap_us)
             self._marks[day] = held[day]
+            self._new += day not in self._kept and self._is_settled(day)
         return self._made[day]

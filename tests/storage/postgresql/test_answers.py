@@ -83,3 +83,38 @@ def test_who_came_on_a_day_that_nobody_asked_for_is_counted_too(storage: Postgre
     storage.apply(Batch(entries=[newcomer.view("2026-03-02T15:00")]))
     (answer,) = storage.rollups([_ASKED])
     assert len(answer.rollups[0].presence.visitors) == len(_DAYS) + 2
+
+
+def test_a_long_question_about_people_who_came_before_it_is_answered_at_once(
+    storage: PostgreSQLStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each part of it has newcomers, and others who came on days that nobody asked for."""
+    for day in _DAYS:
+        known = Teller(key=f"3145229290{day:02}", ids=count(2000 + 10 * day))
+        newcomer = Teller(key=f"3145229291{day:02}", ids=count(3000 + 10 * day))
+        views = [known.view("2026-02-20T12:00"), known.view(f"2026-03-{day:02}T15:00")]
+        storage.apply(Batch(entries=[*views, newcomer.view(f"2026-03-{day:02}T15:00")]))
+    monkeypatch.setattr(answers, "_AT_ONCE", 1)
+    (answer,) = storage.rollups([_ASKED])
+    assert len(answer.rollups[0].presence.visitors) == 3 * len(_DAYS)
+
+
+def test_a_question_about_days_that_never_rest_is_answered(
+    storage: PostgreSQLStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Many services' today: each changes again while the others are rolled up. What was kept is no use then."""
+    made: list[int] = []
+    tell = Teller(key="314522927301", ids=count(4000))
+
+    def going_on(connection: Connection, service: int, day: int, gap_us: int) -> Rolled:
+        made.append(day)
+        assert len(made) < 10 * len(_DAYS)
+        rolled = roll_up_day(connection, service, day, gap_us)
+        second = f"{len(made) // 60:02}:{len(made) % 60:02}"
+        storage.apply(Batch(entries=[tell.view(f"{date.fromordinal(day)}T20:{second}")]))
+        return rolled
+
+    monkeypatch.setattr(answers, "_AT_ONCE", 2)
+    monkeypatch.setattr(answers, "roll_up_day", going_on)
+    (answer,) = storage.rollups([_ASKED])
+    assert answer.rollups[0].presence.page_views >= 2 * len(_DAYS)
