@@ -66,7 +66,8 @@ class Desaliasing:
         Raises:
             ValueError: no alias, or no reason or requester.
             QuotaSpent: the month's conversions are spent; nothing was looked up.
-            StorageError: the ledger does not answer; nothing was looked up.
+            StorageError: the ledger does not answer; nothing was looked up, or what failed is given back
+                before the next conversion.
         """
         if not isinstance(alias, str) or not self._settings.source.accepts(alias):
             raise ValueError("that is no alias (its value is not shown)")
@@ -81,7 +82,7 @@ class Desaliasing:
         try:
             return look_up(alias)
         except BaseException:
-            ledger.give_back(conversion.id)
+            self._give_back(ledger, conversion)
             raise
 
     def _spend(self, ledger: Conversions, conversion: Conversion) -> bool:
@@ -96,8 +97,19 @@ class Desaliasing:
                 self._doubts.append(conversion)
                 raise
 
+    def _give_back(self, ledger: Conversions, conversion: Conversion) -> None:
+        """Give a conversion back that failed, asking once more where the answer did not come."""
+        try:
+            ledger.give_back(conversion.id)
+        except StorageUnavailable:
+            try:
+                ledger.give_back(conversion.id)
+            except StorageUnavailable:
+                self._doubts.append(conversion)
+                raise
+
     def _settle_doubts(self, ledger: Conversions) -> None:
-        """Give back what may have been spent unheard: nothing was looked up with it.
+        """Give back what may have been spent for nothing: unheard, or looked up in vain.
 
         It is spent anew before, and so behind the first attempt, which may still be on its way.
         """

@@ -200,3 +200,30 @@ def test_a_lost_answer_costs_nothing(lost: int) -> None:
     desaliasing.convert(ALIAS, number_of, **WHY)
     with pytest.raises(QuotaSpent):
         desaliasing.convert(ALIAS, number_of, **WHY)
+
+
+class Deaf(Unheard):
+    """A ledger that is away as often as it is told: it gives nothing back then."""
+
+    def give_back(self, conversion_id: int) -> None:
+        self._answer()
+        self.ledger.give_back(conversion_id)
+
+
+@pytest.mark.parametrize("lost", [1, 2, 3])
+def test_what_failed_is_given_back_when_the_ledger_answers_again(lost: int) -> None:
+    """Both the extranet and the storage are away: the quota does not pay for it."""
+    ledger = Deaf(MemoryStorage().conversions())
+    settings = make_settings({"service": "sonneries", "trusted_gateways": ["10.12.0.0/16"], "desalias_quota": 1})
+    desaliasing = Desaliasing(lambda: ledger, settings, now=lambda: NOON, entropy=entropy(1))
+
+    def fail(alias: str) -> str:
+        ledger.lost = lost
+        raise TimeoutError
+
+    with pytest.raises((TimeoutError, StorageUnavailable)):
+        desaliasing.convert(ALIAS, fail, **WHY)
+    if ledger.lost:
+        with pytest.raises(StorageUnavailable):
+            desaliasing.convert(ALIAS, number_of, **WHY)
+    assert desaliasing.convert(ALIAS, number_of, **WHY) == NUMBER
