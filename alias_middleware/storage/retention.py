@@ -11,6 +11,7 @@ from alias_middleware.profile import ProfileDocument
 from alias_middleware.storage.base import Entry
 from alias_middleware.storage.chronicle import decode_chronicle
 from alias_middleware.storage.custody import Cut
+from alias_middleware.storage.visits import margin_days
 
 TABLES = (
     "frozen_days",
@@ -47,6 +48,14 @@ def admitted(
         return day is not None and day < frozen_before
 
     return [entry for entry in entries if not is_too_old(entry)]
+
+
+def whole_since(frozen_before: int) -> int:
+    """Give the day from which on every raw event is there, also while a purge is under way.
+
+    Before it takes any it freezes their days, and those after them into which a visit may reach: one at least.
+    """
+    return frozen_before - margin_days(0)
 
 
 def is_idle(cut: Cut, knowledge: bytes | None, documents: tuple[bytes, ...] | None) -> bool:

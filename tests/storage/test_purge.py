@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -144,14 +145,9 @@ def test_later_days_go_on_as_if_nothing_had_happened(make: Make, seed: int) -> N
         assert sized(one) == sized(other)
 
 
-@pytest.mark.parametrize("steps", [1, 2, 4, 7, 9])
-def test_a_purge_cut_short(storage: Storage, monkeypatch: pytest.MonkeyPatch, steps: int) -> None:
-    """Whatever the step after which it ends, the figures hold, and the next purge does the rest."""
-    history = random_history(3)
-    for batch in shuffled_batches(3, history.phases[0]):
-        storage.apply(batch)
-    days = (history.days.start, history.days.stop)
-    before = day_by_day(storage, days)
+@contextmanager
+def ending_after(storage: Storage, monkeypatch: pytest.MonkeyPatch, steps: int) -> Iterator[None]:
+    """Let a purge end after so many of its transactions."""
     owner: Any = PostgreSQLPurge if isinstance(storage, PostgreSQLStorage) else Connection
     name = "_alone" if isinstance(storage, PostgreSQLStorage) else "transaction"
     whole, transaction = getattr(owner, name), iter(range(steps))
@@ -163,14 +159,44 @@ def test_a_purge_cut_short(storage: Storage, monkeypatch: pytest.MonkeyPatch, st
 
     with monkeypatch.context() as patch:
         patch.setattr(owner, name, ends)
-        with pytest.raises(StorageUnavailable):
-            purge(storage, "2026-03-30", "2026-03-28")
+        yield
+
+
+@pytest.mark.parametrize("steps", [1, 2, 4, 7, 9])
+def test_a_purge_cut_short(storage: Storage, monkeypatch: pytest.MonkeyPatch, steps: int) -> None:
+    """Whatever the step after which it ends, the figures hold, and the next purge does the rest."""
+    history = random_history(3)
+    for batch in shuffled_batches(3, history.phases[0]):
+        storage.apply(batch)
+    days = (history.days.start, history.days.stop)
+    before = day_by_day(storage, days)
+    with ending_after(storage, monkeypatch, steps), pytest.raises(StorageUnavailable):
+        purge(storage, "2026-03-30", "2026-03-28")
     forget_figures(storage)
     assert day_by_day(storage, days) == before
     purge(storage, "2026-03-30", "2026-03-28")
     forget_figures(storage)
     assert day_by_day(storage, days) == before
     assert not any(purge(storage, "2026-03-30", "2026-03-28").values())
+
+
+@pytest.mark.parametrize("steps", range(1, 5))
+def test_page_views_are_taken_back_while_a_purge_is_under_way(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch, steps: int
+) -> None:
+    """What it has taken is known from the visitor's row alone, before the purge says that it took all."""
+    tell = Teller()
+    log = [tell.view("2026-02-01T12:00"), tell.view("2026-03-06T12:00")]
+    storage.apply(Batch(entries=log, imported=True))
+    storage.apply(Batch(entries=[tell.of(key="other").view("2026-03-07T12:00")]))
+    with ending_after(storage, monkeypatch, steps), suppress(StorageUnavailable):
+        purge(storage, "2026-02-02")
+    late = storage.apply(Batch(entries=[tell.of(key="other").view("2026-03-06T10:00")]))
+    assert late.taken_back == 1
+    left = known(storage, SPACE, KEY)
+    assert (left.page_views, left.visits, left.first_seen) == (1, 1, instant("2026-02-01T12:00"))
+    purge(storage, "2026-02-02")
+    assert storage.verify(local_day("2026-02-01"), local_day("2026-04-01")) == []
 
 
 def test_what_is_too_old_is_counted(storage: Storage) -> None:

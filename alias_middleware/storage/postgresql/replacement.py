@@ -30,6 +30,7 @@ from alias_middleware.storage.replacing import (
     to_sweep,
     withdraw,
 )
+from alias_middleware.storage.retention import whole_since
 from alias_middleware.storage.tastes import Tastes
 from alias_middleware.storage.visits import margin_days
 
@@ -53,7 +54,7 @@ _VISITORS = """
     ORDER BY s.namespace, e.key LIMIT %(limit)s
 """
 _SERVICES = """
-    SELECT s.id, s.service, s.namespace, coalesce(h.frozen_before, 0), coalesce(h.purged_before, 0),
+    SELECT s.id, s.service, s.namespace, coalesce(h.frozen_before, 0),
         (SELECT visit_gap_us FROM services WHERE service = s.service ORDER BY id LIMIT 1)
     FROM services s LEFT JOIN horizons h USING (namespace)
 """
@@ -69,12 +70,11 @@ _FORGET = tuple(f"DELETE FROM {table} WHERE namespace = %s AND key = %s" for tab
 
 
 class _Service(NamedTuple):
-    """A service as raw events name it, and the local days that are frozen and without raw events."""
+    """A service as raw events name it, and the local day before which days are frozen."""
 
     name: str
     namespace: str
     frozen_before: int
-    purged_before: int
     gap_us: int
 
 
@@ -182,7 +182,7 @@ class _Withdrawal:
         first, last = chronicle.days
         asked = (key, [*services], list(range(first, last + 1)))
         left, gone = self._asked.divide(Raw(*row) for row in self._connection.execute(_RAW, asked, binary=True))
-        whole = first >= max(each.purged_before for each in services.values())
+        whole = first >= whole_since(max(each.frozen_before for each in services.values()))
         arrived = {service: each.first_day for service, each in chronicle.presence.items()}
         withdraw(
             chronicle, [each.trace for each in left], [each.trace for each in gone], self._gaps_us, whole=whole

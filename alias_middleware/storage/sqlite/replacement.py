@@ -23,6 +23,7 @@ from alias_middleware.storage.replacing import (
     to_sweep,
     withdraw,
 )
+from alias_middleware.storage.retention import whole_since
 from alias_middleware.storage.sqlite import tastes
 from alias_middleware.storage.sqlite.files import Connection
 from alias_middleware.storage.sqlite.frozen import retire_number
@@ -44,7 +45,7 @@ _DAYS = """
     WHERE services.service = ? AND day BETWEEN ? AND ? ORDER BY day
 """
 _VISITORS = """
-    SELECT v.id, v.namespace, v.key, c.knowledge, c.habits, ifnull(h.purged_before, 0)
+    SELECT v.id, v.namespace, v.key, c.knowledge, c.habits, ifnull(h.frozen_before, 0)
     FROM visitors v JOIN chronicles c ON c.visitor = v.id LEFT JOIN horizons h USING (namespace)
     WHERE v.id IN (SELECT value FROM json_each(?))
 """  # a scan for some hundred visitors at once: nothing else asks for names by numbers
@@ -156,13 +157,13 @@ class _Withdrawal:
         return gone
 
     def _withdraw(  # noqa: PLR0917 -- a row
-        self, visitor: int, namespace: str, key: str, knowledge: bytes, habits: bytes, purged_before: int
+        self, visitor: int, namespace: str, key: str, knowledge: bytes, habits: bytes, frozen_before: int
     ) -> int:
         chronicle = decode_chronicle(knowledge)
         first, last = chronicle.days
         rows = self._sql.execute(_RAW, {"visitor": visitor, "first": first, "last": last})
         left, gone = self._asked.divide(Raw(*row) for row in rows)
-        whole = first >= purged_before
+        whole = first >= whole_since(frozen_before)
         arrived = {service: each.first_day for service, each in chronicle.presence.items()}
         withdraw(chronicle, [row.trace for row in left], [row.trace for row in gone], self._gaps_us, whole=whole)
         self._sql.executemany(
