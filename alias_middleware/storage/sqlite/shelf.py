@@ -183,7 +183,7 @@ class Shelf:
         """
         versions = self._versions
         if versions is None or identity_of(self._versions_path) != (versions.identity,):
-            versions = make_versions(self._versions_path)
+            versions = make_versions(self._versions_path, self._paths[1])
             self._forget()
             self._versions = versions
         return versions

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import mmap
 import os
+from contextlib import suppress
 from pathlib import Path
 from zlib import crc32
 
@@ -84,7 +85,7 @@ def open_versions(path: Path) -> Versions | None:
         os.close(descriptor)
 
 
-def make_versions(path: Path) -> Versions | None:
+def make_versions(path: Path, preferences: Path) -> Versions | None:
     """Map the file of versions, made where none is whole; for who holds the write lock.
 
     None where it cannot be made: then nobody has it, and nobody keeps rows.
@@ -92,7 +93,7 @@ def make_versions(path: Path) -> Versions | None:
     Raises:
         OSError: it is there and cannot be used: what one changes, those who can would not see.
     """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    descriptor = _opened(path, preferences)
     try:
         os.posix_fallocate(descriptor, 0, _BYTES)
         return Versions(descriptor)
@@ -102,3 +103,19 @@ def make_versions(path: Path) -> Versions | None:
         return None
     finally:
         os.close(descriptor)
+
+
+def _opened(path: Path, preferences: Path) -> int:
+    """Open the file, or make it for the owner of the preferences: whatever root left there he could not use.
+
+    Only a new file is given away: what is there may be a link to anything.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    except FileExistsError:
+        return os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    if os.geteuid() == 0:
+        owner = os.stat(preferences)
+        with suppress(PermissionError):
+            os.fchown(descriptor, owner.st_uid, owner.st_gid)
+    return descriptor

@@ -269,6 +269,17 @@ class TestVersions:
         storages().read_profile(SPACE, KEY)
         assert not versions.exists()
 
+    @pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a file away")
+    def test_what_root_makes_is_the_sites(self, storages: Callable[[], SQLiteStorage], path: Path) -> None:
+        """A restored site, say, whose erasures root replays: it could change no preference otherwise."""
+        storages().ledger()
+        versions = path.with_name("alias.db-preferences-versions")
+        versions.unlink()
+        for file in path.parent.glob("alias.db*"):
+            os.chown(file, 65534, 65534)
+        put(storages(), 1)
+        assert (versions.stat().st_uid, versions.stat().st_gid) == (65534, 65534)
+
     def test_a_full_disk(self, tmp_path: Path) -> None:
         """Where it cannot be allocated nobody keeps anything; once there is room it is made."""
         with tiny_disk(tmp_path / "disk", 2048) as disk:
