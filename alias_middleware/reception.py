@@ -76,7 +76,7 @@ class Receiver:
 
         Received again with the same id and time it counts once. See `Tracker.receive_sms`.
         """
-        if at.utcoffset() is not None and not in_recorded_years(at):
+        if isinstance(at, datetime) and at.utcoffset() is not None and not in_recorded_years(at):
             return self._reject(alias, short_code, text, at, message_id)
         time_us = event_time(at)
         entry = self._settings.short_codes.find(short_code, text)

@@ -7,14 +7,14 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from alias_middleware import Tracker
-from alias_middleware.errors import ContactError, SettingsError, SpoolError, StorageUnavailable
+from alias_middleware.errors import ContactError, EventError, SettingsError, SpoolError, StorageUnavailable
 from alias_middleware.events import Message, Unsubscription
 from alias_middleware.reception import message_identity
 from alias_middleware.spool import Spool
@@ -291,3 +291,10 @@ def test_a_stop_answers_marketing_whatever_the_gateways_clock_says(shop: Shop, b
     shop.tracker.contact.declare_no_prior_optouts()
     assert shop.campaign().run(shop.gateway).states == {"sent": 1}
     assert shop.write(ALIAS, "STOP", SUBSCRIPTION, ago=behind).meaning == "opt_out"
+
+
+@pytest.mark.parametrize("at", [datetime(2026, 3, 2, 12), "2026-03-02T12:00"])  # noqa: DTZ001 - that is it
+def test_what_names_no_instant_is_said(shop: Shop, at: Any) -> None:
+    """Whoever calls with it can mend that; nothing is kept."""
+    with pytest.raises(EventError):
+        shop.tracker.receive_sms(ALIAS, "36123", "HIT", at=at, message_id="1")
