@@ -167,9 +167,10 @@ class Storage(ABC):
     def live_since(self, service: str) -> int | None:
         """Give the second (in microseconds) of a service's first page view on the web recorded live; None before.
 
-        It is the earliest of those that were taken over: an earlier one that comes late moves it, an erasure does
-        not. With `Abilities.replaces` imported page views at or after it are `dropped[live]`, unless a log stands
-        for their time; those stored before it moved are taken back.
+        It is the earliest of those that were taken over, from 31 days before the first that came on: an earlier
+        one that comes late moves it, an erasure does not. With `Abilities.replaces` imported page views at or
+        after it are `dropped[live]`, unless a log stands for their time; those stored before it moved are taken
+        back.
         """
 
     def replace_live(self, service: str, since_us: int, until_us: int) -> int:
