@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -136,6 +136,23 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     def changes_by_time(self) -> list[LateChange]:
         """Give the profile changes in the order in which they were made."""
         return sorted(self.changes, key=lambda late: late.change.time_us)
+
+
+def by_person(entries: Iterable[Entry]) -> dict[str, dict[str, list[Entry]]]:
+    """Group entries by namespace and visitor key."""
+    people: dict[str, dict[str, list[Entry]]] = {}
+    origin: Origin | None = None
+    by_key: dict[str, list[Entry]] = {}
+    for entry in entries:
+        if entry.origin is not origin:  # most entries of a batch come from one
+            origin = entry.origin
+            by_key = people.setdefault(origin.namespace, {})
+        key = entry.event.key
+        if key in by_key:
+            by_key[key].append(entry)
+        else:
+            by_key[key] = [entry]
+    return people
 
 
 class Outcome(msgspec.Struct):

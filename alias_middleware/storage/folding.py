@@ -13,6 +13,7 @@ from alias_middleware.events import Event, PageView, Purchase, Refund, body_of, 
 from alias_middleware.habits import rest_of_line
 from alias_middleware.history import forms_visit, needs_consent
 from alias_middleware.storage.base import Entry, Outcome
+from alias_middleware.storage.batch import by_person
 from alias_middleware.storage.changes import Arrival, Change, Changes, Person
 from alias_middleware.storage.chronicle import Chronicle, Presence
 from alias_middleware.storage.settling import Kept, OrderPlace, Settled, settle_order
@@ -78,7 +79,7 @@ def _welcome(entries: Iterable[Entry], shelf: Shelf, usual: _Usual, changes: Cha
     Whoever goes the short way is folded at once, and not among those given.
     """
     people = []
-    for namespace, by_key in _by_person(entries).items():
+    for namespace, by_key in by_person(entries).items():
         keys = list(by_key)
         known = shelf.visitors(namespace, keys)
         strangers = [key for key in keys if key not in known]
@@ -98,19 +99,6 @@ def _welcome(entries: Iterable[Entry], shelf: Shelf, usual: _Usual, changes: Cha
             if person.entries:
                 people.append(person)
     return people
-
-
-def _by_person(entries: Iterable[Entry]) -> dict[str, dict[str, list[Entry]]]:
-    """Group entries by namespace and visitor key."""
-    groups: dict[str, dict[str, list[Entry]]] = {}
-    for entry in entries:
-        by_key = groups.setdefault(entry.origin.namespace, {})
-        key = entry.event.key
-        if key in by_key:
-            by_key[key].append(entry)
-        else:
-            by_key[key] = [entry]
-    return groups
 
 
 def _is_welcome(entry: Entry, not_before: int, refused_us: int | None, outcome: Outcome) -> bool:

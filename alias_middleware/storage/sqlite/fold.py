@@ -18,6 +18,7 @@ from alias_middleware.events import Event, PageView, body_of, kind_of
 from alias_middleware.history import forms_visit, needs_consent
 from alias_middleware.storage import visits
 from alias_middleware.storage.base import Entry, Origin, Outcome
+from alias_middleware.storage.batch import by_person
 from alias_middleware.storage.chronicle import (
     Chronicle,
     Presence,
@@ -82,7 +83,7 @@ class Fold:
 
     def fold(self, entries: Sequence[Entry]) -> Outcome:
         """Take over the entries and give what became of them."""
-        for namespace, by_key in _by_person(entries).items():
+        for namespace, by_key in by_person(entries).items():
             refusals = self._refusals(namespace, by_key)
             for visitor in self._visitors(namespace, by_key):
                 theirs = by_key.pop(visitor.key)
@@ -300,20 +301,3 @@ class Fold:
 
 def _moment(entry: Entry) -> int:
     return entry.event.time_us
-
-
-def _by_person(entries: Sequence[Entry]) -> dict[str, dict[str, list[Entry]]]:
-    """Sort entries by namespace and visitor key."""
-    people: dict[str, dict[str, list[Entry]]] = {}
-    origin: Origin | None = None
-    by_key: dict[str, list[Entry]] = {}
-    for entry in entries:
-        if entry.origin is not origin:  # most entries of a batch come from one
-            origin = entry.origin
-            by_key = people.setdefault(origin.namespace, {})
-        key = entry.event.key
-        if key in by_key:
-            by_key[key].append(entry)
-        else:
-            by_key[key] = [entry]
-    return people
