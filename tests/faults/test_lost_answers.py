@@ -172,15 +172,21 @@ def test_a_message_of_a_campaign(road: Road, tmp_path: Path, word: bytes, answer
     shop.tracker.close()
 
 
+def spent_unheard(storage: PostgreSQLStorage, road: Road, *, answer: bool) -> Conversion:
+    """Spend a conversion of a quota of one without learning whether it was."""
+    conversion = Conversion(id=7, scope="s", month="2026-03", time_us=1, requester="R", reason="a draw")
+    lose_commit(road, answer=answer)
+    with pytest.raises(StorageUnavailable):
+        storage.conversions().spend(conversion, 1)
+    road.mend()
+    return conversion
+
+
 @answers
 def test_a_conversion(road: Road, answer: bool) -> None:
     """Taken at most once: who was not told, and gives it back, has the quota as it was."""
     storage = road.storage()
-    spent = Conversion(id=7, scope="s", month="2026-03", time_us=1, requester="R", reason="a draw")
-    lose_commit(road, answer=answer)
-    with pytest.raises(StorageUnavailable):
-        storage.conversions().spend(spent, 1)
-    road.mend()
+    spent = spent_unheard(storage, road, answer=answer)
     assert len(storage.conversions().conversions("s", "2026-03")) == answer
     storage.conversions().give_back(7)
     assert storage.conversions().spend(replace(spent, id=8), 1) == 0
@@ -191,11 +197,7 @@ def test_a_conversion(road: Road, answer: bool) -> None:
 def test_a_conversion_is_asked_for_again(road: Road, answer: bool) -> None:
     """By its id the server knows what it has done: of a quota of one that is one, whichever word was lost."""
     storage = road.storage()
-    spent = Conversion(id=7, scope="s", month="2026-03", time_us=1, requester="R", reason="a draw")
-    lose_commit(road, answer=answer)
-    with pytest.raises(StorageUnavailable):
-        storage.conversions().spend(spent, 1)
-    road.mend()
+    spent = spent_unheard(storage, road, answer=answer)
     assert storage.conversions().spend(spent, 1) == 0
     assert storage.conversions().spend(replace(spent, id=8), 1) is None
     assert len(storage.conversions().conversions("s", "2026-03")) == 1
