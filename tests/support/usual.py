@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
 from alias_middleware.storage.base import Batch
+from alias_middleware.storage.usual import UsualFold
 from alias_middleware.testing.histories import random_history
 
 
@@ -25,3 +29,24 @@ def nearly(one: object, other: object) -> bool:
     if isinstance(one, list | tuple) and isinstance(other, list | tuple):
         return len(one) == len(other) and all(map(nearly, one, other))
     return one == other
+
+
+def differing(monkeypatch: pytest.MonkeyPatch, applied: Callable[[str], dict[str, Any]]) -> list[str]:
+    """Give what a history comes to by one way and not by the other; `applied` has it go the way it is told.
+
+    The short way must be gone, and must refuse as well.
+    """
+    taken: list[bool] = []
+    take = UsualFold.take
+
+    def noting(self: UsualFold[Any], *arguments: Any) -> bool:
+        taken.append(take(self, *arguments))
+        return taken[-1]
+
+    monkeypatch.setattr(UsualFold, "take", noting)
+    short = applied("short")
+    assert sum(taken) > 15
+    assert taken.count(False) > 5
+    monkeypatch.setattr(UsualFold, "take", lambda *arguments: False)
+    general = applied("general")
+    return [what for what in short if not nearly(short[what], general[what])]

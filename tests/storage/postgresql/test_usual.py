@@ -13,10 +13,9 @@ from alias_middleware.storage import folding
 from alias_middleware.storage.base import Batch
 from alias_middleware.storage.chronicle import decode_chronicle
 from alias_middleware.storage.postgresql import PostgreSQLStorage
-from alias_middleware.storage.usual import UsualFold
 from alias_middleware.testing.histories import Teller
 from tests.support.postgresql import KEY, PostgreSQLServer, schema_of
-from tests.support.usual import batches, nearly
+from tests.support.usual import batches, differing
 
 _TABLES = ("events", "arrivals", "orders", "refunds", "counters", "category_sums")
 
@@ -40,22 +39,9 @@ def test_both_ways_give_the_same(
     seed: int, tmp_path: Path, debian_postgresql: PostgreSQLServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Rows, knowledge, habits, counters and days to roll up anew, for events of every kind."""
-    taken: list[bool] = []
-    take = UsualFold.take
-
-    def noting(self: UsualFold[str], *arguments: Any) -> bool:
-        taken.append(take(self, *arguments))
-        return taken[-1]
-
     history = batches(seed)
-    monkeypatch.setattr(UsualFold, "take", noting)
-    short = applied(debian_postgresql, f"{schema_of(tmp_path)}_short", history)
-    assert sum(taken) > 15
-    assert taken.count(False) > 5
-    monkeypatch.setattr(UsualFold, "take", lambda *arguments: False)
-    general = applied(debian_postgresql, f"{schema_of(tmp_path)}_general", history)
-    differing = [what for what in short if not nearly(short[what], general[what])]
-    assert differing == []
+    schema = schema_of(tmp_path)
+    assert differing(monkeypatch, lambda way: applied(debian_postgresql, f"{schema}_{way}", history)) == []
 
 
 def test_what_is_in_order_goes_the_short_way(

@@ -13,9 +13,8 @@ from alias_middleware.habits import decode_habits
 from alias_middleware.storage.base import Batch, Entry
 from alias_middleware.storage.chronicle import decode_chronicle
 from alias_middleware.storage.sqlite import SQLiteStorage
-from alias_middleware.storage.usual import UsualFold
 from alias_middleware.testing.histories import Teller
-from tests.support.usual import batches, nearly
+from tests.support.usual import batches, differing
 
 _TABLES = ("visitors", "events", "pages", "arrivals", "orders", "refunds", "counters", "category_sums")
 
@@ -39,22 +38,8 @@ def applied(path: Path, history: list[Batch]) -> dict[str, Any]:
 @pytest.mark.parametrize("seed", range(8))
 def test_both_ways_give_the_same(seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Rows, knowledge, habits, counters and days to roll up anew, for events of every kind."""
-    taken: list[bool] = []
-    take = UsualFold.take
-
-    def noting(self: UsualFold[int], *arguments: Any) -> bool:
-        taken.append(take(self, *arguments))
-        return taken[-1]
-
     history = batches(seed)
-    monkeypatch.setattr(UsualFold, "take", noting)
-    short = applied(tmp_path / "short.db", history)
-    assert sum(taken) > 15
-    assert taken.count(False) > 5
-    monkeypatch.setattr(UsualFold, "take", lambda *arguments: False)
-    general = applied(tmp_path / "general.db", history)
-    differing = [what for what in short if not nearly(short[what], general[what])]
-    assert differing == []
+    assert differing(monkeypatch, lambda way: applied(tmp_path / f"{way}.db", history)) == []
 
 
 def test_what_is_in_order_goes_the_short_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
