@@ -84,27 +84,13 @@ class Receiver:
         recorder = self._recorder()
         code, written = clean_text(short_code, _CODE_LIMIT), clean_text(text, MESSAGE_LIMIT)
         if not self._settings.source.accepts(alias):
-            identity = message_identity(self._settings.service, code, message_id, str(time_us), written)
-            kept = self._storage.outbox().keep_stray(
-                self._settings.service, StrayMessage(identity, time_us, code, written)
-            )
-            recorder.counters.add("stray_messages", int(kept))
+            self._keep_stray(message_id, time_us, code, written)
             return Reception("stray", offer)
         key = self._key_of(alias)
         command = command_of(text, self._settings.sms_commands)
         said = None if command is None else self._meaning(key, command, short_code, offer, time_us)
-        event = Message(
-            key,
-            time_us,
-            time_us,
-            recorder.day(time_us),
-            "sms",
-            code,
-            written,
-            offer,
-            said,
-            paid,
-        )
+        day = recorder.day(time_us)
+        event = Message(key, time_us, time_us, day, "sms", code, written, offer, said, paid)
         try:
             if said in _FORBIDDING:
                 self._forbid(key, said, entry is not None, time_us)
@@ -114,6 +100,13 @@ class Receiver:
             identity = message_identity(self._settings.service, lasting_part(key), short_code, message_id)
             recorder.keep(event, identity)
         return Reception(_MEANINGS.get(said or "", "message"), offer)
+
+    def _keep_stray(self, message_id: str, time_us: int, code: str, written: str) -> None:
+        """Keep what nobody's alias came with."""
+        service = self._settings.service
+        identity = message_identity(service, code, message_id, str(time_us), written)
+        kept = self._storage.outbox().keep_stray(service, StrayMessage(identity, time_us, code, written))
+        self._recorder().counters.add("stray_messages", int(kept))
 
     def _reject(self, alias: str, short_code: str, text: str, at: datetime, message_id: str) -> Reception:
         """Set a message aside whose time can never be stored; a STOP in it is in force from now on.
