@@ -99,9 +99,7 @@ def forget(connection: Connection, namespace: str, key: str, *, from_frozen: boo
     days = list(range(chronicle.days[0], chronicle.days[1] + 1))
     asked = {"key": key, "services": services, "days": days}
     events = connection.execute(_EVENTS, asked).fetchall() if days else []
-    touched = {(service, day) for service, day in events}
-    if from_frozen:
-        touched |= thaw_visitor(connection, number, chronicle)
+    touched = set(events) | (thaw_visitor(connection, number, chronicle) if from_frozen else set())
     dispatches = erase_dispatches(connection, namespace, key)
     arrivals = [(service, presence.first_day, key) for service, presence in chronicle.presence.items()]
     with connection.pipeline():
