@@ -20,6 +20,7 @@ from zlib import crc32
 from alias_middleware.errors import SpoolError
 from alias_middleware.records import FORMAT, FRAME, LARGEST_RECORD, Header, Record, encode_record, framed
 from alias_middleware.storage.base import Origin
+from alias_middleware.syscalls import keeping_write
 
 SUFFIX = ".spool"
 DRAFT_SUFFIX = ".draft"
@@ -44,6 +45,7 @@ class Spool:
         self._most = min(_SEGMENT_BYTES, limit)
         self._look_every = min(_LOOK_EVERY_BYTES, max(limit // 8, 1))
         self._entropy = entropy
+        self._write = keeping_write()
         self._begin()
         # At the fork itself: later, the numbers of our descriptors may be those of somebody else's files.
         os.register_at_fork(after_in_child=partial(_begin_anew, weakref.ref(self)))
@@ -75,9 +77,9 @@ class Spool:
             if descriptor is None or self._size >= self._next_look:
                 descriptor = self._ready(more)
             frame = FRAME.pack(len(payload), crc32(payload, self._seed)) + payload  # `framed`, less its call
-            written = os.write(descriptor, frame)
+            written = self._write(descriptor, frame, more)
             if written != more:
-                self._write_rest(descriptor, frame, written)
+                self._write_rest(descriptor, frame, max(written, 0))
             self._size += more
             self._unsynced = True
         except OSError as error:
@@ -136,7 +138,7 @@ class Spool:
             _close(descriptor)
 
     def _write_rest(self, descriptor: int, frame: bytes, written: int) -> None:
-        """Write a record whole that was written in part, or nothing of it."""
+        """Write the rest of a record, or take its beginning back; an error has its name from here."""
         try:
             while written < len(frame):
                 written += os.write(descriptor, frame[written:])

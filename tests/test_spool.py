@@ -146,7 +146,7 @@ def test_taking_back_knows_nothing_but_the_file(tmp_path: Path, monkeypatch: pyt
     journal.append(event("first"))
     journal._size -= 30  # as if the append had been left before it had noted what it wrote
     with monkeypatch.context() as patch:
-        patch.setattr(os, "write", HalfWrite())
+        HalfWrite().take_over(journal, patch)
         with pytest.raises(SpoolError):
             journal.append(event("cut short"))
     journal.append(event("last"))
@@ -159,6 +159,11 @@ class HalfWrite:
     def __init__(self) -> None:
         self._write = os.write
         self._left = 20
+
+    def take_over(self, journal: Spool, patch: pytest.MonkeyPatch) -> None:
+        """Write for a spool, at its first try and at the next."""
+        patch.setattr(journal, "_write", lambda descriptor, frame, _: self(descriptor, frame))
+        patch.setattr(os, "write", self)
 
     def __call__(self, descriptor: int, frame: bytes) -> int:
         if not self._left:
@@ -174,6 +179,7 @@ def test_a_write_that_takes_several_goes_is_whole(tmp_path: Path, monkeypatch: p
     journal = make_spool(tmp_path)
     journal.append(event("first"))
     with monkeypatch.context() as patch:
+        patch.setattr(journal, "_write", lambda descriptor, frame, _: write(descriptor, frame[:20]))
         patch.setattr(os, "write", lambda descriptor, frame: write(descriptor, frame[:20]))
         journal.append(event("second"))
     assert names_of(records_in(tmp_path)) == ["first", "second"]
@@ -188,7 +194,7 @@ def test_a_segment_that_cannot_be_cut_is_left(tmp_path: Path, monkeypatch: pytes
         raise OSError(errno.EIO, "it does not")
 
     with monkeypatch.context() as patch:
-        patch.setattr(os, "write", HalfWrite())
+        HalfWrite().take_over(journal, patch)
         patch.setattr(os, "ftruncate", refuse)
         with pytest.raises(SpoolError):
             journal.append(event("torn"))
