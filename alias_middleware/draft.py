@@ -45,6 +45,13 @@ Restraint = Literal["signal", "mode"]
 or the site's mode, which nothing does."""
 
 
+class Edits(msgspec.Struct, eq=False):
+    """What a request does to a profile: the operations noted, and nested values as they were when it saw them."""
+
+    operations: list[Operation] = []
+    watched: dict[tuple[Area, str], bytes] = {}
+
+
 class Draft(msgspec.Struct, eq=False):
     """One request's working copy of a profile: loaded at first use, with the operations noted so far.
 
@@ -63,11 +70,17 @@ class Draft(msgspec.Struct, eq=False):
     patient: bool = False
     restraint: Restraint | None = None
     _documents: dict[Area, dict[str, Json]] = {}
-    watched: dict[tuple[Area, str], bytes] = {}
-    operations: list[Operation] = []
+    edits: Edits | None = None
+    """What was done so far; None while the profile was only read, as by most requests."""
 
     def __repr__(self) -> str:  # reporters of errors show the locals of every frame
-        return f"<Draft with {len(self.operations)} operations>"
+        return f"<Draft with {len(self.edits.operations) if self.edits else 0} operations>"
+
+    def _edited(self) -> Edits:
+        """Give the edits, begun if need be."""
+        if self.edits is None:
+            self.edits = Edits()
+        return self.edits
 
     def _read(self) -> StoredProfile:
         """Give what the storage had when it was first asked."""
@@ -163,7 +176,7 @@ class Draft(msgspec.Struct, eq=False):
     def watch(self, area: Area, field: str, value: Json) -> None:
         """Remember a nested value as it is now, so that a change inside it is noticed."""
         if isinstance(value, NESTED):
-            self.watched.setdefault((area, field), encode_json(value))
+            self._edited().watched.setdefault((area, field), encode_json(value))
 
     def replace(self, operation: Operation, value: Json) -> None:
         """Give a field a new value, checked, and note the operation that does it.
@@ -174,11 +187,10 @@ class Draft(msgspec.Struct, eq=False):
         """
         area, field = operation.area, operation.field
         check_value(field, operation.value)
-        for problem in self.collect():
-            self._reader.problem(problem)
+        self._collect()
         self._check_size(area, field, value)
         self.document(area)[field] = value
-        self.watched.pop((area, field), None)
+        self._edited().watched.pop((area, field), None)
         self.watch(area, field, value)
         self.note(operation)
 
@@ -195,13 +207,13 @@ class Draft(msgspec.Struct, eq=False):
         Raises:
             ProfileError: the value was no JSON any more, or too large, and was put back.
         """
-        if (area, field) in self.watched and (problem := self._check_nested((area, field))):
+        if self.edits and (area, field) in self.edits.watched and (problem := self._check_nested((area, field))):
             raise problem
 
     def forget(self, area: Area, field: str) -> None:
         """Remove a field that is there."""
         del self.document(area)[field]
-        self.watched.pop((area, field), None)
+        self._edited().watched.pop((area, field), None)
         self.note(Operation("remove", area, field))
 
     def note(self, operation: Operation) -> None:
@@ -211,7 +223,7 @@ class Draft(msgspec.Struct, eq=False):
         if isinstance(operation.value, list | dict):
             copy = decode_json(encode_json(operation.value))
             operation = Operation(operation.verb, operation.area, operation.field, copy, operation.limit)
-        self.operations.append(operation)
+        self._edited().operations.append(operation)
         if self._changed is not None:
             self._changed()
 
@@ -221,33 +233,44 @@ class Draft(msgspec.Struct, eq=False):
         if purpose == "personalise":
             self._habits = None
             self._documents.clear()
-            self.watched.clear()
+            self._edited().watched.clear()
         self.note(Operation("consent", "consents", purpose, [consent.granted, consent.source]))
 
-    def collect(self) -> list[ProfileError]:
-        """Note what changed inside nested values, and give what was wrong with it.
+    def has_operations(self) -> bool:
+        """Tell whether there is anything to `take`."""
+        if self.edits is None:
+            return False
+        self._collect()
+        return bool(self.edits.operations)
+
+    def _collect(self) -> None:
+        """Note what changed inside nested values, and report what was wrong with it.
 
         A nested value that is no JSON any more, or too large, is put back as it was; the rest is noted.
         """
-        if not self.watched:
-            return []
-        return [problem for problem in map(self._check_nested, list(self.watched)) if problem]
+        if self.edits is not None and self.edits.watched:
+            for problem in [found for found in map(self._check_nested, list(self.edits.watched)) if found]:
+                self._reader.problem(problem)
 
     def take(self) -> list[Operation]:
         """Give the operations noted since the last call; of a stranger none is kept."""
-        taken, self.operations = self.operations, []
+        if self.edits is None:
+            return []
+        taken, self.edits.operations = self.edits.operations, []
         return [] if self._key is None else taken
 
     def reread(self) -> None:
         """Forget what was read, so that the next look sees what others wrote."""
         self._stored = self._knowledge = self._consents = self._habits = None
         self._documents.clear()
-        self.watched.clear()
+        if self.edits is not None:
+            self.edits.watched.clear()
 
     def _check_nested(self, place: tuple[Area, str]) -> ProfileError | None:
         area, field = place
         document = self.document(area)
-        value, before = document[field], self.watched[place]
+        edits = self._edited()
+        value, before = document[field], edits.watched[place]
         try:
             check_value(field, value)
             now = encode_json(value)
@@ -257,7 +280,7 @@ class Draft(msgspec.Struct, eq=False):
             document[field] = decode_json(before)
             return problem
         if now != before:
-            self.watched[place] = now
+            edits.watched[place] = now
             if self.allows("personalise"):
-                self.operations.append(Operation("set", area, field, decode_json(now)))
+                edits.operations.append(Operation("set", area, field, decode_json(now)))
         return None

@@ -119,7 +119,7 @@ class Exchange(msgspec.Struct, eq=False):
         """Tell whether `commit` would take time; mostly it is asked in vain, three times a request."""
         visitor = self.visitor
         draft = visitor.draft
-        if not visitor.unsynced and (draft is None or not (draft.operations or draft.watched)):
+        if not visitor.unsynced and (draft is None or draft.edits is None):
             return False
         try:
             return visitor.has_work()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, MutableMapping
 from datetime import datetime
 from decimal import Decimal
+from typing import ClassVar
 
 from alias_middleware.draft import NESTED, Draft
 from alias_middleware.errors import ProfileValueError
@@ -20,12 +21,12 @@ class Fields(MutableMapping[str, Json]):
     Reading gives the values themselves: a change inside a list or dict is noticed when the response starts.
     """
 
-    __slots__ = ("_area", "_draft")
+    __slots__ = ("_draft",)
+    _area: ClassVar[Area]
 
-    def __init__(self, draft: Draft, area: Area) -> None:
+    def __init__(self, draft: Draft) -> None:
         """Show one area of a draft."""
         self._draft = draft
-        self._area = area
 
     def __getitem__(self, field: str) -> Json:
         value = self._draft.document(self._area)[field]
@@ -103,6 +104,13 @@ class Fields(MutableMapping[str, Json]):
         self._draft.replace(operation, changed_list(present, operation))
 
 
+class Personal(Fields):
+    """What the visitor typed about himself."""
+
+    __slots__ = ()
+    _area = "personal"
+
+
 class Profile(Fields):
     """What is known of a visitor: his preferences as a mapping, `personal` data apart, and knowledge.
 
@@ -110,16 +118,12 @@ class Profile(Fields):
     """
 
     __slots__ = ()
-
-    def __init__(self, draft: Draft) -> None:
-        """Show a draft."""
-        self._draft = draft  # as the mapping does for any area, without its call: every request makes a profile
-        self._area = "preferences"
+    _area = "preferences"
 
     @property
     def personal(self) -> Fields:
         """What the visitor typed about himself; never in logs or tables of figures."""
-        return Fields(self._draft, "personal")
+        return Personal(self._draft)
 
     @property
     def _knowledge(self) -> Knowledge:

@@ -298,12 +298,8 @@ class Visitor(Linkable, msgspec.Struct, eq=False, dict=True, weakref=True):
     def has_work(self) -> bool:
         """Tell whether a commit would have anything to do that takes time; never for a stranger."""
         draft = self.draft
-        if draft is not None and self._key is not None:
-            if draft.watched:
-                for problem in draft.collect():
-                    self._keeper.problem(problem)
-            if draft.operations:
-                return True
+        if draft is not None and self._key is not None and draft.has_operations():
+            return True
         return self.unsynced
 
     def commit(self) -> None:
