@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import msgspec
 
@@ -35,7 +35,7 @@ class Host(Keeper, Protocol):
         """Count a page view without an alias, in a request begun at `time_us`."""
 
 
-class Added(NamedTuple):
+class Added(msgspec.Struct, frozen=True):
     """Headers to add to an answer: as WSGI has them, and the same as ASGI has them.
 
     `vary`: one of them is a Vary, which says what the answer's own says, too, and takes its place.
@@ -46,7 +46,7 @@ class Added(NamedTuple):
     vary: bool
 
 
-class Rules(NamedTuple):
+class Rules(msgspec.Struct, frozen=True):
     """What the settings say about answers. `vary`: the request headers that a personal answer depends on."""
 
     page_types: frozenset[str]
@@ -93,13 +93,13 @@ class Exchange(msgspec.Struct, eq=False):
     def started(self, status: int, content_type: str, accept: str) -> None:
         """Record the page view, if the answer that starts now is one. `accept`: the request's, asked for a 304."""
         request, visitor = self._request, self.visitor
-        page_types, excluded, _, _, _ = self._rules
+        rules = self._rules
         try:
-            named = status == 304 and (visitor.annotation is not None or names_page(accept, page_types))
+            named = status == 304 and (visitor.annotation is not None or names_page(accept, rules.page_types))
             if (
-                is_page_view(request.method, status, content_type, page_types, named)
+                is_page_view(request.method, status, content_type, rules.page_types, named)
                 and not (len(request.noticed) > self.recognised and _says_prefetch(request.noticed))
-                and (excluded is None or not excluded.match(request.path))
+                and (rules.excluded is None or not rules.excluded.match(request.path))
             ):
                 if self.recognised:
                     visitor.show(request.path)
@@ -140,18 +140,18 @@ class Exchange(msgspec.Struct, eq=False):
         A personal answer says what it depends on, and is private unless the app set its own Cache-Control. No
         cookie goes with an answer that the app lets shared caches keep: they would hand it to everybody.
         """
-        _, _, names, continuity, usual = self._rules
-        if continuity is None and not vary and not cache_control:
-            return usual if self.visitor.touched else None
-        if continuity is not None and not _is_shareable(cache_control):
+        rules = self._rules
+        if rules.continuity is None and not vary and not cache_control:
+            return rules.usual if self.visitor.touched else None
+        if rules.continuity is not None and not _is_shareable(cache_control):
             try:
                 cookie = self._continuity_cookie()
             except Exception as error:
                 self._host.problem(error)
             else:
                 if cookie is not None:
-                    return _added((("Set-Cookie", cookie), *personal(vary, cache_control, names).text))
-        return personal(vary, cache_control, names) if self.visitor.touched else None
+                    return _added((("Set-Cookie", cookie), *personal(vary, cache_control, rules.vary).text))
+        return personal(vary, cache_control, rules.vary) if self.visitor.touched else None
 
     def _continuity_cookie(self) -> str | None:
         """A fresh cookie when the header named the visitor and the one he has is missing, old or another's."""

@@ -13,7 +13,9 @@ from base64 import urlsafe_b64encode
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from itertools import product
-from typing import NamedTuple, Protocol, TypeAlias
+from typing import Protocol, TypeAlias
+
+import msgspec
 
 from alias_middleware.errors import SettingsError
 
@@ -55,7 +57,7 @@ class Status(StrEnum):
 _OK = Status.OK
 
 
-class Recognition(NamedTuple):
+class Recognition(msgspec.Struct, frozen=True, gc=False):
     """The answer for one request. ``alias`` is None unless ``status`` is OK; its text stays out of ``repr``.
 
     ``flags`` say what else was seen: ``duplicate``, ``msisdn_seen``, ``unknown_key``, ``underscore_variant``.
@@ -145,10 +147,9 @@ class WapNetworkInfo(Source):
         if name == self._name:
             digits = value.removeprefix(
                 _USUAL
-            )  # what nearly every gateway sends, in half the time of an expression
+            )  # what nearly every gateway sends, told in half an expression's time
             if len(digits) == _DIGITS and len(value) == _USUAL_BYTES and digits.isdigit():
-                # A named tuple's own constructor takes thrice as long.
-                return tuple.__new__(Recognition, (_OK, digits.decode(), _NO_FLAGS))
+                return Recognition(_OK, digits.decode(), _NO_FLAGS)
         lines, flags = self._lines(pairs)
         if not (lines or flags):
             return _ABSENT

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from functools import lru_cache
-from typing import NamedTuple
+
+import msgspec
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EPOCH_ON_THE_WALL = datetime(1970, 1, 1)  # noqa: DTZ001 -- in UTC, that is
@@ -77,7 +78,7 @@ def clock_change(start: int, end: int, zone: tzinfo) -> int | None:
     return end
 
 
-class _DayBounds(NamedTuple):
+class _DayBounds(msgspec.Struct, frozen=True):
     start: int
     end: int
     day: int
@@ -97,10 +98,10 @@ class LocalDays:
 
     def day(self, micros: int) -> int:
         """Give the ordinal of the local day that holds the instant `micros` (microseconds, UTC)."""
-        start, end, day = self._last
-        if not start <= micros < end:
-            _, _, day = self._last = self._bounds(micros)
-        return day
+        last = self._last
+        if not last.start <= micros < last.end:
+            last = self._last = self._bounds(micros)
+        return last.day
 
     def _bounds(self, micros: int) -> _DayBounds:
         today = from_micros(micros).astimezone(self._zone).date()

@@ -86,15 +86,36 @@ class Consent(NamedTuple):
         return from_micros(self.time_us)
 
 
-class StoredProfile(NamedTuple):
-    """A profile's documents as one storage read gives them: JSON that is decoded when it is looked at."""
+class StoredProfile(msgspec.Struct, frozen=True, eq=False, gc=False):
+    """A profile's documents as one storage read gives them: JSON that is decoded when it is looked at.
+
+    Two with the same documents are equal, also where a storage's own kind remembers more.
+    """
 
     preferences: bytes = b"{}"
     personal: bytes = b"{}"
     consents: bytes = b"{}"
 
     def __repr__(self) -> str:  # reporters of errors show the locals of every frame
-        return f"<StoredProfile of {sum(map(len, self))} bytes>"
+        return f"<StoredProfile of {self.size} bytes>"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, StoredProfile) and self._documents == other._documents
+
+    def __ne__(self, other: object) -> bool:  # a struct has one of its own, which knows only the struct's own `eq`
+        return not self == other
+
+    def __hash__(self) -> int:
+        return hash(self._documents)
+
+    @property
+    def _documents(self) -> tuple[bytes, bytes, bytes]:
+        return self.preferences, self.personal, self.consents
+
+    @property
+    def size(self) -> int:
+        """The bytes of all documents."""
+        return sum(map(len, self._documents))
 
 
 class ProfileDocument(msgspec.Struct):

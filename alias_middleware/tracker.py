@@ -198,12 +198,12 @@ class Tracker:
             recognition = self._source.recognise(noticed, request.peer, self._trust)
             if self._continues:
                 recognition, cookie_at_us, by_continuity = self._continued(recognition, request)
-            status, alias, flags = recognition
+            status = recognition.status
             recorder.counters.add(_SOMEBODY if status is _OK else f"identity.{status}")
-            for flag in flags:
+            for flag in recognition.flags:
                 recorder.counters.add(f"identity.{flag}")
-            if alias is not None:
-                key = self._key(alias)
+            if recognition.alias is not None:
+                key = self._key(recognition.alias)
         except Exception as error:
             recognition = _STRANGER
             recorder.problem(error)
@@ -236,7 +236,8 @@ class Tracker:
         if self._recorder.was_erased(self.key_of(claim.alias), claim.header_at):
             return recognition, None, False
         self._recorder.counters.add("identity.continuity")
-        return recognition._replace(alias=claim.alias), claim.header_at, True
+        named = Recognition(recognition.status, claim.alias, recognition.flags)
+        return named, claim.header_at, True
 
     def visitor(self, alias: str) -> Visitor:
         """Give a visitor outside a request: in a cron job, a task queue, a payment callback.

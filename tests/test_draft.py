@@ -312,7 +312,7 @@ def test_no_value_in_its_repr() -> None:
     """Logs may hold it."""
     _, profile = opened()
     assert repr(profile) == "<Profile of 4 fields>"
-    assert repr(profile.personal) == "<Fields of 0 fields>"
+    assert repr(profile.personal) == "<Personal of 0 fields>"
 
 
 names = st.sampled_from(["a", "b", "c"])

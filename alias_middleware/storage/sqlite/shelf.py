@@ -34,12 +34,22 @@ Renew = Callable[[str, str], None]
 
 Identity = tuple[tuple[int, int] | None, ...]
 
-_Entries = defaultdict[str, dict[str, tuple[memoryview, int, int, StoredProfile]]]
-"""By namespace and by key: the words to compare, the place of `begun` in them, what it was, and the profile.
 
-A visitor whom no request has met for a while is in no cache of the processor, where each object takes longer to
-reach than a line of Python to run. So there are few of them: no pair of namespace and key, no empty document.
-"""
+class Kept(StoredProfile, frozen=True, eq=False, gc=False, kw_only=True):
+    """A profile on the shelf: the words to compare, the place of `begun` in them, and what it was.
+
+    A visitor whom no request has met for a while is in no cache of the processor, and each object of his takes
+    longer to reach than a line of Python to run. So there are few of them: one for profile and version, which the
+    garbage collector leaves alone, no pair of namespace and key, no empty document.
+    """
+
+    words: memoryview
+    place: int
+    begun: int
+
+
+_Entries = defaultdict[str, dict[str, Kept]]
+"""By namespace and by key."""
 
 
 class Slip(NamedTuple):
@@ -121,10 +131,8 @@ class Shelf:
         if self._asked % LOOK_EVERY == 0 or self._clock() >= self._look_at:
             self.look()
         entry = self._young[namespace].get(key) or self._old[namespace].get(key)
-        if entry is not None:
-            words, place, begun, profile = entry
-            if words[place] == begun:
-                return profile
+        if entry is not None and entry.words[entry.place] == entry.begun:
+            return entry
         return None
 
     def look_if_due(self) -> None:
@@ -164,10 +172,17 @@ class Shelf:
 
     def keep(self, slip: Slip | None, namespace: str, key: str, profile: StoredProfile, files: Identity) -> None:
         """Keep what was read after `slip` was given, by a connection opened on `files`."""
-        size = sum(map(len, profile))
+        size = profile.size
         if slip is None or slip.files != files or size > _LARGEST_BYTES:
             return
-        slip.entries[namespace][key] = (slip.words, slip.place, slip.begun, profile)
+        slip.entries[namespace][key] = Kept(
+            profile.preferences,
+            profile.personal,
+            profile.consents,
+            words=slip.words,
+            place=slip.place,
+            begun=slip.begun,
+        )
         self._bytes += size + _ENTRY_BYTES
         if self._bytes > _MOST_BYTES:
             self._turn()
@@ -203,10 +218,5 @@ def _identity(path: Path) -> tuple[int, int] | None:
 
 
 def stored_profile(row: tuple[bytes, bytes, bytes]) -> StoredProfile:
-    """Take the documents of a row, those that are empty as one object: many profiles are kept on the shelf.
-
-    The named tuple's own constructor takes a tenth of the whole read.
-    """
-    documents = [_EMPTY if document == _EMPTY else document for document in row]
-    profile: StoredProfile = tuple.__new__(StoredProfile, documents)
-    return profile
+    """Take the documents of a row, those that are empty as one object: many profiles are kept on the shelf."""
+    return StoredProfile(*(_EMPTY if document == _EMPTY else document for document in row))
