@@ -142,6 +142,7 @@ class Bench:
         """CPU time of the whole process until everything is in the storage."""
         with self.tracker() as tracker, asyncio.Runner() as runner:
             contenders = self._asgi(runner, tracker)
+            self._let_everybody_come(contenders["alias"])
             us = measure(
                 {name: _until_drained(one, tracker) for name, one in contenders.items()},
                 rounds=self.scale.drained_rounds,

@@ -83,9 +83,16 @@ class Running(NamedTuple):
     pid: int
     drainer: int | None = None
 
-    def processor_time(self) -> float:
-        """Seconds that all its processes have been running."""
-        return _processor_time(self.pid) + (0.0 if self.drainer is None else _processor_time(self.drainer))
+    def processor_time(self) -> Times:
+        """How long all its processes have been running."""
+        return Times(_processor_time(self.pid), 0.0 if self.drainer is None else _processor_time(self.drainer))
+
+
+class Times(NamedTuple):
+    """Seconds of processor time: the server's own, and of what drains its spool beside it."""
+
+    server: float
+    drainer: float
 
 
 def server_figures(
@@ -98,11 +105,9 @@ def server_figures(
                 name: started.enter_context(_contender(server, name, folder / server.name.split()[0]))
                 for name in server.apps
             }
-            rates, cpu_us = _rates(running, rounds, seconds)
-            yield from _compared(server, rates)
-            for name in sorted({"alias", DRAINED} & rates.keys()):
-                added = [more - less for more, less in zip(cpu_us[name], cpu_us["bare"], strict=True)]
-                yield Figure(f"  {name}: processor time added to a request, writer included", "us", spread(added))
+            measured = _rounds(running, rounds, seconds)
+            yield from _compared(server, {name: [each.rate for each in those] for name, those in measured.items()})
+            yield from _processors(measured)
             if "session" in server.apps:
                 yield from _memory(server, running)
 
@@ -123,21 +128,32 @@ def _backlog(name: str, folder: Path, seconds: float) -> float:
     return 100 * float(counters["spooled"] / counters["seen"])
 
 
-def _rates(
-    running: Mapping[str, Running], rounds: int, seconds: float
-) -> tuple[dict[str, list[float]], dict[str, list[float]]]:
-    """Requests a second, and the servers' processor time for one in microseconds, by contender and round."""
+class Round(NamedTuple):
+    """What a contender came to in one round: requests a second, and the microseconds of processor time for each.
+
+    `server_us`: the server's own, without what drains its spool in a process beside it.
+    """
+
+    rate: float
+    server_us: float
+    whole_us: float
+
+
+def _rounds(running: Mapping[str, Running], rounds: int, seconds: float) -> dict[str, list[Round]]:
+    """Saturate all contenders in turn; every round begins with another, and the first only warms up."""
     names = list(running)
-    rates: dict[str, list[float]] = {name: [] for name in names}
-    cpu_us: dict[str, list[float]] = {name: [] for name in names}
+    measured: dict[str, list[Round]] = {name: [] for name in names}
     for turn in range(-1, rounds):
         for name in names[turn % len(names) :] + names[: turn % len(names)]:
             before = running[name].processor_time()
             rate = _saturate(running[name].port, seconds)
+            after = running[name].processor_time()
             if turn >= 0:
-                rates[name].append(rate)
-                cpu_us[name].append((running[name].processor_time() - before) / (rate * seconds) * 1e6)
-    return rates, cpu_us
+                server = after.server - before.server
+                whole = server + after.drainer - before.drainer
+                requests = rate * seconds / 1e6
+                measured[name].append(Round(rate, server / requests, whole / requests))
+    return measured
 
 
 def _compared(server: Server, rates: Mapping[str, list[float]]) -> Iterator[Figure]:
@@ -153,6 +169,19 @@ def _compared(server: Server, rates: Mapping[str, list[float]]) -> Iterator[Figu
         )
     for name, each in rates.items():
         yield Figure(f"  {name}", "a second", spread(each))
+
+
+def _processors(measured: Mapping[str, list[Round]]) -> Iterator[Figure]:
+    """What each takes of a processor, however many there are for server, drainer and load generator to share."""
+    whole = {name: [each.whole_us for each in those] for name, those in measured.items()}
+    for name in sorted({"alias", DRAINED} & whole.keys()):
+        added = [more - less for more, less in zip(whole[name], whole["bare"], strict=True)]
+        yield Figure(f"  {name}: processor time added to a request, writer included", "us", spread(added))
+    if DRAINED in measured:
+        server = {name: [each.server_us for each in those] for name, those in measured.items()}
+        for peer, whose in (("bare", "bare's"), ("session", "SessionMiddleware's")):
+            of_peer = spread(ratio(server[peer], server[DRAINED]))
+            yield Figure(f"  {DRAINED}: requests in a second of the server's processor, of {whose}", "", of_peer)
 
 
 def _memory(server: Server, running: Mapping[str, Running]) -> Iterator[Figure]:

@@ -230,6 +230,9 @@ def test_a_server_is_measured_against_the_bare_one(tmp_path: Path) -> None:
     figures = list(server_figures(tmp_path, servers=[server], rounds=1, seconds=0.2))
     assert (figures[0].target, figures[0].at_least) == (0.60, True)
     assert all(figure.measured.median > 0 for figure in figures if figure.unit == "a second")
+    of_bare = [figure.measured.median for figure in figures if "processor, of bare's" in figure.name]
+    assert len(of_bare) == 1
+    assert 0 < of_bare[0] < 1
     with closing(
         Tracker(**settings(tmp_path / server.name.split()[0]), writer="external", raise_errors=True)
     ) as tracker:
