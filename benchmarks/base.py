@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import csv
 import random
+import shutil
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from decimal import Decimal
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -19,13 +21,13 @@ from alias_middleware import Item, Tracker
 from alias_middleware.events import Event, PageView, Purchase, body_of, kind_of
 from alias_middleware.storage.base import Batch, Entry, Origin
 from alias_middleware.storage.sqlite.rows import insert_rows
-from benchmarks.life import FIRST_DAY, Life, Order, Size, View, alias
+from benchmarks.life import FIRST_DAY, Day, Life, Order, Size, View, alias
 
 SERVICE = "sonneries"
 GAP_US = 30 * 60 * 1_000_000
 _ORIGIN = Origin(SERVICE, SERVICE, GAP_US)
 _BATCH = 10_000
-_TENTHS = 10
+TENTHS = 10
 _FORM = 1
 """Raised whenever what is built changes, so that an older base is not taken for it."""
 
@@ -34,6 +36,7 @@ _RAW = """
         key TEXT, time_us INTEGER, id INTEGER, day INTEGER, service TEXT, channel TEXT, kind TEXT, body BLOB
     )
 """
+_DATABASE = "alias.db"
 _TYPES = {
     "views": "{day: 'DATE', time_us: 'BIGINT', visitor: 'INTEGER', path: 'VARCHAR', category: 'VARCHAR'}",
     "orders": "{day: 'DATE', time_us: 'BIGINT', visitor: 'INTEGER', order_id: 'VARCHAR', sku: 'VARCHAR', "
@@ -72,13 +75,7 @@ class Base:
 
     def tracker(self) -> Tracker:
         """The base as a cron job has it."""
-        return Tracker(
-            service=SERVICE,
-            storage=f"sqlite:///{self.folder / 'alias.db'}",
-            trusted_gateways=["10.12.0.0/16"],
-            writer="external",
-            raise_errors=True,
-        )
+        return tracker_of(self.folder / _DATABASE)
 
     def duckdb(self) -> duckdb.DuckDBPyConnection:
         """Its peer's own file, read by as many threads as ours has: one."""
@@ -92,8 +89,16 @@ class Base:
 
     def sizes(self) -> tuple[int, int]:
         """The bytes of our files and of the plain rows'."""
-        ours = sum(path.stat().st_size for path in self.folder.glob("alias.db*") if path.is_file())
-        return ours, self._raw.stat().st_size
+        return sum(path.stat().st_size for path in self._files()), self._raw.stat().st_size
+
+    def copy(self, folder: Path) -> Path:
+        """Copy our files, which nobody writes, into a folder; give the database's path."""
+        for path in self._files():
+            shutil.copyfile(path, folder / path.name)
+        return folder / _DATABASE
+
+    def _files(self) -> list[Path]:
+        return [path for path in self.folder.glob(f"{_DATABASE}*") if path.is_file()]
 
     @property
     def _done(self) -> Path:
@@ -109,31 +114,27 @@ class Base:
 
     def _fill(self) -> list[Tenth]:
         """Apply and append in turn, batch by batch; and have the figures asked for after each tenth."""
-        tenths = [Tenth(0, 0.0, 0.0, 0.0) for _ in range(_TENTHS)]
-        total = self.size.page_views + self.size.purchases
-        entries = self._entries()
-        done = 0
+        tenths = [Tenth(0, 0.0, 0.0, 0.0) for _ in range(TENTHS)]
+        total, done = self.size.events, 0
         with closing(self.tracker()) as tracker, closing(_plain(self._raw)) as plain:
-            while batch := list(islice(entries, min(_BATCH, total // (2 * _TENTHS)))):
-                tenth = tenths[min(_TENTHS - 1, done * _TENTHS // total)]
+            for batch in batches_of(self._noted(), self.size):
+                tenth = tenths[min(TENTHS - 1, done * TENTHS // total)]
                 tenth.events += len(batch)
-                tenth.applied += _seconds(lambda: tracker.storage.apply(Batch(entries=batch)))
-                tenth.appended += _seconds(lambda: _append(plain, batch))
+                tenth.applied += seconds_of(partial(tracker.storage.apply, Batch(entries=batch)))
+                tenth.appended += seconds_of(partial(_append, plain, batch))
                 done += len(batch)
-                if done * _TENTHS // total > tenths.index(tenth):
-                    tenth.rolled_up += _seconds(lambda: tracker.statistics.summary(FIRST_DAY, self.life.until))
+                if done * TENTHS // total > tenths.index(tenth):
+                    tenth.rolled_up += seconds_of(lambda: tracker.statistics.summary(FIRST_DAY, self.life.until))
         return tenths
 
-    def _entries(self) -> Iterator[Entry]:
-        """Every event in the order of time; on the way each goes into the files that DuckDB loads."""
-        ids = random.Random(1)
+    def _noted(self) -> Iterator[Day]:
+        """Every day in the order of time; on the way its events go into the files that DuckDB loads."""
         with (self.folder / "views.csv").open("w") as views, (self.folder / "orders.csv").open("w") as orders:
             write_view, write_order = csv.writer(views).writerow, csv.writer(orders).writerow
             for day, steps in self.life.days():
-                ordinal = day.toordinal()
                 for step in steps:
                     (write_view if type(step) is View else write_order)((day, *step))
-                    yield Entry(_ORIGIN, event_of(step, ordinal), ids.getrandbits(63))
+                yield day, steps
 
     def _load_duckdb(self) -> None:
         with closing(duckdb.connect(str(self._duck))) as connection:
@@ -143,6 +144,29 @@ class Base:
                     f"CREATE TABLE {table} AS SELECT * FROM read_csv('{path}', header = false, columns = {types})"
                 )
                 path.unlink()
+
+
+def tracker_of(database: Path) -> Tracker:
+    """A database as a cron job has it."""
+    return Tracker(
+        service=SERVICE,
+        storage=f"sqlite:///{database}",
+        trusted_gateways=["10.12.0.0/16"],
+        writer="external",
+        raise_errors=True,
+    )
+
+
+def batches_of(days: Iterable[Day], size: Size) -> Iterator[list[Entry]]:
+    """Give what happened on days in the batches in which a base of some size takes it."""
+    ids = random.Random(1)
+    entries = (
+        Entry(_ORIGIN, event_of(step, day.toordinal()), ids.getrandbits(63))
+        for day, steps in days
+        for step in steps
+    )
+    while batch := list(islice(entries, min(_BATCH, size.events // (2 * TENTHS)))):
+        yield batch
 
 
 def event_of(step: View | Order, day: int) -> Event:
@@ -175,7 +199,7 @@ def _append(sql: sqlite3.Connection, batch: Sequence[Entry]) -> None:
     sql.execute("COMMIT")
 
 
-def _seconds(work: Callable[[], object]) -> float:
+def seconds_of(work: Callable[[], object]) -> float:
     begun = time.perf_counter()
     work()
     return time.perf_counter() - begun

@@ -16,6 +16,7 @@ from alias_middleware import Tracker
 from benchmarks import asgi_peers, people
 from benchmarks.base import SERVICE, Base
 from benchmarks.figures import Figure
+from benchmarks.growth import growth_figures
 from benchmarks.life import FIRST_DAY, Size, alias
 from benchmarks.peer_queries import Question, questions
 from benchmarks.rounds import Contender, Spread, measure, ratio, spread
@@ -35,6 +36,7 @@ def large_figures(folder: Path, size: Size, *, rounds: int = 5) -> Iterator[Figu
     yield from _requests(base, rounds)
     yield from _files(base)
     yield from _writer(base)
+    yield from growth_figures(base)
 
 
 def _against_duckdb(base: Base, rounds: int) -> Iterator[Figure]:
@@ -147,14 +149,6 @@ def _writer(base: Base) -> Iterator[Figure]:
     last = costs[-1]
     yield Figure(
         "writer and roll-ups, of plain appends: the last tenth", "", Spread(last, min(costs), max(costs)), 10
-    )
-    paid = [each.applied / each.appended for each in tenths]
-    grown = [each / paid[0] for each in paid]
-    yield Figure(
-        "writer of the last tenth, of the first, each in plain appends of its time",
-        "",
-        Spread(grown[-1], min(grown), max(grown)),
-        1.5,
     )
     rates = [each.events / each.applied for each in tenths]
     yield Figure(

@@ -33,10 +33,19 @@ class Size(NamedTuple):
     visitors: int = 200_000
     days: int = 400
 
+    @property
+    def events(self) -> int:
+        """All page views and purchases."""
+        return self.page_views + self.purchases
+
     def scaled(self, scale: float) -> Size:
         """So much of everything, but as many days."""
         views, purchases, visitors = (max(self.days, round(number * scale)) for number in self[:3])
         return Size(views, purchases, visitors, self.days)
+
+    def prolonged(self, parts: int) -> Size:
+        """So much more of everything as a part of so many has, in so much more time: as much a day as before."""
+        return Size(*(number + number // parts for number in self))
 
 
 class View(NamedTuple):
@@ -58,8 +67,15 @@ class Order(NamedTuple):
     quantity: int
 
 
+Day = tuple[date, list[View | Order]]
+"""A day with what happened, in the order of time."""
+
+
 class Life:
-    """Everything that happens, day by day; the same for the same size and seed."""
+    """Everything that happens, day by day; the same for the same size and seed.
+
+    One that is `Size.prolonged` begins with the same days.
+    """
 
     def __init__(self, size: Size, seed: int = 4) -> None:
         self.size = size
@@ -72,8 +88,8 @@ class Life:
     def until(self) -> date:
         return FIRST_DAY + timedelta(days=self.size.days)
 
-    def days(self) -> Iterator[tuple[date, list[View | Order]]]:
-        """Give each day with what happened, in the order of time."""
+    def days(self) -> Iterator[Day]:
+        """Give each day with what happened."""
         size, views, orders = self.size, 0, 0
         for number in range(size.days):
             day = FIRST_DAY + timedelta(days=number)

@@ -183,8 +183,8 @@ def test_figures_of_the_large_base_equal_duckdbs(tmp_path: Path) -> None:
         1.15,
         1.6,
         10,
-        1.5,
         5000,
+        1.5,
     ]
     base = Base(tmp_path, size)
     assert sum(tenth.events for tenth in base.tenths()) == size.page_views + size.purchases
