@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 import random
 import shutil
 import sqlite3
@@ -92,9 +93,11 @@ class Base:
         return sum(path.stat().st_size for path in self._files()), self._raw.stat().st_size
 
     def copy(self, folder: Path) -> Path:
-        """Copy our files, which nobody writes, into a folder; give the database's path."""
+        """Copy our files, which nobody writes, into a folder, and onto the disk; give the database's path."""
         for path in self._files():
-            shutil.copyfile(path, folder / path.name)
+            with path.open("rb") as file, (folder / path.name).open("wb") as copied:
+                shutil.copyfileobj(file, copied, 1 << 20)
+                os.fsync(copied.fileno())  # else whoever syncs the copy first waits for all of it
         return folder / _DATABASE
 
     def _files(self) -> list[Path]:
