@@ -7,6 +7,8 @@ import os
 import shutil
 import sqlite3
 import stat
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -240,6 +242,50 @@ def test_batches_have_a_connection_of_their_own(storage: SQLiteStorage) -> None:
         storage.apply(Batch())
         files.give(reading)
     assert [held for held in files._idle if held.remembers] == [theirs]
+
+
+_TWO_BATCHES = """
+import sys
+from alias_middleware.storage.base import Batch
+from alias_middleware.storage.sqlite import SQLiteStorage
+from alias_middleware.testing.histories import Teller
+
+storage, tell = SQLiteStorage(f"sqlite:///{sys.argv[1]}"), Teller()
+for day in (2, 3):
+    storage.apply(Batch(entries=[
+        tell.of(key=f"{number:012}").view(f"2026-03-0{day}T12:0{minute}", path="/" + "x" * 120)
+        for number in range(400) for minute in range(3)
+    ]))
+storage.close()
+"""
+
+
+def test_batches_put_nothing_among_temporary_files(path: Path) -> None:
+    """There a statement that changes many visitors' rows would keep them as they were, on who knows which disk."""
+    temporary = path.parent / "temporary"
+    temporary.mkdir()
+    before = temporary.stat().st_mtime_ns
+    environment = os.environ | {"SQLITE_TMPDIR": str(temporary)}
+    subprocess.run([sys.executable, "-c", _TWO_BATCHES, str(path)], env=environment, check=True)
+    assert temporary.stat().st_mtime_ns == before
+
+
+def test_what_batches_remember_grows_with_the_file(
+    storage: SQLiteStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From the least there is to a share of the file as the batch finds it, and to no more than the most."""
+    monkeypatch.setattr("alias_middleware.storage.sqlite.files._CACHED_SHARE", 1)
+    monkeypatch.setattr("alias_middleware.storage.sqlite.files._LEAST_CACHE_PAGES", 70)
+    monkeypatch.setattr("alias_middleware.storage.sqlite.files._MOST_CACHE_PAGES", 90)
+    tell = Teller()
+    pages, cached = [0], []
+    for day in range(1, 29):
+        storage.apply(Batch(entries=[tell.view(f"2026-03-{day:02}T12:00", path="/" + "x" * 9_000)]))
+        (held,) = [held for held in storage._files._idle if held.remembers]
+        cached += held.sql.execute("PRAGMA main.cache_size").fetchone()
+        pages += held.sql.execute("PRAGMA main.page_count").fetchone()
+    assert cached[1:] == [min(max(each, 70), 90) for each in pages[1:-1]]
+    assert len(set(cached)) > 5
 
 
 def test_new_files_opened_by_several_at_once_are_waited_for(tmp_path: Path) -> None:
