@@ -29,7 +29,7 @@ GAP_US = 30 * 60 * 1_000_000
 _ORIGIN = Origin(SERVICE, SERVICE, GAP_US)
 _BATCH = 10_000
 TENTHS = 10
-_FORM = 1
+_FORM = 2
 """Raised whenever what is built changes, so that an older base is not taken for it."""
 
 _RAW = """
@@ -90,22 +90,19 @@ class Base:
 
     def sizes(self) -> tuple[int, int]:
         """The bytes of our files and of the plain rows'."""
-        return sum(path.stat().st_size for path in self._files()), self._raw.stat().st_size
+        return sum(path.stat().st_size for path in _files(self.folder)), self._raw.stat().st_size
 
-    def copy(self, folder: Path) -> Path:
-        """Copy our files, which nobody writes, into a folder, and onto the disk; give the database's path."""
-        for path in self._files():
-            with path.open("rb") as file, (folder / path.name).open("wb") as copied:
-                shutil.copyfileobj(file, copied, 1 << 20)
-                os.fsync(copied.fileno())  # else whoever syncs the copy first waits for all of it
-        return folder / _DATABASE
-
-    def _files(self) -> list[Path]:
-        return [path for path in self.folder.glob(f"{_DATABASE}*") if path.is_file()]
+    def copy_before_last_tenth(self, folder: Path) -> Path:
+        """Copy the files as they were before the last tenth into a folder; give the database's path."""
+        return _copy(self._before_last_tenth, folder)
 
     @property
     def _done(self) -> Path:
         return self.folder / "done.json"
+
+    @property
+    def _before_last_tenth(self) -> Path:
+        return self.folder / "before-last-tenth"
 
     @property
     def _raw(self) -> Path:
@@ -122,6 +119,9 @@ class Base:
         with closing(self.tracker()) as tracker, closing(_plain(self._raw)) as plain:
             for batch in batches_of(self._noted(), self.size):
                 tenth = tenths[min(TENTHS - 1, done * TENTHS // total)]
+                if tenth is tenths[-1] and not tenth.events:
+                    tracker.close()  # for a moment: nobody may write what is copied
+                    _copy(self.folder, self._before_last_tenth)
                 tenth.events += len(batch)
                 tenth.applied += seconds_of(partial(tracker.storage.apply, Batch(entries=batch)))
                 tenth.appended += seconds_of(partial(_append, plain, batch))
@@ -147,6 +147,20 @@ class Base:
                     f"CREATE TABLE {table} AS SELECT * FROM read_csv('{path}', header = false, columns = {types})"
                 )
                 path.unlink()
+
+
+def _files(folder: Path) -> list[Path]:
+    return [path for path in folder.glob(f"{_DATABASE}*") if path.is_file()]
+
+
+def _copy(source: Path, folder: Path) -> Path:
+    """Copy the database's files, which nobody writes, onto the disk; give the copy's path."""
+    folder.mkdir(exist_ok=True)
+    for path in _files(source):
+        with path.open("rb") as file, (folder / path.name).open("wb") as copied:
+            shutil.copyfileobj(file, copied, 1 << 20)
+            os.fsync(copied.fileno())  # else whoever syncs the copy first waits for all of it
+    return folder / _DATABASE
 
 
 def tracker_of(database: Path) -> Tracker:

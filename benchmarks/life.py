@@ -43,10 +43,6 @@ class Size(NamedTuple):
         views, purchases, visitors = (max(self.days, round(number * scale)) for number in self[:3])
         return Size(views, purchases, visitors, self.days)
 
-    def prolonged(self, parts: int) -> Size:
-        """So much more of everything as a part of so many has, in so much more time: as much a day as before."""
-        return Size(*(number + number // parts for number in self))
-
 
 class View(NamedTuple):
     time_us: int
@@ -72,10 +68,7 @@ Day = tuple[date, list[View | Order]]
 
 
 class Life:
-    """Everything that happens, day by day; the same for the same size and seed.
-
-    One that is `Size.prolonged` begins with the same days.
-    """
+    """Everything that happens, day by day; the same for the same size and seed."""
 
     def __init__(self, size: Size, seed: int = 4) -> None:
         self.size = size
