@@ -81,14 +81,14 @@ class AliasMiddleware:
 
         token = current_visitor.set(visitor)
         try:
-            await self.app(scope, receive, Answer(self, exchange, scope, send).send)
+            await self.app(scope, receive, Answer(self.tracker, exchange, scope, send).send)
         finally:
             try:  # noqa: SIM105 - `suppress` would cost more than all the rest of this method
                 current_visitor.reset(token)
             except ValueError:  # closed in another context than it was called in
                 pass
             if exchange.recognised and exchange.has_work():
-                await self.hop(exchange.commit)
+                await _hop(self.tracker, exchange.commit)
 
     def _request(self, scope: Scope) -> Request:
         """Tell what is seen of the request, and keep the operator's headers from the app."""
@@ -120,21 +120,10 @@ class AliasMiddleware:
         if self.tracker.recognises_inline(request):
             exchange = self.tracker.exchange(request)
         else:
-            exchange = await self.hop(lambda: self.tracker.exchange(request))
+            exchange = await _hop(self.tracker, lambda: self.tracker.exchange(request))
         if exchange.visitor.recognition.alias is not None:
-            await self.hop(exchange.load)
+            await _hop(self.tracker, exchange.load)
         return exchange
-
-    async def hop(self, work: Callable[[], Result]) -> Result:
-        """Do blocking work on the tracker's threads; once begun it is finished even if we are cancelled.
-
-        Under an event loop that is not asyncio's (trio), and where no thread is to be had, it is done in place.
-        """
-        try:
-            done = asyncio.get_running_loop().run_in_executor(self.tracker.executor(), work)
-        except RuntimeError:
-            return work()
-        return await asyncio.shield(done)
 
 
 class Answer(msgspec.Struct, eq=False):
@@ -143,7 +132,7 @@ class Answer(msgspec.Struct, eq=False):
     `send` is what the app gets. A struct's bound method is made in half the time of a closure.
     """
 
-    _edge: AliasMiddleware
+    _tracker: Tracker
     _exchange: Exchange
     _scope: Scope
     _send: Send
@@ -161,11 +150,23 @@ class Answer(msgspec.Struct, eq=False):
         return self._send(message)
 
     async def _commit_and_send(self, message: Message) -> None:
-        await self._edge.hop(self._exchange.commit)
+        await _hop(self._tracker, self._exchange.commit)
         await self._send(message)
 
 
 _mark_coroutine_function(Answer.send)  # who calls it from a thread asks: asgiref warns of each that is none
+
+
+async def _hop(tracker: Tracker, work: Callable[[], Result]) -> Result:
+    """Do blocking work on the tracker's threads; once begun it is finished even if we are cancelled.
+
+    Under an event loop that is not asyncio's (trio), and where no thread is to be had, it is done in place.
+    """
+    try:
+        done = asyncio.get_running_loop().run_in_executor(tracker.executor(), work)
+    except RuntimeError:
+        return work()
+    return await asyncio.shield(done)
 
 
 def _started(exchange: Exchange, scope: Scope, message: Message) -> Message:

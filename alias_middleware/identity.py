@@ -145,9 +145,8 @@ class WapNetworkInfo(Source):
     def read(self, pairs: Pairs) -> Recognition:
         name, value = pairs[0] if type(pairs) is list and len(pairs) == 1 else _NO_PAIR
         if name == self._name:
-            digits = value.removeprefix(
-                _USUAL
-            )  # what nearly every gateway sends, told in half an expression's time
+            # What nearly every gateway sends, told in half the time of an expression.
+            digits = value.removeprefix(_USUAL)
             if len(digits) == _DIGITS and len(value) == _USUAL_BYTES and digits.isdigit():
                 return Recognition(_OK, digits.decode(), _NO_FLAGS)
         lines, flags = self._lines(pairs)

@@ -236,8 +236,7 @@ class Tracker:
         if self._recorder.was_erased(self.key_of(claim.alias), claim.header_at):
             return recognition, None, False
         self._recorder.counters.add("identity.continuity")
-        named = Recognition(recognition.status, claim.alias, recognition.flags)
-        return named, claim.header_at, True
+        return Recognition(recognition.status, claim.alias, recognition.flags), claim.header_at, True
 
     def visitor(self, alias: str) -> Visitor:
         """Give a visitor outside a request: in a cron job, a task queue, a payment callback.
