@@ -8,15 +8,14 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
 from fnmatch import translate
-from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import Any
 
 from alias_middleware import census
 from alias_middleware.continuity import COUNTS_WITH, Continuity
 from alias_middleware.draft import Draft
-from alias_middleware.errors import SettingsError, StorageError
+from alias_middleware.errors import StorageError
 from alias_middleware.exchange import (
     PURPOSE_HEADERS,
     SIGNAL_HEADERS,
@@ -30,6 +29,7 @@ from alias_middleware.exchange import (
 from alias_middleware.identity import Recognition, Status
 from alias_middleware.keying import key_of
 from alias_middleware.linking import linking_of
+from alias_middleware.ondemand import OnDemand
 from alias_middleware.privacy import Privacy
 from alias_middleware.processes import close_at_exit, close_with_process, mark_process
 from alias_middleware.recorder import Recorder
@@ -37,12 +37,6 @@ from alias_middleware.rotation import storage_of
 from alias_middleware.settings import make_settings
 from alias_middleware.storage.base import Storage
 from alias_middleware.visitor import Visitor
-
-if TYPE_CHECKING:
-    from alias_middleware.desaliasing import Desaliasing
-    from alias_middleware.figures import Statistics
-    from alias_middleware.reception import Receiver, Reception
-    from alias_middleware.recontact import Contact
 
 _PATIENCE = 0.02
 _NO_LIMIT = threading.TIMEOUT_MAX
@@ -52,7 +46,7 @@ _SOMEBODY = f"identity.{Status.OK}"
 _NOBODY = f"identity.{Status.ABSENT}"
 
 
-class Tracker:
+class Tracker(OnDemand):
     """Recognises visitors, keeps their profiles and records their history, for one service.
 
     Thread-safe; after a fork each process goes on with its own part. Made with the settings of
@@ -105,49 +99,6 @@ class Tracker:
         self._fork_lock = threading.Lock()
         self._begin()
         close_at_exit(self)
-
-    # What a request does not need is imported when it is first asked for: a site starts in half the time.
-
-    @cached_property
-    def statistics(self) -> Statistics:
-        """The service's figures."""
-        from alias_middleware.figures import Statistics
-
-        return Statistics(self.storage, self.settings, waiting=self._spooled)
-
-    @cached_property
-    def contact(self) -> Contact:
-        """What may be said to visitors, and campaigns.
-
-        Raises:
-            SettingsError: the site is there for statistics only.
-        """
-        if self.settings.statistics_only:
-            raise SettingsError("with statistics_only=True nobody is contacted", setting="statistics_only")
-        from alias_middleware.recontact import Contact
-
-        return Contact(
-            self.settings,
-            self.storage,
-            key_of=self.key_of,
-            population=lambda: self._here().population(wait=True),
-            now=self._now,
-            entropy=self._entropy,
-            pause=time.sleep,
-        )
-
-    @cached_property
-    def desaliasing(self) -> Desaliasing:
-        """Conversions of aliases to phone numbers, within the operator's quota."""
-        from alias_middleware.desaliasing import Desaliasing
-
-        return Desaliasing(self.storage.conversions, self.settings, now=self._now, entropy=self._entropy)
-
-    @cached_property
-    def _receiver(self) -> Receiver:
-        from alias_middleware.reception import Receiver
-
-        return Receiver(self.settings, self.storage, key_of=self.key_of, recorder=self._here)
 
     def _make_rules(self) -> Rules:
         settings = self.settings
@@ -252,32 +203,6 @@ class Tracker:
         bridge = self._linking.bridge(recorder, key) if self._linking else None
         recognition = Recognition(Status.OK, alias)
         return Visitor(recorder, recognition, key, recorder.now(), at_once=True, patient=True, bridge=bridge)
-
-    def receive_sms(
-        self, alias: str, short_code: str, text: str, *, at: datetime, message_id: str, paid: bool = False
-    ) -> Reception:
-        """Take what a visitor wrote to a short code: kept for good, and his STOP in force, when this returns.
-
-        `alias` is the OADC of the SMS-MO; where it is no alias the message is kept and counted without it.
-        `at` is the time the operator's gateway gives, `message_id` its id: with both the same a message counts
-        once. `paid` says that the visitor paid for more than the message.
-
-        Raises:
-            EventError: `at` names no instant.
-            SpoolError, StorageError: the message is not kept, or its STOP is not yet in force: do not
-                acknowledge it, let the gateway deliver it again.
-        """
-        return self._receiver.receive(alias, short_code, text, at=at, message_id=message_id, paid=paid)
-
-    def unsubscribed(self, alias: str, offer: str, *, at: datetime) -> None:
-        """Take that a visitor's subscription to an offer has ended: the window of Premium Push opens.
-
-        Raises:
-            ValueError: no alias, or no offer of the operator.
-            EventError: `at` names no instant.
-            SpoolError: it is not kept.
-        """
-        self._receiver.unsubscribed(alias, offer, at=at)
 
     def key_of(self, alias: str) -> str:
         """Give the visitor key of an alias.
