@@ -11,6 +11,7 @@ from typing import Literal, TypeVar
 
 import msgspec
 
+from alias_middleware.discreet import Discreet
 from alias_middleware.errors import ProfileError, ProfileTooLarge, ProfileValueError, StorageCorrupt
 from alias_middleware.habits import Habits, decode_habits
 from alias_middleware.history import Knowledge
@@ -45,14 +46,17 @@ Restraint = Literal["signal", "mode"]
 or the site's mode, which nothing does."""
 
 
-class Edits(msgspec.Struct, eq=False):
+class Edits(Discreet, msgspec.Struct, eq=False):
     """What a request does to a profile: the operations noted, and nested values as they were when it saw them."""
 
     operations: list[Operation] = []
     watched: dict[tuple[Area, str], bytes] = {}
 
+    def __repr__(self) -> str:  # reporters of errors show the locals of every frame
+        return f"<Edits: {len(self.operations)} operations, {len(self.watched)} values watched>"
 
-class Draft(msgspec.Struct, eq=False):
+
+class Draft(Discreet, msgspec.Struct, eq=False):
     """One request's working copy of a profile: loaded at first use, with the operations noted so far.
 
     For the key None, changes live as long as the draft. The reader is told of what cannot be read, which then is

@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from alias_middleware.discreet import Discreet
 from alias_middleware.errors import EventError
 from alias_middleware.local_time import from_micros, to_micros
 from alias_middleware.money import LARGEST_AMOUNT, from_millionths, to_millionths
@@ -38,7 +39,7 @@ _CURRENCY = re.compile(r"[A-Z]{3}", re.ASCII)
 _EARLIEST_YEAR, _LATEST_YEAR = 1970, 9999
 
 
-class Event(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
+class Event(Discreet, msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
     """What every event has: whose it is, when it happened and when the request that caused it began.
 
     Times are microseconds since the epoch (UTC); `day` is the ordinal of the local day of `time_us`.

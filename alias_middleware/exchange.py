@@ -13,6 +13,7 @@ from typing import Protocol
 import msgspec
 
 from alias_middleware.continuity import COOKIE, Continuity
+from alias_middleware.discreet import Discreet
 from alias_middleware.events import is_page_view, is_prefetch, names_page
 from alias_middleware.keeper import Keeper
 from alias_middleware.visitor import Visitor
@@ -56,7 +57,7 @@ class Rules(msgspec.Struct, frozen=True):
     usual: Added
 
 
-class Request(msgspec.Struct, frozen=True, gc=False):
+class Request(Discreet, msgspec.Struct, frozen=True, gc=False):
     """What an edge knows when a request arrives.
 
     `noticed`: the request's headers among those the tracker watches, names in lower case. `peer`: the
@@ -73,7 +74,7 @@ class Request(msgspec.Struct, frozen=True, gc=False):
         return f"<Request {self.method}, {len(self.noticed)} headers noticed>"
 
 
-class Exchange(msgspec.Struct, eq=False):
+class Exchange(Discreet, msgspec.Struct, eq=False):
     """A request and its answer, on its way through an edge.
 
     `_cookie_at_us`: the header time of a continuity cookie that names the visitor. A struct, as all that every

@@ -17,6 +17,7 @@ from typing import Protocol, TypeAlias
 
 import msgspec
 
+from alias_middleware.discreet import Discreet
 from alias_middleware.errors import SettingsError
 
 Pairs: TypeAlias = Iterable[tuple[bytes, bytes]]  # as ASGI has them: lower-case names, raw values, repeats
@@ -57,7 +58,7 @@ class Status(StrEnum):
 _OK = Status.OK
 
 
-class Recognition(msgspec.Struct, frozen=True, gc=False):
+class Recognition(Discreet, msgspec.Struct, frozen=True, gc=False):
     """The answer for one request. ``alias`` is None unless ``status`` is OK; its text stays out of ``repr``.
 
     ``flags`` say what else was seen: ``duplicate``, ``msisdn_seen``, ``unknown_key``, ``underscore_variant``.

@@ -14,6 +14,7 @@ import msgspec
 
 from alias_middleware.attachment import Attachment
 from alias_middleware.continuity import Claim, Continuity
+from alias_middleware.discreet import Discreet
 from alias_middleware.draft import Draft
 from alias_middleware.errors import StorageCorrupt
 from alias_middleware.keying import key_of
@@ -137,7 +138,7 @@ def linking_of(settings: Settings) -> Linking | None:
     return Linking(settings, settings.attachment)
 
 
-class Bridge(msgspec.Struct, eq=False):
+class Bridge(Discreet, msgspec.Struct, eq=False):
     """One recognised visitor's way to what was kept of him before; nothing is read until it is asked for.
 
     `_presented` gives the continuity cookie of a request; None where no header named the visitor. `_begun_us`:

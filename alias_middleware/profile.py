@@ -14,6 +14,7 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
+from alias_middleware.discreet import Discreet
 from alias_middleware.errors import ProfileValueError
 from alias_middleware.history import Knowledge
 from alias_middleware.local_time import from_micros
@@ -61,7 +62,7 @@ class Operation(msgspec.Struct, frozen=True, array_like=True):
     limit: int | None = None
 
 
-class ProfileChange(msgspec.Struct, frozen=True, array_like=True, tag="c"):
+class ProfileChange(Discreet, msgspec.Struct, frozen=True, array_like=True, tag="c"):
     """Operations of one request on one profile; times in microseconds since the epoch (UTC)."""
 
     key: str
@@ -86,7 +87,7 @@ class Consent(NamedTuple):
         return from_micros(self.time_us)
 
 
-class StoredProfile(msgspec.Struct, frozen=True, eq=False, gc=False):
+class StoredProfile(Discreet, msgspec.Struct, frozen=True, eq=False, gc=False):
     """A profile's documents as one storage read gives them: JSON that is decoded when it is looked at.
 
     Two with the same documents are equal, also where a storage's own kind remembers more.

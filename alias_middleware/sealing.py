@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
+from alias_middleware.discreet import Discreet
 from alias_middleware.errors import MissingExtra, SettingsError
 from alias_middleware.identity import full_key, stored_part
 
@@ -27,7 +28,7 @@ NO_END = 2**62
 _PURPOSE = b"alias-middleware sealed alias 1\0"
 
 
-class Sealing(msgspec.Struct, frozen=True, array_like=True, tag="s"):
+class Sealing(Discreet, msgspec.Struct, frozen=True, array_like=True, tag="s"):
     """That a reason to keep a visitor's alias begins, with the alias `sealed`; or ends, without.
 
     What ends may be many: `why` is then empty or ends in a colon, and all reasons that begin so are meant. A

@@ -6,8 +6,10 @@ from typing import Protocol
 
 import msgspec
 
+from alias_middleware.discreet import Discreet
 
-class Outgoing(msgspec.Struct, frozen=True):
+
+class Outgoing(Discreet, msgspec.Struct, frozen=True):
     """One message on its way out.
 
     `message_id` is opaque and unique: a delivery report names the message by it, and by nothing else. `receiver`

@@ -14,6 +14,7 @@ from typing import Self
 
 import msgspec
 
+from alias_middleware.discreet import Discreet
 from alias_middleware.draft import Draft, Restraint
 from alias_middleware.events import (
     NAME_LIMIT,
@@ -49,7 +50,7 @@ _SOURCE_LIMIT = 128
 _UNSAID = (None, None)
 
 
-class Visitor(Linkable, msgspec.Struct, eq=False, dict=True, weakref=True):
+class Visitor(Linkable, Discreet, msgspec.Struct, eq=False, dict=True, weakref=True):
     """The person seen, as one request or one `with` block knows him. False when not recognised.
 
     Nothing on an unrecognised visitor raises: his profile lives for the request, nothing is recorded.

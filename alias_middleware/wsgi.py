@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from alias_middleware.discreet import Discreet
 from alias_middleware.exchange import Exchange, Request
 from alias_middleware.tracker import Tracker
 from alias_middleware.visitor import Visitor, current_visitor
@@ -69,7 +70,7 @@ class AliasMiddleware:
         )
 
 
-class _Answer(msgspec.Struct, eq=False):
+class _Answer(Discreet, msgspec.Struct, eq=False):
     """One answer on its way to the server, and its body, chunk by chunk."""
 
     _exchange: Exchange

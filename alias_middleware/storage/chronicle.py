@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from alias_middleware.discreet import Discreet
 from alias_middleware.history import Knowledge
 
 _NEVER = 1 << 32
@@ -36,7 +37,7 @@ class Chronicle(Knowledge, array_like=True, gc=False):
             self.days = min(first, self.days[0]), max(last, self.days[1])
 
 
-class VisitorRow(msgspec.Struct, gc=False):
+class VisitorRow(Discreet, msgspec.Struct, gc=False):
     """A visitor's row while a batch is folded in. `habits`: the bytes of `habits.grown`."""
 
     id: int

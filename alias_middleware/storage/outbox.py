@@ -14,6 +14,7 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
+from alias_middleware.discreet import Discreet
 from alias_middleware.profile import StoredProfile
 from alias_middleware.sealing import Seal
 
@@ -136,7 +137,7 @@ class StrayMessage(msgspec.Struct, frozen=True):
 Judge = Callable[[Evidence], Ruling]
 
 
-class Dispatch(msgspec.Struct, frozen=True):
+class Dispatch(Discreet, msgspec.Struct, frozen=True):
     """One visitor's message in a campaign. `message_id` is given when it is marked `sending`.
 
     `time_us` is the time of its latest state, as of a delivery report; `claimed_us` that of the sending, where it

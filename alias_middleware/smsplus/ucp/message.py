@@ -6,11 +6,12 @@ from datetime import datetime, tzinfo
 
 import msgspec
 
+from alias_middleware.discreet import Discreet
 from alias_middleware.smsplus.ucp.content import Part, read_part, read_text, read_time
 from alias_middleware.smsplus.ucp.layout import GSM, TRANSPARENT, Operation
 
 
-class Message(msgspec.Struct, frozen=True, kw_only=True, repr_omit_defaults=True):
+class Message(Discreet, msgspec.Struct, frozen=True, kw_only=True, repr_omit_defaults=True):
     """One frame. Its fields are named and written as in the specification; those it has not are empty.
 
     `adc` is the short code that a subscriber's message was sent to, and `oadc` who sent it: the alias. Two fields
