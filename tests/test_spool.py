@@ -185,6 +185,37 @@ def test_a_write_that_takes_several_goes_is_whole(tmp_path: Path, monkeypatch: p
     assert names_of(records_in(tmp_path)) == ["first", "second"]
 
 
+def test_a_write_that_succeeds_at_the_second_try_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first says only that nothing was written; why, the second tells, or it writes."""
+    journal = make_spool(tmp_path)
+    journal.append(event("first"))
+    with monkeypatch.context() as patch:
+        patch.setattr(journal, "_write", lambda *_: -1)
+        journal.append(event("second"))
+    journal.append(event("third"))
+    assert names_of(records_in(tmp_path)) == ["first", "second", "third"]
+
+
+def test_a_write_that_fails_twice_leaves_the_segment_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = make_spool(tmp_path)
+    journal.append(event("first"))
+    (segment,) = tmp_path.glob("*.spool")
+    before = segment.read_bytes()
+
+    def refuse(descriptor: int, frame: bytes) -> int:
+        raise OSError(errno.ENOSPC, "full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(journal, "_write", lambda *_: -1)
+        patch.setattr(os, "write", refuse)
+        with pytest.raises(SpoolError) as refusal:
+            journal.append(event("refused"))
+    assert refusal.value.reason == "disk_full"
+    assert segment.read_bytes() == before
+
+
 def test_a_segment_that_cannot_be_cut_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What cannot be taken back stays as a torn end; events go on in a new segment."""
     journal = make_spool(tmp_path)
