@@ -14,11 +14,14 @@ def keeping_write() -> Write:
 
     `os.write` lets go of it, and has to win it back when the bytes are written: where the writer's thread waits
     for it, a page view takes twice as long. A disk that hangs stops every thread of the process instead of those
-    that record, which wait for each other anyway. Where Python has no ctypes it is `os.write`.
+    that record, which wait for each other anyway. Where Python has no ctypes, or may not use it, it is `os.write`.
     """
     try:
         from ctypes import PyDLL
-    except ImportError:
+
+        write: Write = PyDLL(
+            None
+        ).write  # its arguments' types unsaid: checking them would take as long as writing
+    except Exception:  # noqa: BLE001 - hardened systems forbid it in their own ways: an audit hook raises what it likes
         return lambda descriptor, data, _: os.write(descriptor, data)
-    write: Write = PyDLL(None).write  # its arguments' types unsaid: checking them would take as long as writing
     return write

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import threading
 import time
@@ -14,6 +15,8 @@ import pytest
 
 from alias_middleware.syscalls import Write, keeping_write
 from tests.support.waiting import wait_until
+
+ROOT = Path(__file__).parent.parent
 
 
 @contextmanager
@@ -48,6 +51,22 @@ def test_a_python_without_ctypes_writes_as_well(tmp_path: Path, monkeypatch: pyt
     with opened(tmp_path / "file") as descriptor:
         assert without_ctypes(monkeypatch)(descriptor, b"one\0two", 7) == 7
     assert (tmp_path / "file").read_bytes() == b"one\0two"
+
+
+def test_a_python_that_may_not_use_ctypes_writes_as_well(tmp_path: Path) -> None:
+    """An audit hook may refuse what it likes, by what it likes; one is there until its process ends."""
+    script = """
+import os, sys
+def refuse(event, _):
+    if event == "ctypes.dlopen":
+        raise RuntimeError("not here")
+sys.addaudithook(refuse)
+from alias_middleware.syscalls import keeping_write
+descriptor = os.open(sys.argv[1], os.O_CREAT | os.O_WRONLY)
+assert keeping_write()(descriptor, b"one", 3) == 3
+"""
+    subprocess.run([sys.executable, "-c", script, str(tmp_path / "file")], check=True, cwd=ROOT, timeout=30)
+    assert (tmp_path / "file").read_bytes() == b"one"
 
 
 def test_no_other_thread_runs_while_it_writes(tmp_path: Path) -> None:
