@@ -101,7 +101,7 @@ class StoredProfile(Discreet, msgspec.Struct, frozen=True, eq=False, gc=False):
         return f"<StoredProfile of {self.size} bytes>"
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, StoredProfile) and self._documents == other._documents
+        return self._documents == other._documents if isinstance(other, StoredProfile) else NotImplemented
 
     def __ne__(self, other: object) -> bool:  # a struct has one of its own, which knows only the struct's own `eq`
         return not self == other

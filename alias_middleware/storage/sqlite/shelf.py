@@ -47,6 +47,10 @@ class Kept(StoredProfile, frozen=True, eq=False, gc=False, kw_only=True):
     place: int
     begun: int
 
+    def __reduce__(self) -> tuple[type[StoredProfile], tuple[bytes, bytes, bytes]]:
+        """Have a copy, in a pickle as well, be of the documents alone: the words are this process's memory."""
+        return StoredProfile, (self.preferences, self.personal, self.consents)
+
 
 _Entries = defaultdict[str, dict[str, Kept]]
 """By namespace and by key."""

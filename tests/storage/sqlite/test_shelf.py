@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import pickle
 import sqlite3
 import threading
 import time
 import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from copy import deepcopy
 from itertools import combinations, count
 from pathlib import Path
 
@@ -109,6 +111,20 @@ def test_what_was_read_is_kept(storages: Callable[[], SQLiteStorage]) -> None:
     assert not is_kept(storage)
     assert preferences(storage) == {"n": 3}
     assert is_kept(storage)
+
+
+def test_what_is_kept_is_as_what_was_read(storages: Callable[[], SQLiteStorage]) -> None:
+    """Whoever compares, copies or pickles it need not know of the shelf."""
+    storage = storages()
+    put(storage, 1)
+    read = storage.read_profile(SPACE, KEY)
+    kept = storage.read_profile(SPACE, KEY)
+    assert type(read) is StoredProfile is not type(kept)
+    assert (kept, read, hash(kept)) == (read, kept, hash(read))
+    assert kept != StoredProfile() != kept
+    assert repr(kept) == repr(read)
+    for copied in (pickle.loads(pickle.dumps(kept)), deepcopy(kept)):
+        assert (type(copied), copied) == (StoredProfile, read)
 
 
 DEEDS = st.tuples(
