@@ -19,9 +19,8 @@ def keeping_write() -> Write:
     try:
         from ctypes import PyDLL
 
-        write: Write = PyDLL(
-            None
-        ).write  # its arguments' types unsaid: checking them would take as long as writing
-    except Exception:  # noqa: BLE001 - hardened systems forbid it in their own ways: an audit hook raises what it likes
+        # Its arguments' types unsaid: checking them would take as long as writing.
+        write: Write = PyDLL(None).write
+    except Exception:  # noqa: BLE001 - an audit hook that forbids it raises what it likes
         return lambda descriptor, data, _: os.write(descriptor, data)
     return write
