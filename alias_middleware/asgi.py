@@ -82,7 +82,7 @@ class AliasMiddleware:
 
         token = current_visitor.set(visitor)
         try:
-            await self.app(scope, receive, Answer(self.tracker, exchange, scope, send).send)
+            await self.app(scope, receive, _Answer(self.tracker, exchange, scope, send).send)
         finally:
             try:  # noqa: SIM105 - `suppress` would cost more than all the rest of this method
                 current_visitor.reset(token)
@@ -127,7 +127,7 @@ class AliasMiddleware:
         return exchange
 
 
-class Answer(Discreet, msgspec.Struct, eq=False):
+class _Answer(Discreet, msgspec.Struct, eq=False):
     """What an app sends, on its way to the server: judged as it starts, and what the app changed committed before.
 
     `send` is what the app gets. A struct's bound method is made in half the time of a closure.
@@ -155,7 +155,7 @@ class Answer(Discreet, msgspec.Struct, eq=False):
         await self._send(message)
 
 
-_mark_coroutine_function(Answer.send)  # who calls it from a thread asks: asgiref warns of each that is none
+_mark_coroutine_function(_Answer.send)  # who calls it from a thread asks: asgiref warns of each that is none
 
 
 async def _hop(tracker: Tracker, work: Callable[[], Result]) -> Result:

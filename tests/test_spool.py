@@ -16,10 +16,11 @@ import pytest
 
 from alias_middleware import segments, spool
 from alias_middleware.errors import SpoolError
+from alias_middleware.records import decode_record
 from alias_middleware.spool import Spool
 from tests.support.disks import tiny_disk
 from tests.support.processes import ROOT, finish, process
-from tests.support.spools import event, make_spool, names_of, records_in
+from tests.support.spools import event, make_spool, names_of, read_all, records_in
 
 
 def fill(journal: Spool, *, most: int = 10_000) -> list[str]:
@@ -123,7 +124,8 @@ def test_a_write_cut_short_is_taken_back(tmp_path: Path) -> None:
 import resource, sys
 from pathlib import Path
 from alias_middleware.errors import SpoolError
-from tests.support.spools import event, make_spool, names_of, records_in
+from alias_middleware.records import decode_record
+from tests.support.spools import event, make_spool, names_of, read_all, records_in
 resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000))
 folder, taken, refused = Path(sys.argv[1]), [], 0
 journal = make_spool(folder)
@@ -151,6 +153,29 @@ def test_taking_back_knows_nothing_but_the_file(tmp_path: Path, monkeypatch: pyt
             journal.append(event("cut short"))
     journal.append(event("last"))
     assert names_of(records_in(tmp_path)) == ["first", "last"]
+
+
+def test_a_handler_that_raises_amid_a_record_costs_no_other(tmp_path: Path, disk: Disk) -> None:
+    """What was written of a record before Ctrl-C ends its segment; what was recorded is still made durable."""
+    journal = make_spool(tmp_path)
+    journal.append(event("first"))
+    write = journal._write
+
+    def interrupted(descriptor: int, frame: bytes, size: int) -> int:
+        os.write(descriptor, frame[:20])
+        raise KeyboardInterrupt
+
+    journal._write = interrupted
+    with pytest.raises(KeyboardInterrupt):
+        journal.append(event("interrupted"))
+    journal._write = write
+    journal.sync()
+    assert disk.synced.count(".spool") == 1
+    journal.append(event("last"))
+    read = [read_all(tmp_path / name) for name in segments.names(tmp_path)]
+    records = [decode_record(each) for payloads, _ in read for each in payloads]
+    assert sorted(names_of(records)) == ["first", "last"]
+    assert sorted(torn for _, torn in read) == [0, 1]
 
 
 class HalfWrite:
