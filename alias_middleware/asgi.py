@@ -105,7 +105,10 @@ class AliasMiddleware:
             kept = headers.copy()
             for pair in noticed:
                 if pair[0] in self._hidden:
-                    kept.remove(pair)
+                    if kept[-1] is pair:  # where gateways put it: `remove` compares it with all before
+                        kept.pop()
+                    else:
+                        kept.remove(pair)
             scope["headers"] = kept
         client = scope.get("client")
         return Request(
@@ -194,7 +197,9 @@ def _started(exchange: Exchange, scope: Scope, message: Message) -> Message:
         return message
     if vary and added.vary:
         headers = [pair for pair in headers if pair[0].lower() != b"vary"]
-    return {**message, "headers": headers + added.raw}
+    message = dict(message)
+    message["headers"] = headers + added.raw
+    return message
 
 
 def _accept(scope: Scope) -> str:
