@@ -119,9 +119,8 @@ class Exchange(Discreet, msgspec.Struct, eq=False):
     def has_work(self) -> bool:
         """Tell whether `commit` would take time; mostly it is asked in vain, three times a request."""
         visitor = self.visitor
-        draft = visitor.draft
-        if not visitor.unsynced and (draft is None or draft.edits is None):
-            return False
+        if (draft := visitor.draft) is None or draft.edits is None:
+            return visitor.unsynced
         try:
             return visitor.has_work()
         except Exception as error:
