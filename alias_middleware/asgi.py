@@ -151,7 +151,8 @@ class _Answer(Discreet, msgspec.Struct, eq=False):
             message = _started(exchange, self._scope, message)
         if exchange.recognised and exchange.has_work():
             return self._commit_and_send(message)
-        return self._send(message)
+        send = self._send  # called at once it would be sought as a method first, with each message
+        return send(message)
 
     async def _commit_and_send(self, message: Message) -> None:
         await _hop(self._tracker, self._exchange.commit)
