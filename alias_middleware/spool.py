@@ -86,6 +86,8 @@ class Spool:
                 if error.errno not in _FULL:
                     self._leave()
                 raise _spool_error(error) from error
+            except SpoolError:  # no room: nothing was begun
+                raise
             except BaseException:  # a signal's handler, amid a record: what there is of it ends the segment
                 self._retire()
                 raise

@@ -155,6 +155,17 @@ def test_taking_back_knows_nothing_but_the_file(tmp_path: Path, monkeypatch: pyt
     assert names_of(records_in(tmp_path)) == ["first", "last"]
 
 
+def test_a_full_folder_ends_no_segment(tmp_path: Path) -> None:
+    """What is refused because the folder holds all it may leaves the open segment as it was."""
+    journal = make_spool(tmp_path, limit=2_000)
+    journal.append(event("taken", filler="x" * 700))
+    held = journal._descriptor
+    with pytest.raises(SpoolError) as refusal:
+        journal.append(event("refused", filler="x" * 1_500))
+    assert refusal.value.reason == "full"
+    assert (journal._descriptor, journal._retired) == (held, [])
+
+
 def test_a_handler_that_raises_amid_a_record_costs_no_other(tmp_path: Path, disk: Disk) -> None:
     """What was written of a record before Ctrl-C ends its segment; what was recorded is still made durable."""
     journal = make_spool(tmp_path)
