@@ -151,8 +151,7 @@ class _Answer(Discreet, msgspec.Struct, eq=False):
             message = _started(exchange, self._scope, message)
         if exchange.recognised and exchange.has_work():
             return self._commit_and_send(message)
-        send = self._send  # called at once it would be sought as a method first, with each message
-        return send(message)
+        return self._send(message)
 
     async def _commit_and_send(self, message: Message) -> None:
         await _hop(self._tracker, self._exchange.commit)
@@ -198,9 +197,7 @@ def _started(exchange: Exchange, scope: Scope, message: Message) -> Message:
         return message
     if vary and added.vary:
         headers = [pair for pair in headers if pair[0].lower() != b"vary"]
-    message = dict(message)
-    message["headers"] = headers + added.raw
-    return message
+    return {**message, "headers": headers + added.raw}
 
 
 def _accept(scope: Scope) -> str:
