@@ -19,7 +19,7 @@ from alias_middleware.storage.custody import Cut
 from alias_middleware.storage.postgresql import PostgreSQLStorage
 from alias_middleware.storage.postgresql.purge import Purge as PostgreSQLPurge
 from alias_middleware.storage.sqlite import SQLiteStorage
-from alias_middleware.storage.sqlite.files import Connection
+from alias_middleware.storage.sqlite.connection import Connection
 from alias_middleware.testing._contract_case import counted, known
 from alias_middleware.testing._contract_erasure import populate
 from alias_middleware.testing._contract_profiles import op

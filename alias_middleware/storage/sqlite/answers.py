@@ -14,9 +14,9 @@ from alias_middleware.events import Channel
 from alias_middleware.rollups.model import SECTIONS, Rollup, Section, merge
 from alias_middleware.storage.base import Answer, Question
 from alias_middleware.storage.sqlite import blocks, questions
+from alias_middleware.storage.sqlite.connection import Connection
 from alias_middleware.storage.sqlite.days import CHANNELS, OF_THE_SERVICE, roll_up_day
 from alias_middleware.storage.sqlite.figures import FiguresFile, Rolled
-from alias_middleware.storage.sqlite.files import Connection
 from alias_middleware.storage.sqlite.marks import ServiceDay, marks
 from alias_middleware.storage.sqlite.pages import ShownPages
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from alias_middleware.identity import stored_part
 from alias_middleware.storage.sqlite import erasure
+from alias_middleware.storage.sqlite.connection import Connection
 from alias_middleware.storage.sqlite.figures import FiguresFile
-from alias_middleware.storage.sqlite.files import Connection, Files
+from alias_middleware.storage.sqlite.files import Files
 from alias_middleware.storage.sqlite.marks import all_marks
 from alias_middleware.storage.sqlite.outbox import erase_dispatches
 from alias_middleware.storage.sqlite.tombstones import Tombstones

@@ -14,8 +14,8 @@ from alias_middleware.storage.chronicle import Chronicle, decode_chronicle
 from alias_middleware.storage.erasure_log import ErasureLog
 from alias_middleware.storage.moving import Key, Part, Row
 from alias_middleware.storage.sqlite import filling_pseudonyms, seal
+from alias_middleware.storage.sqlite.connection import Connection
 from alias_middleware.storage.sqlite.erasure import forget
-from alias_middleware.storage.sqlite.files import Connection
 from alias_middleware.storage.sqlite.marks import mark_changed
 from alias_middleware.storage.sqlite.pages import PageNumbers
 from alias_middleware.storage.sqlite.pseudonyms import forget_lasting

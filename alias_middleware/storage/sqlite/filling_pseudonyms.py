@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from alias_middleware.storage.moving import PSEUDONYMS, Key, Part, Row
 from alias_middleware.storage.sqlite import seal
-from alias_middleware.storage.sqlite.files import Connection
+from alias_middleware.storage.sqlite.connection import Connection
 from alias_middleware.storage.sqlite.pseudonyms import forget_lasting
 
 _PEOPLE = {"preferences": "profiles", "main": "visitors"}

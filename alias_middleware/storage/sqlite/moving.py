@@ -14,7 +14,8 @@ from alias_middleware.storage.erasure_log import ErasureLog
 from alias_middleware.storage.moving import EVENTS, PROFILES, Cursor, Key, Moving, Page, Part, Row, Standing
 from alias_middleware.storage.pseudonyms import OTHER_KEYS
 from alias_middleware.storage.sqlite import seal
-from alias_middleware.storage.sqlite.files import Connection, Files
+from alias_middleware.storage.sqlite.connection import Connection
+from alias_middleware.storage.sqlite.files import Files
 from alias_middleware.storage.sqlite.filling import Filling
 from alias_middleware.storage.sqlite.keyring import FileKeyring
 from alias_middleware.storage.sqlite.pages import ShownPages

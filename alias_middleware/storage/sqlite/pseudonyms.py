@@ -16,7 +16,8 @@ from alias_middleware.errors import StorageUnavailable
 from alias_middleware.identity import lasting_part, stored_part
 from alias_middleware.storage.keyring import Keyring
 from alias_middleware.storage.pseudonyms import OTHER_KEYS, Pseudonyms, Rotation
-from alias_middleware.storage.sqlite.files import Connection, Files
+from alias_middleware.storage.sqlite.connection import Connection
+from alias_middleware.storage.sqlite.files import Files
 from alias_middleware.storage.sqlite.recollection import draw
 from alias_middleware.storage.sqlite.rows import select_by_keys
 

@@ -14,9 +14,9 @@ from alias_middleware.rollups.coding import encode_section
 from alias_middleware.rollups.model import SECTIONS
 from alias_middleware.storage.custody import Cut
 from alias_middleware.storage.retention import TABLES, is_idle
+from alias_middleware.storage.sqlite.connection import Connection
 from alias_middleware.storage.sqlite.days import OF_THE_SERVICE, roll_up_day
 from alias_middleware.storage.sqlite.erasure import forget
-from alias_middleware.storage.sqlite.files import Connection
 from alias_middleware.storage.sqlite.frozen import days_to_freeze
 from alias_middleware.storage.sqlite.outbox import erase_dispatches
 from alias_middleware.storage.sqlite.pages import ShownPages

@@ -25,7 +25,7 @@ from alias_middleware.storage.replacing import (
 )
 from alias_middleware.storage.retention import whole_since
 from alias_middleware.storage.sqlite import tastes
-from alias_middleware.storage.sqlite.files import Connection
+from alias_middleware.storage.sqlite.connection import Connection
 from alias_middleware.storage.sqlite.frozen import retire_number
 from alias_middleware.storage.sqlite.marks import ServiceDay, mark_changed
 from alias_middleware.storage.sqlite.pages import ShownPages

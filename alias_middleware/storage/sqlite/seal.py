@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from alias_middleware.errors import StorageUnavailable
-from alias_middleware.storage.sqlite.files import Connection
+from alias_middleware.storage.sqlite.connection import Connection
 
 _TIMEOUT_SECONDS = 10.0
 _VERBS = ("INSERT", "UPDATE", "DELETE")

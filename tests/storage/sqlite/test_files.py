@@ -270,13 +270,22 @@ def test_batches_put_nothing_among_temporary_files(path: Path) -> None:
     assert temporary.stat().st_mtime_ns == before
 
 
+@pytest.mark.parametrize("begin", ["transaction", "preferences_transaction"])
+def test_every_change_keeps_what_it_may_undo_in_memory(storage: SQLiteStorage, begin: str) -> None:
+    """Erasures and purges change many rows as well; a reader's large sort may take a temporary file again."""
+    with storage._files.wrapped() as held:
+        with getattr(held, begin)(1.0) as sql:
+            during = sql.execute("PRAGMA temp_store").fetchone()
+        assert (during, held.sql.execute("PRAGMA temp_store").fetchone()) == ((2,), (0,))
+
+
 def test_what_batches_remember_grows_with_the_file(
     storage: SQLiteStorage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """From the least there is to a share of the file as the batch finds it, and to no more than the most."""
-    monkeypatch.setattr("alias_middleware.storage.sqlite.files._CACHED_SHARE", 1)
-    monkeypatch.setattr("alias_middleware.storage.sqlite.files._LEAST_CACHE_PAGES", 70)
-    monkeypatch.setattr("alias_middleware.storage.sqlite.files._MOST_CACHE_PAGES", 90)
+    monkeypatch.setattr("alias_middleware.storage.sqlite.connection._CACHED_SHARE", 1)
+    monkeypatch.setattr("alias_middleware.storage.sqlite.connection._LEAST_CACHE_PAGES", 70)
+    monkeypatch.setattr("alias_middleware.storage.sqlite.connection._MOST_CACHE_PAGES", 90)
     tell = Teller()
     pages, cached = [0], []
     for day in range(1, 29):
