@@ -23,8 +23,8 @@ from alias_middleware.events import Event, PageView, Purchase, body_of, kind_of
 from alias_middleware.storage.base import Batch, Entry, Origin
 from alias_middleware.storage.sqlite.rows import insert_rows
 from benchmarks.life import FIRST_DAY, Day, Life, Order, Size, View, alias
+from benchmarks.site import SERVICE, job_on
 
-SERVICE = "sonneries"
 GAP_US = 30 * 60 * 1_000_000
 _ORIGIN = Origin(SERVICE, SERVICE, GAP_US)
 _BATCH = 10_000
@@ -76,7 +76,7 @@ class Base:
 
     def tracker(self) -> Tracker:
         """The base as a cron job has it."""
-        return tracker_of(self.folder / _DATABASE)
+        return job_on(self.folder / _DATABASE)
 
     def duckdb(self) -> duckdb.DuckDBPyConnection:
         """Its peer's own file, read by as many threads as ours has: one."""
@@ -161,17 +161,6 @@ def _copy(source: Path, folder: Path) -> Path:
             shutil.copyfileobj(file, copied, 1 << 20)
             os.fsync(copied.fileno())  # else whoever syncs the copy first waits for all of it
     return folder / _DATABASE
-
-
-def tracker_of(database: Path) -> Tracker:
-    """A database as a cron job has it."""
-    return Tracker(
-        service=SERVICE,
-        storage=f"sqlite:///{database}",
-        trusted_gateways=["10.12.0.0/16"],
-        writer="external",
-        raise_errors=True,
-    )
 
 
 def batches_of(days: Iterable[Day], size: Size) -> Iterator[list[Entry]]:

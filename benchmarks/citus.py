@@ -18,9 +18,10 @@ from alias_middleware.storage.base import Batch, Entry, Origin
 from alias_middleware.storage.postgresql import PostgreSQLStorage
 from alias_middleware.testing._contract_case import counted
 from benchmarks import people
-from benchmarks.base import GAP_US, SERVICE, event_of
+from benchmarks.base import GAP_US, event_of
 from benchmarks.life import FIRST_DAY, Life, Size, alias
 from benchmarks.rounds import Contender, measure, ratio, spread
+from benchmarks.site import SERVICE
 from tests.support.citus import citus_cluster, citus_programs
 from tests.support.postgresql import KEY, postgresql_server
 

@@ -21,10 +21,11 @@ import uvicorn
 from alias_middleware.dashboard import dashboard
 from alias_middleware.dashboard.charts import samples
 from alias_middleware.dashboard.drawing import Drawer
-from benchmarks.base import SERVICE, Base
+from benchmarks.base import Base
 from benchmarks.figures import Figure
 from benchmarks.life import ZONE, Size
 from benchmarks.rounds import spread
+from benchmarks.site import SERVICE
 
 _PASSWORD = "correct horse battery"
 _KEY = "k" * 32

@@ -18,6 +18,7 @@ from typing import Literal, NamedTuple
 from alias_middleware import Tracker
 from benchmarks import asgi_peers, flask_peers, people
 from benchmarks.rounds import Contender, Spread, added, measure, ratio, spread
+from benchmarks.site import tracker_on
 
 _DAY_NS = 24 * 3600 * 10**9
 _FLUSH_SECONDS = 60.0
@@ -65,7 +66,7 @@ class Bench:
     def __init__(self, folder: Path, scale: Scale) -> None:
         self.scale = scale
         self.pages_sent = 0
-        self._url = f"sqlite:///{folder / 'alias.db'}"
+        self._database = folder / "alias.db"
         self.everybody = people.aliases(scale.visitors)
 
     def build(self) -> None:
@@ -78,10 +79,8 @@ class Bench:
     @contextmanager
     def tracker(self, *, writer: Literal["thread", "external"] = "thread", days_ago: int = 0) -> Iterator[Tracker]:
         """A tracker on the base as production has it, whose requests happen some days ago."""
-        tracker = Tracker(
-            service="sonneries",
-            storage=self._url,
-            trusted_gateways=["10.12.0.0/16"],
+        tracker = tracker_on(
+            self._database,
             writer=writer,
             clock=time.time_ns if not days_ago else lambda: time.time_ns() - days_ago * _DAY_NS,
             raise_errors=True,

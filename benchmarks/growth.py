@@ -10,10 +10,11 @@ from typing import NamedTuple
 
 from alias_middleware import Tracker
 from alias_middleware.storage.base import Batch, Entry
-from benchmarks.base import Base, batches_of, seconds_of, tracker_of
+from benchmarks.base import Base, batches_of, seconds_of
 from benchmarks.figures import Figure
 from benchmarks.life import FIRST_DAY, Day, Life
 from benchmarks.rounds import Spread, ratio, spread
+from benchmarks.site import job_on
 
 _STRETCH = 10
 """Batches that are compared as one: every few batches one is dearer, which moves the log into the file."""
@@ -40,8 +41,8 @@ def growth_figures(base: Base) -> Iterator[Figure]:
     """
     with (
         tempfile.TemporaryDirectory(prefix="alias-bench-") as name,
-        closing(tracker_of(base.copy_before_last_tenth(Path(name)))) as full,
-        closing(tracker_of(Path(name) / "first.db")) as empty,
+        closing(job_on(base.copy_before_last_tenth(Path(name)))) as full,
+        closing(job_on(Path(name) / "first.db")) as empty,
     ):
         late, first = Side(full, [], []), Side(empty, [], [])
         _take_turns(base, late, first)

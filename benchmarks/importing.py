@@ -24,6 +24,7 @@ from alias_middleware.testing.simulated_log import FIRST_DAY, GATEWAY, log_lines
 from alias_middleware.testing.simulation import PATTERNS, Life
 from benchmarks.figures import Figure
 from benchmarks.rounds import ratio, spread
+from benchmarks.site import tracker_on
 
 _ROOT = Path(__file__).parents[1]
 _AT_ONCE = 10_000
@@ -98,13 +99,7 @@ def _plain(log: Path, database: Path) -> None:
 
 
 def _tracker(database: Path) -> Tracker:
-    return Tracker(
-        service="sonneries",
-        storage=f"sqlite:///{database}",
-        trusted_gateways=[GATEWAY],
-        categories=PATTERNS,
-        writer="external",
-    )
+    return tracker_on(database, trusted_gateways=[GATEWAY], categories=PATTERNS, writer="external")
 
 
 def _reader(tracker: Tracker) -> ViewReader:

@@ -12,14 +12,14 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
-from alias_middleware import Tracker
 from benchmarks import asgi_peers, people
-from benchmarks.base import SERVICE, Base
+from benchmarks.base import Base
 from benchmarks.figures import Figure
 from benchmarks.growth import growth_figures
 from benchmarks.life import FIRST_DAY, Size, alias
 from benchmarks.peer_queries import Question, questions
 from benchmarks.rounds import Contender, Spread, measure, ratio, spread
+from benchmarks.site import SERVICE, tracker_on
 
 _UNHURRIED_MS = 100.0
 """No figure needs to come sooner than this, however fast its peer is."""
@@ -116,7 +116,7 @@ def _requests(base: Base, rounds: int) -> Iterator[Figure]:
         shutil.copyfile(base.folder / "alias.db", Path(folder) / "full.db")
         contenders: dict[str, Contender] = {}
         for name in ("full", "empty"):
-            tracker = started.enter_context(closing(_live(Path(folder) / f"{name}.db")))
+            tracker = started.enter_context(closing(tracker_on(Path(folder) / f"{name}.db", raise_errors=True)))
             for what, page in pages.items():
                 contenders[name + what] = asgi_peers.contender(runner, asgi_peers.behind_alias(page, tracker), who)
         us = measure(contenders, rounds=4 * rounds, requests=500)
@@ -125,12 +125,6 @@ def _requests(base: Base, rounds: int) -> Iterator[Figure]:
     yield Figure("  with all of it stored", "us", spread(us["full"]))
     knowing = spread(ratio(us["full knowing"], us["empty knowing"]))
     yield Figure("  where the page looks at knowledge as well, which strangers have none of", "", knowing)
-
-
-def _live(database: Path) -> Tracker:
-    return Tracker(
-        service=SERVICE, storage=f"sqlite:///{database}", trusted_gateways=["10.12.0.0/16"], raise_errors=True
-    )
 
 
 def _files(base: Base) -> Iterator[Figure]:

@@ -18,6 +18,7 @@ from alias_middleware.storage.base import Batch, Entry, LateChange, Origin
 from alias_middleware.storage.outbox import CampaignId, Ruling, StoredCampaign, Suppression
 from benchmarks.figures import Figure
 from benchmarks.rounds import spread
+from benchmarks.site import SERVICE, job_on
 
 _NOON = datetime(2026, 3, 3, 11, tzinfo=UTC)
 _NOW_US = to_micros(_NOON)
@@ -25,8 +26,7 @@ _DAY_US = 24 * 3600 * 1_000_000
 _AT_MOST_US = 1e6 / 20_000
 """The time for a verdict at 20,000 a second."""
 
-_SERVICE = "sonneries"
-_ORIGIN = Origin(_SERVICE, _SERVICE, 30 * 60 * 1_000_000)
+_ORIGIN = Origin(SERVICE, SERVICE, 30 * 60 * 1_000_000)
 _CODE = "36123"
 _BATCH = 2_000
 _TEXT = "Votre sonnerie préférée à moitié prix jusqu'à dimanche"
@@ -73,19 +73,12 @@ def build(tracker: Tracker, visitors: int) -> None:
         tracker.storage.apply(Batch(entries=entries, changes=changes))
     for key in chance.sample(keys, visitors // 10):
         said = Suppression(chance.choice(["marketing", "service"]), "stop", "sms", _NOW_US - 5 * _DAY_US)
-        tracker.storage.suppress(_SERVICE, key, said)
+        tracker.storage.suppress(SERVICE, key, said)
     _write_to(tracker, chance.sample(keys, visitors // 10))
 
 
 def open_tracker(folder: Path) -> Tracker:
-    return Tracker(
-        service=_SERVICE,
-        storage=f"sqlite:///{folder / 'planning.db'}",
-        trusted_gateways=["10.12.0.0/16"],
-        writer="external",
-        short_codes={_CODE: ShortCode(service=_SERVICE, offer="light_pull")},
-        raise_errors=True,
-    )
+    return job_on(folder / "planning.db", short_codes={_CODE: ShortCode(service=SERVICE, offer="light_pull")})
 
 
 def _history(chance: random.Random, key: str) -> Iterator[Event]:
@@ -107,12 +100,12 @@ def _day(moment: int) -> int:
 def _consent(chance: random.Random, key: str) -> LateChange:
     moment = _NOW_US - chance.randrange(1, 120 * _DAY_US)
     said = Operation("consent", "consents", "contact", (chance.random() < 0.8, None))
-    return LateChange(_SERVICE, ProfileChange(key, moment, moment, (said,)), chance.getrandbits(63))
+    return LateChange(SERVICE, ProfileChange(key, moment, moment, (said,)), chance.getrandbits(63))
 
 
 def _write_to(tracker: Tracker, keys: list[str]) -> None:
     """Have an earlier campaign reach visitors."""
-    outbox, campaign = tracker.storage.outbox(), CampaignId(_SERVICE, _SERVICE, "earlier")
+    outbox, campaign = tracker.storage.outbox(), CampaignId(SERVICE, SERVICE, "earlier")
     outbox.save(StoredCampaign(campaign, "finished", b"{}", _NOW_US - 4 * _DAY_US))
     outbox.enqueue(campaign, keys, _NOW_US - 3 * _DAY_US)
     for number, key in enumerate(keys):
@@ -120,7 +113,7 @@ def _write_to(tracker: Tracker, keys: list[str]) -> None:
 
 
 def _one_by_one(tracker: Tracker, visitors: int) -> int:
-    keys = [each.key for each in tracker.storage.outbox().evidence(_SERVICE, "", visitors)]
+    keys = [each.key for each in tracker.storage.outbox().evidence(SERVICE, "", visitors)]
     for key in keys:
         tracker.contact.verdict(key, offer="light_pull", kind="marketing", sender=_CODE, at=_NOON)
     return len(keys)

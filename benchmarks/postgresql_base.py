@@ -19,8 +19,9 @@ import psycopg
 from alias_middleware import Tracker
 from alias_middleware.events import body_of, kind_of
 from alias_middleware.storage.base import Batch, Entry, Origin
-from benchmarks.base import GAP_US, SERVICE, event_of
+from benchmarks.base import GAP_US, event_of
 from benchmarks.life import FIRST_DAY, Life, Size
+from benchmarks.site import SERVICE
 from tests.support.postgresql import PostgreSQLServer, packaged_programs
 
 SETTINGS = {"fsync": "on", "max_wal_size": "4GB", "shared_buffers": "1GB"}

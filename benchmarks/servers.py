@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -287,9 +286,8 @@ def _resident(pid: int) -> int:
 
 
 def _processor_time(pid: int) -> float:
-    """Seconds that a process and its children have been running."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    own = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    """Seconds that the threads of a process and of its children have been running."""
+    own = sum(int(each.read_text().split()[0]) for each in Path(f"/proc/{pid}/task").glob("*/schedstat")) / 1e9
     return own + sum(map(_processor_time, _children(pid)))
 
 
