@@ -85,7 +85,8 @@ class Recorder(Asking):
         folder = self._spool_folder(entropy)
         origin = Origin(settings.service, self._namespace, settings.visit_gap_us, keyed(settings))
         self.spool = Spool(folder, origin, limit=settings.spool_limit, entropy=entropy)
-        self.writer = Writer(folder, storage, interval=settings.writer_interval, tick=self.tick)
+        interval = settings.writer_interval
+        self.writer = Writer(folder, storage, interval=interval, tick=self.tick, replaced=self._replaced)
 
     def _spool_folder(self, entropy: Callable[[int], bytes]) -> Path:
         folder = self._settings.spool or self.storage.spool_folder
@@ -224,6 +225,10 @@ class Recorder(Asking):
         """Do what is due now and then: hand counts on, let go of what has become durable."""
         self.hand_on()
         self.spool.settle()
+
+    def _replaced(self) -> None:
+        """Count that somebody deleted the storage, or put another in its place."""
+        self.counters.add("storage_replaced")
 
     def change(self, key: str, begun_us: int, operations: list[Operation]) -> None:
         """Carry out field operations within the time budget, or by way of the spool."""

@@ -35,12 +35,24 @@ logger = logging.getLogger("alias_middleware.writer")
 class Writer:
     """Drains one spool folder into one storage, while it holds the folder's lock."""
 
-    def __init__(self, folder: Path, storage: Storage, *, interval: float, tick: Callable[[], None]) -> None:
-        """Drain `folder` about every `interval` seconds once started; `tick` is called each time before."""
+    def __init__(
+        self,
+        folder: Path,
+        storage: Storage,
+        *,
+        interval: float,
+        tick: Callable[[], None],
+        replaced: Callable[[], None],
+    ) -> None:
+        """Drain `folder` about every `interval` seconds once started.
+
+        `tick` is called each time before, `replaced` when the storage is not the one of the last batch any more.
+        """
         self._folder = folder
         self._storage = storage
         self._interval = interval
         self._tick = tick
+        self._replaced = replaced
         self._lock = segments.WriterLock(folder)
         self._turn = threading.Lock()
         self._start_lock = threading.Lock()
@@ -146,6 +158,9 @@ class Writer:
                 refusals += 1
                 if error.reason != "stale_position" or refusals > _REFUSALS:
                     raise
+                if refusals == 1:  # nobody else drains meanwhile: we hold the lock
+                    logger.error("the storage is not that of the last batch: it was deleted, replaced or restored")
+                    self._replaced()
                 self._positions = None
         self._note_success()
         return True

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from contextlib import closing
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from alias_middleware import Item
+from alias_middleware import Item, Tracker
 from alias_middleware.errors import SettingsError, SpoolError
 from alias_middleware.spool import Spool
 from alias_middleware.storage.base import Abilities
@@ -33,6 +35,23 @@ def synced(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     times: list[str] = []
     monkeypatch.setattr(Spool, "sync", lambda self: times.append("sync"))
     return times
+
+
+def test_a_deleted_database_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The site goes on in an empty one: a line in the log and a counter say that the history is gone."""
+    storage = f"sqlite:///{tmp_path / 'alias.db'}"
+    with closing(Tracker(service="s", storage=storage, trusted_gateways=[], writer_interval=60)) as tracker:
+        for _ in range(2):
+            tracker.visitor(ALIAS).track("look")
+            assert tracker.flush()
+        assert "storage_replaced" not in tracker.counters()
+        for path in tmp_path.glob("alias.db*"):
+            if path.is_file():
+                path.unlink()
+        tracker.visitor(ALIAS).track("look")
+        assert tracker.flush()
+        assert tracker.counters()["storage_replaced"] == 1
+    assert sum("not that of the last batch" in record.getMessage() for record in caplog.records) == 1
 
 
 @pytest.mark.parametrize(
