@@ -16,7 +16,7 @@ import msgspec
 
 from alias_middleware.discreet import Discreet
 from alias_middleware.exchange import Exchange, Pair, Request
-from alias_middleware.tracker import Tracker
+from alias_middleware.tracker import Tracker, chosen
 from alias_middleware.visitor import current_visitor
 
 Scope = MutableMapping[str, Any]
@@ -52,7 +52,7 @@ class AliasMiddleware:
             SettingsError: a setting is missing or wrong.
         """
         self.app = app
-        self.tracker = tracker if tracker is not None else Tracker(**settings)
+        self.tracker = chosen(tracker, settings)
         self._watched = self.tracker.watched
         self._hidden = self.tracker.hidden
         self._reads_block = self.tracker.storage.abilities.reads_block

@@ -15,7 +15,7 @@ from typing import Any
 from alias_middleware import census
 from alias_middleware.continuity import COUNTS_WITH, Continuity
 from alias_middleware.draft import Draft
-from alias_middleware.errors import StorageError
+from alias_middleware.errors import SettingsError, StorageError
 from alias_middleware.exchange import (
     PURPOSE_HEADERS,
     SIGNAL_HEADERS,
@@ -272,3 +272,16 @@ class Tracker(OnDemand):
         if self._owns_storage:
             self.storage.close()
         self._begin()
+
+
+def chosen(tracker: Tracker | None, settings: dict[str, Any]) -> Tracker:
+    """Give the tracker that an edge is made with, or one made of its settings.
+
+    Raises:
+        SettingsError: both were given, or a setting is missing or wrong.
+    """
+    if tracker is None:
+        return Tracker(**settings)
+    if settings:
+        raise SettingsError("the tracker has settings of its own: give one or the other", setting=min(settings))
+    return tracker

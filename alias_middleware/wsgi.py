@@ -14,7 +14,7 @@ import msgspec
 
 from alias_middleware.discreet import Discreet
 from alias_middleware.exchange import Exchange, Request
-from alias_middleware.tracker import Tracker
+from alias_middleware.tracker import Tracker, chosen
 from alias_middleware.visitor import Visitor, current_visitor
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class AliasMiddleware:
             SettingsError: a setting is missing or wrong.
         """
         self.app = app
-        self.tracker = tracker if tracker is not None else Tracker(**settings)
+        self.tracker = chosen(tracker, settings)
         named = {_environ_key(name): name for name in sorted(self.tracker.watched, reverse=True)}
         self._watched = tuple(named.items())
         self._hidden = {_environ_key(name) for name in self.tracker.hidden}

@@ -6,12 +6,14 @@ import asyncio
 import inspect
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from typing import Any
 
 import pytest
 
-from alias_middleware import Visitor, current_visitor
+from alias_middleware import Tracker, Visitor, asgi, current_visitor, wsgi
 from alias_middleware.asgi import SCOPE_KEY, AliasMiddleware
+from alias_middleware.errors import SettingsError
 from tests.support.asgi import END, NAMED, START, scope_of
 from tests.support.site import (
     ALIAS,
@@ -217,6 +219,15 @@ def test_a_websocket_refused_with_an_answer(site: Site) -> None:
     asyncio.run(AliasMiddleware(app, tracker=site.tracker)(scope_of("websocket", scheme="ws"), nothing, send))
     assert (b"vary", b"wap-network-info") in sent[0]["headers"]
     assert site.summary().page_views == 0
+
+
+@pytest.mark.parametrize("edge", [asgi.AliasMiddleware, wsgi.AliasMiddleware])
+def test_a_tracker_and_settings_are_one_too_many(edge: Any) -> None:
+    """Which of the two holds is said at once, not found out later."""
+    with closing(Tracker(service="s", storage="memory://", trusted_gateways=[])) as tracker:
+        assert edge(None, tracker=tracker).tracker is tracker
+        with pytest.raises(SettingsError, match="service"):
+            edge(None, tracker=tracker, service="s")
 
 
 def test_last_counts_are_handed_on_when_the_app_has_shut_down(make_site: Callable[..., Site]) -> None:
