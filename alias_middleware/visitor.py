@@ -53,7 +53,8 @@ _UNSAID = (None, None)
 class Visitor(Linkable, Discreet, msgspec.Struct, eq=False, dict=True, weakref=True):
     """The person seen, as one request or one `with` block knows him. False when not recognised.
 
-    Nothing on an unrecognised visitor raises: his profile lives for the request, nothing is recorded.
+    Nothing on an unrecognised visitor raises but what is wrong for everybody, as a value that is no JSON: his
+    profile lives for the request, nothing is recorded.
     """
 
     _keeper: Keeper
