@@ -76,7 +76,7 @@ async def choose(request: Request) -> Response:
     return RedirectResponse("/", 303)
 
 
-def create_app(**overrides: Any) -> Starlette:
+def create_app(**engine: Any) -> Starlette:
     return Starlette(
         routes=[
             Route("/", home),
@@ -88,7 +88,7 @@ def create_app(**overrides: Any) -> Starlette:
             Mount("/static", StaticFiles(directory=STATIC)),
         ],
         middleware=[
-            Middleware(AliasMiddleware, **settings() | overrides),  # the one line
+            Middleware(AliasMiddleware, **engine or settings()),  # the one line
             Middleware(AuthenticationMiddleware, backend=AliasBackend()),
         ],
     )

@@ -12,6 +12,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from alias_middleware.testing.gateway import SimulatedGateway, constant_subscriber
 from examples.flask_app.app import create_app as make_flask
+from examples.site import settings
 from examples.starlette_app.app import create_app as make_starlette
 from tests.browser.phones import PHONE, keep, looking, press, violations
 from tests.support.servers import uvicorn_server, waitress_server
@@ -34,7 +35,7 @@ def port(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[int]:
         with waitress_server(make_flask(storage=storage)) as at:
             yield at
     else:
-        with uvicorn_server(make_starlette(storage=storage)) as at:
+        with uvicorn_server(make_starlette(**settings() | {"storage": storage})) as at:
             yield at
 
 
