@@ -8,11 +8,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from functools import cached_property
 from typing import Literal, NamedTuple
 
 import msgspec
 
-from alias_middleware.habits import Habits, Strength, as_of
+from alias_middleware.habits import Habits, as_of
 from alias_middleware.local_time import from_micros
 
 PRIOR = 5.0
@@ -35,19 +36,51 @@ class Sums(NamedTuple):
     whole: float
 
 
-class Population(msgspec.Struct, frozen=True):
-    """The sums of everybody in a namespace, and the moment they were read; empty before they first are."""
+class Shares:
+    """What part of a population's weight is in each category, in one horizon."""
+
+    def __init__(self, weights: Mapping[str, float]) -> None:
+        """Share out weights, in plain page views; what has none left is as if never seen."""
+        total = sum(weight for weight in weights.values() if weight > 0)
+        self._shares = {name: weight / total for name, weight in weights.items() if weight > 0}
+        self._unseen = 1.0 / (total + 1)
+
+    def __bool__(self) -> bool:
+        return bool(self._shares)
+
+    def of(self, category: str) -> float:
+        """Give p, the share of a category; as if seen once where it was never seen."""
+        return self._shares.get(category, self._unseen)
+
+    def greatest(self) -> list[tuple[str, float]]:
+        """Give the categories with their shares, everybody's favourite first; equal ones go by name."""
+        return sorted(self._shares.items(), key=lambda each: (-each[1], each[0]))
+
+
+class Population(msgspec.Struct, frozen=True, dict=True):
+    """The sums of everybody in a namespace, and the moment they were read; empty before they first are.
+
+    What follows from them is worked out once, for all the visitors that are held against it.
+    """
 
     time_us: int | None = None
     sums: Mapping[str, Sums] = {}
 
-    def weights(self, horizon: Horizon) -> dict[str, float]:
-        """Give everybody's sum per category in plain weights of the moment they were read."""
-        if horizon == "whole":
-            return {name: each.whole for name, each in self.sums.items() if each.whole > 0}
+    @cached_property
+    def read_at(self) -> datetime | None:
+        """The moment they were read; None when they never were."""
+        return None if self.time_us is None else from_micros(self.time_us)
+
+    @cached_property
+    def recent(self) -> Shares:
+        """Everybody's shares by habits with a half-life of 30 days, as of the moment they were read."""
         moment_us = self.time_us or 0
-        weights = {name: as_of(each.recent, moment_us) for name, each in self.sums.items()}
-        return {name: weight for name, weight in weights.items() if weight > 0}
+        return Shares({name: as_of(each.recent, moment_us) for name, each in self.sums.items()})
+
+    @cached_property
+    def whole(self) -> Shares:
+        """Everybody's shares by the whole history."""
+        return Shares({name: each.whole for name, each in self.sums.items()})
 
 
 class Evidence(msgspec.Struct, frozen=True):
@@ -105,29 +138,26 @@ class Taste:
     def __init__(self, habits: Habits, population: Population, now_us: int, horizon: Horizon = "recent") -> None:
         """Weigh the habits."""
         self._strengths = habits.categories
-        self._population = population
-        self._weights = {
-            name: as_of(each.recent, now_us) if horizon == "recent" else float(each.whole)
-            for name, each in habits.categories.items()
-        }
+        self._read_at = population.read_at
+        if horizon == "recent":
+            self._theirs = population.recent
+            fading = as_of(1.0, now_us)
+            self._weights = {name: each.recent * fading for name, each in habits.categories.items()}
+        else:
+            self._theirs = population.whole
+            self._weights = {name: float(each.whole) for name, each in habits.categories.items()}
         self._total = sum(self._weights.values())
-        self._theirs = population.weights(horizon)
-        self._their_total = sum(self._theirs.values())
-
-    def population_share(self, category: str) -> float:
-        """Give p, the population's share of a category; as if seen once where it was never seen."""
-        return (self._theirs.get(category) or 1.0) / (self._their_total + (category not in self._theirs))
 
     def mixed_share(self, category: str) -> float:
         """Give the visitor's share of a category, mixed with `PRIOR` page views of the population's taste."""
         own = self._weights.get(category, 0.0)
         if not self._theirs:
             return own / self._total if self._total else 0.0
-        return (own + PRIOR * self.population_share(category)) / (self._total + PRIOR)
+        return (own + PRIOR * self._theirs.of(category)) / (self._total + PRIOR)
 
     def lift(self, category: str) -> float:
         """Give the shrunk lift ((S + m p) / (sum of S + m)) / p; 1 while nothing is known of the population."""
-        return self.mixed_share(category) / self.population_share(category) if self._theirs else 1.0
+        return self.mixed_share(category) / self._theirs.of(category) if self._theirs else 1.0
 
     def weight(self, category: str) -> float:
         """Give the visitor's weight in a category."""
@@ -135,39 +165,27 @@ class Taste:
 
     def interests(self, top: int) -> list[Interest]:
         """Give what he favours by share * ln(lift), or everybody's favourites where that is nothing."""
-        found = [self._interest(name) for name, each in self._strengths.items() if each.whole >= MINIMUM_SUPPORT]
-        if self._theirs:
-            found = [interest for interest in found if interest.score > 1]
-        found.sort(key=lambda interest: (-self._merit(interest), -interest.share, interest.category))
-        return found[:top] if found else self.favourites(top)
+        found = []
+        for category, strength in self._strengths.items():
+            if strength.whole >= MINIMUM_SUPPORT:
+                lift = self.lift(category)
+                if lift > 1 or not self._theirs:
+                    share = self._weights[category] / self._total if self._total else 0.0
+                    found.append((-share * math.log(lift), -share, category, lift))
+        found.sort()
+        shown = [self._interest(category, lift, -share) for _, share, category, lift in found[:top]]
+        return shown if found else self.favourites(top)
 
-    def _merit(self, interest: Interest) -> float:
-        return interest.share * math.log(interest.score)
-
-    def _interest(self, category: str) -> Interest:
-        share = self._weights[category] / self._total if self._total else 0.0
-        return Interest(category, self.lift(category), share, self._evidence(self._strengths[category]))
-
-    def _evidence(self, strength: Strength) -> Evidence:
-        since_s = strength.since_s
-        return Evidence(
-            basis="visitor",
-            pages=strength.pages,
-            carts=strength.carts,
-            purchases=strength.purchases,
-            since=None if since_s is None else from_micros(since_s * 1_000_000),
-            population_at=self._read_at(),
-        )
+    def _interest(self, category: str, lift: float, share: float) -> Interest:
+        strength = self._strengths[category]
+        since = None if strength.since_s is None else from_micros(strength.since_s * 1_000_000)
+        evidence = Evidence("visitor", strength.pages, strength.carts, strength.purchases, since, self._read_at)
+        return Interest(category, lift, share, evidence)
 
     def favourites(self, top: int) -> list[Interest]:
         """Give what everybody goes to most."""
-        names = sorted(self._theirs, key=lambda name: (-self._theirs[name], name))[:top]
-        evidence = Evidence(basis="population", population_at=self._read_at())
-        return [Interest(name, 1.0, self.population_share(name), evidence) for name in names]
-
-    def _read_at(self) -> datetime | None:
-        moment_us = self._population.time_us
-        return None if moment_us is None else from_micros(moment_us)
+        evidence = Evidence("population", population_at=self._read_at)
+        return [Interest(name, 1.0, share, evidence) for name, share in self._theirs.greatest()[:top]]
 
     def rank(self, candidates: Iterable[str]) -> list[str]:
         """Put what he goes to first, by mixed share; the rest keeps the order it came in."""

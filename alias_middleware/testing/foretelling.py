@@ -38,8 +38,7 @@ def foretell(life: Life) -> Foretold:
         category, now_us = step.path.split("/")[1], step.time_us
         if number % _REFRESH_EVERY == 0:
             population = Population(now_us, {name: Sums(*each) for name, each in sums.items()})
-            weights = population.weights("recent")
-            popular.sort(key=lambda name: -weights.get(name, 0.0))
+            popular.sort(key=lambda name: -sums[name][0])
         if population.sums:
             asked += 1
             guessed += category in popular[:_FORETOLD]
