@@ -34,6 +34,7 @@ from alias_middleware.sealing import Sealing
 from alias_middleware.settings import Settings
 from alias_middleware.spool import Spool
 from alias_middleware.storage.base import Origin, Storage
+from alias_middleware.upkeep import Upkeep
 from alias_middleware.writer import Writer
 
 _HAND_ON_EVERY_US = 1_000_000
@@ -85,8 +86,14 @@ class Recorder(Asking):
         folder = self._spool_folder(entropy)
         origin = Origin(settings.service, self._namespace, settings.visit_gap_us, keyed(settings))
         self.spool = Spool(folder, origin, limit=settings.spool_limit, entropy=entropy)
-        interval = settings.writer_interval
-        self.writer = Writer(folder, storage, interval=interval, tick=self.tick, replaced=self._replaced)
+        self.writer = Writer(
+            folder,
+            storage,
+            interval=settings.writer_interval,
+            tick=self.tick,
+            idle=Upkeep(storage, now=now).turn,
+            replaced=self._replaced,
+        )
 
     def _spool_folder(self, entropy: Callable[[int], bytes]) -> Path:
         folder = self._settings.spool or self.storage.spool_folder

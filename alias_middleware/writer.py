@@ -42,16 +42,19 @@ class Writer:
         *,
         interval: float,
         tick: Callable[[], None],
+        idle: Callable[[], None],
         replaced: Callable[[], None],
     ) -> None:
         """Drain `folder` about every `interval` seconds once started.
 
-        `tick` is called each time before, `replaced` when the storage is not the one of the last batch any more.
+        `tick` is called each time before, and `idle` afterwards when there was little to drain; `replaced` when
+        the storage is not the one of the last batch any more.
         """
         self._folder = folder
         self._storage = storage
         self._interval = interval
         self._tick = tick
+        self._idle = idle
         self._replaced = replaced
         self._lock = segments.WriterLock(folder)
         self._turn = threading.Lock()
@@ -93,8 +96,10 @@ class Writer:
         while not self._stopping.wait(pause):
             try:
                 self._tick()
-                self.drain()
+                drained = self.drain()
                 pause = self.pause
+                if drained and self._drained < _MANY_RECORDS:
+                    self._idle()
             except Exception as error:
                 self._note_failure(error)
                 pause = min(pause * 2, max(_LONGEST_PAUSE, self._interval))

@@ -42,7 +42,7 @@ def log(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
 
 
 def make_writer(folder: Path, storage: Any) -> Writer:
-    return Writer(folder, storage, interval=0.01, tick=lambda: None, replaced=lambda: None)
+    return Writer(folder, storage, interval=0.01, tick=lambda: None, idle=lambda: None, replaced=lambda: None)
 
 
 def stored(storage: Any) -> list[str]:
@@ -459,7 +459,7 @@ def test_the_thread_drains_until_it_is_stopped(folder: Path) -> None:
     drained = threading.Event()
     storage = AppendingStorage(drained.set)
     record(folder, "a")
-    drainer = Writer(folder, storage, interval=0.001, tick=tick, replaced=lambda: None)
+    drainer = Writer(folder, storage, interval=0.001, tick=tick, idle=lambda: None, replaced=lambda: None)
     for _ in range(2):
         drainer.start()
     assert drainer.started

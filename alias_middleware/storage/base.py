@@ -191,6 +191,14 @@ class Storage(ABC):
         events came with.
         """
 
+    def stale(self) -> Sequence[tuple[Scope, Days]]:
+        """Give the days whose roll-ups the next question about them would have to make, the oldest first.
+
+        Each with its service; several days in one are rolled up together. Who asks `rollups` for each leaves
+        nothing to make for those who come after. Nothing where a storage keeps no roll-ups.
+        """
+        return ()
+
     def mark(self, scope: Scope) -> bytes | None:
         """Give what is another whenever an answer to a question about the scope's days may be another.
 

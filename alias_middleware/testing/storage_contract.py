@@ -24,6 +24,7 @@ from alias_middleware.testing._contract_profiles import ProfileContract
 from alias_middleware.testing._contract_pseudonyms import PseudonymContract, RotationContract
 from alias_middleware.testing._contract_replacing import ReplacingContract
 from alias_middleware.testing._contract_tastes import TasteContract
+from alias_middleware.testing._contract_upkeep import UpkeepContract
 
 __all__ = [
     "CustodyContract",
@@ -41,6 +42,7 @@ class StorageContract(
     BatchContract,
     FiguresContract,
     MarksContract,
+    UpkeepContract,
     TasteContract,
     ErasureContract,
     ReplacingContract,

@@ -169,6 +169,11 @@ class PostgreSQLStorage(Storage):
         with self._pool.connection(_QUESTION_SECONDS) as connection:
             return answers.answer(connection, asked)
 
+    def stale(self) -> Sequence[tuple[Scope, Days]]:
+        """Give the days that have changed since they were rolled up."""
+        with self._pool.connection(_QUESTION_SECONDS) as connection:
+            return answers.stale(connection)
+
     def mark(self, scope: Scope) -> bytes:
         """Give a digest of the marks of the scope's days, and of the erasures."""
         with self._pool.connection(_QUESTION_SECONDS) as connection:

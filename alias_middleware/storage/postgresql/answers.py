@@ -9,8 +9,8 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 
 from alias_middleware.errors import StorageUnavailable
-from alias_middleware.rollups.model import Rollup, merge_periods
-from alias_middleware.storage.base import Answer, Question
+from alias_middleware.rollups.model import Days, Rollup, merge_periods
+from alias_middleware.storage.base import Answer, Question, Scope
 from alias_middleware.storage.changes import ServiceDay
 from alias_middleware.storage.postgresql import citus, figures, locks, planning, questions
 from alias_middleware.storage.postgresql.days import Unnumbered, roll_up_day
@@ -19,6 +19,11 @@ from alias_middleware.storage.postgresql.numbering import give_numbers, number_n
 from alias_middleware.storage.postgresql.pool import Connection
 from alias_middleware.storage.postgresql.sections import CHANNELS, OF_THE_SERVICE, Rolled
 
+_STALE = """
+    SELECT s.namespace, s.service, c.day FROM changes c JOIN services s ON s.id = c.service
+    LEFT JOIN rolled_days r ON r.service = c.service AND r.day = c.day
+    WHERE r.mark IS DISTINCT FROM c.mark ORDER BY c.day, c.service
+"""
 _ATTEMPTS = 5
 _AT_ONCE = 32
 """So many days are made before they are kept. Who asks for a year that nobody asked for before may be cut short by
@@ -46,6 +51,12 @@ def answer(connection: Connection, asked: Sequence[Question]) -> list[Answer]:
             if isinstance(cut_short, Unnumbered):
                 _number_visitors(connection, sorted(answers.stale(asked))[:_AT_ONCE])
     raise StorageUnavailable("visitors come faster than they are counted", reason="locked")
+
+
+def stale(connection: Connection) -> list[tuple[Scope, Days]]:
+    """Give the days that are not kept as they are now, the oldest first."""
+    rows = connection.execute(_STALE).fetchall()
+    return [(Scope(namespace, service), (day, day + 1)) for namespace, service, day in rows]
 
 
 def _number_visitors(connection: Connection, days: Sequence[ServiceDay]) -> None:

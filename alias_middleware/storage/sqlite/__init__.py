@@ -49,7 +49,7 @@ from alias_middleware.storage.sqlite import (
     verify,
 )  # fmt: skip
 from alias_middleware.storage.sqlite.address import path_of
-from alias_middleware.storage.sqlite.answers import Answers
+from alias_middleware.storage.sqlite.answers import Answers, stale
 from alias_middleware.storage.sqlite.arriving import arrive
 from alias_middleware.storage.sqlite.conversions import SQLiteConversions
 from alias_middleware.storage.sqlite.custody import SQLiteCustody
@@ -238,6 +238,11 @@ class SQLiteStorage(Storage):
         """Roll up as of one moment; days that have not changed since the last question are not read again."""
         with self._files.wrapped() as connection:
             return Answers(self._figures).answer(connection, asked)
+
+    def stale(self) -> Sequence[tuple[Scope, Days]]:
+        """Give the days, and blocks of days, that have changed since they were rolled up."""
+        with self._files.wrapped() as connection, connection.snapshot() as sql:
+            return stale(sql, self._figures)
 
     def mark(self, scope: Scope) -> bytes:
         """Give a digest of the marks of the scope's days, and of the erasures."""

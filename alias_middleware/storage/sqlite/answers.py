@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from alias_middleware.events import Channel
-from alias_middleware.rollups.model import SECTIONS, Rollup, Section, merge
-from alias_middleware.storage.base import Answer, Question
+from alias_middleware.rollups.model import SECTIONS, Days, Rollup, Section, merge
+from alias_middleware.storage.base import Answer, Question, Scope
 from alias_middleware.storage.sqlite import blocks, questions
 from alias_middleware.storage.sqlite.connection import Connection
 from alias_middleware.storage.sqlite.days import CHANNELS, OF_THE_SERVICE, roll_up_day
@@ -101,6 +101,23 @@ class Answers:
         spans = [(day, day + 1) if day >= 0 else blocks.days_of(day) for _, day in self._made]
         held = marks(sql, services, min(since for since, _ in spans), max(until for _, until in spans))
         return held | blocks.marks_of(held)
+
+
+def stale(sql: sqlite3.Connection, figures: FiguresFile) -> list[tuple[Scope, Days]]:
+    """Give the days that are not kept as they are now, the oldest first, and then the blocks."""
+    kept, scopes = figures.marks(), questions.scopes(sql)
+    held = marks(sql, scopes, 0, questions.LAST_DAY)
+    days = sorted((day, service) for service, day in held if kept.get((service, day)) != held[service, day])
+    found = [(scopes[service], (day, day + 1)) for day, service in days]
+    of_blocks = blocks.marks_of(held)
+    for service, scope in scopes.items():
+        closed = blocks.closed(sorted(day for of, day in held if of == service))
+        found += [
+            (scope, period)
+            for block, period in closed.items()
+            if kept.get((service, block)) != of_blocks[service, block]
+        ]
+    return found
 
 
 class _Asked(NamedTuple):

@@ -71,6 +71,15 @@ class FiguresFile:
         except _UNUSABLE:
             return {}
 
+    def marks(self) -> dict[ServiceDay, int]:
+        """Give the marks of all that was kept; nothing when that fails."""
+        try:
+            with self._opened(_KEEP_TIMEOUT_SECONDS) as sql:
+                rows = sql.execute("SELECT service, day, mark FROM days").fetchall()
+        except _UNUSABLE:
+            return {}
+        return {(service, day): mark for service, day, mark in rows}
+
     def keep(
         self,
         rolled: Mapping[ServiceDay, Rolled],

@@ -50,7 +50,8 @@ _CLIENTELE = """
     ORDER BY value DESC, key LIMIT :limit
 """
 _EVER = 2**62
-_LAST_DAY = date.max.toordinal() + 1
+LAST_DAY = date.max.toordinal() + 1
+"""The day after the last there can be."""
 _MARK_BYTES = 16
 
 
@@ -66,6 +67,12 @@ def every_service(sql: sqlite3.Connection) -> dict[int, tuple[str, int]]:
     return {id_: (name, gap_us) for id_, name, gap_us in rows}
 
 
+def scopes(sql: sqlite3.Connection) -> dict[int, Scope]:
+    """Give what asks for one service, by its id."""
+    rows = sql.execute("SELECT id, namespace, service FROM services")
+    return {id_: Scope(namespace, service) for id_, namespace, service in rows}
+
+
 def erased(sql: sqlite3.Connection, ids: Collection[int], since_us: int) -> int:
     """Count the visitors erased since an instant (microseconds) in the namespaces of services."""
     asked = {"since": since_us, "services": f"[{','.join(map(str, ids))}]"}
@@ -76,7 +83,7 @@ def erased(sql: sqlite3.Connection, ids: Collection[int], since_us: int) -> int:
 def mark(sql: sqlite3.Connection, gaps_us: Mapping[int, int]) -> bytes:
     """Give a digest of all that figures of some services, with the gaps of their visits, are made of."""
     erasures = sql.execute("SELECT count(*), max(erased_us) FROM tombstones").fetchone()
-    made_of = (sorted(gaps_us.items()), sorted(marks(sql, gaps_us, 0, _LAST_DAY).items()), erasures)
+    made_of = (sorted(gaps_us.items()), sorted(marks(sql, gaps_us, 0, LAST_DAY).items()), erasures)
     return blake2b(repr(made_of).encode(), digest_size=_MARK_BYTES).digest()
 
 

@@ -1,0 +1,181 @@
+"""Upkeep: the oldest stale day is rolled up in quiet moments, for a small part of the time."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from alias_middleware import Tracker
+from alias_middleware.errors import StorageUnavailable
+from alias_middleware.rollups.model import Days
+from alias_middleware.storage.base import Answer, Batch, Question, Scope
+from alias_middleware.storage.sqlite import SQLiteStorage
+from alias_middleware.testing.histories import Teller, local_day
+from alias_middleware.upkeep import Upkeep
+from tests.support.site import Clock
+from tests.support.waiting import wait_until
+
+SECOND_US = 1_000_000
+MINUTE_US = 60 * SECOND_US
+FIRST = local_day("2026-03-02")
+
+
+class Watched(SQLiteStorage):
+    """A storage whose questions take a time that is set, or fail."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(f"sqlite:///{path}")
+        self.now_us = 0
+        self.takes_us = SECOND_US
+        self.asked: list[int] = []
+        self.looks = 0
+        self.down = False
+
+    def stale(self) -> Sequence[tuple[Scope, Days]]:
+        self.looks += 1
+        if self.down:
+            raise StorageUnavailable("no answer", reason="down")
+        return super().stale()
+
+    def rollups(self, asked: Sequence[Question]) -> list[Answer]:
+        self.now_us += self.takes_us
+        self.asked += [first for each in asked for first, _ in each.periods]
+        return super().rollups(asked)
+
+    def see(self, *days: int) -> None:
+        tell = Teller()
+        self.apply(Batch(entries=[tell.view(f"2026-03-0{2 + day}T12:00") for day in days]))
+
+
+@pytest.fixture
+def storage(tmp_path: Path) -> Watched:
+    return Watched(tmp_path / "alias.db")
+
+
+@pytest.fixture
+def upkeep(storage: Watched) -> Upkeep:
+    return Upkeep(storage, now=lambda: storage.now_us)
+
+
+def test_the_oldest_first_for_a_twentieth_of_the_time(storage: Watched, upkeep: Upkeep) -> None:
+    """While more is stale, what a day took is rested twenty times; then for a minute."""
+    storage.see(0, 1, 2)
+    upkeep.turn()
+    assert storage.asked == [], "not in a process's first minute"
+    storage.now_us += MINUTE_US
+    upkeep.turn()
+    assert storage.asked == [FIRST]
+    storage.now_us += 20 * SECOND_US - 1
+    upkeep.turn()
+    assert storage.asked == [FIRST]
+    storage.now_us += 1
+    upkeep.turn()
+    assert storage.asked == [FIRST, FIRST + 1]
+    storage.now_us += 20 * SECOND_US
+    upkeep.turn()
+    storage.see(2)
+    storage.now_us += MINUTE_US - 1
+    upkeep.turn()
+    assert storage.asked == [FIRST, FIRST + 1, FIRST + 2]
+    storage.now_us += 1
+    upkeep.turn()
+    assert storage.asked == [FIRST, FIRST + 1, FIRST + 2, FIRST + 2]
+    assert storage.stale() == []
+
+
+def test_a_slow_day_is_rested_for_longer(storage: Watched, upkeep: Upkeep) -> None:
+    """A day that takes ten seconds is not made again every minute."""
+    storage.takes_us = 10 * SECOND_US
+    storage.see(0)
+    storage.now_us += MINUTE_US
+    upkeep.turn()
+    storage.see(0)
+    storage.now_us += 200 * SECOND_US - 1
+    upkeep.turn()
+    assert storage.asked == [FIRST]
+
+
+def test_a_clock_set_back_stops_nothing(storage: Watched, upkeep: Upkeep) -> None:
+    """It is time at once then."""
+    storage.see(0)
+    storage.now_us = -1
+    upkeep.turn()
+    assert storage.asked == [FIRST]
+
+
+def test_where_nothing_can_be_kept_it_is_tried_once_a_minute(storage: Watched, upkeep: Upkeep) -> None:
+    """A folder is in the place of the file: days stay stale, and are not made over and over."""
+    storage.see(0, 1)
+    storage.path.with_name(storage.path.name + "-figures").mkdir()
+    storage.takes_us = 1
+    storage.now_us += MINUTE_US
+    upkeep.turn()
+    storage.now_us += 20
+    upkeep.turn()
+    assert storage.asked == [FIRST, FIRST]
+    storage.now_us += MINUTE_US - 1
+    upkeep.turn()
+    assert storage.asked == [FIRST, FIRST]
+
+
+def test_a_failure_is_logged_once(storage: Watched, upkeep: Upkeep, caplog: pytest.LogCaptureFixture) -> None:
+    """Until it works again; it is tried once a minute."""
+    caplog.set_level(logging.WARNING)
+    storage.see(0)
+    storage.down = True
+    for _ in range(3):
+        storage.now_us += MINUTE_US
+        upkeep.turn()
+        upkeep.turn()
+    assert (storage.looks, storage.asked) == (3, [])
+    assert [record.getMessage() for record in caplog.records] == [
+        "roll-ups are not kept up, so questions have more to do: "
+        "StorageUnavailable: the storage is unavailable (down): no answer"
+    ]
+    storage.down = False
+    storage.now_us += MINUTE_US
+    upkeep.turn()
+    assert storage.asked == [FIRST]
+
+
+def test_blocks_of_days_are_made_too(tmp_path: Path) -> None:
+    """Once their days are; afterwards a question about a year makes nothing any more."""
+    storage = Watched(tmp_path / "alias.db")
+    upkeep = Upkeep(storage, now=lambda: storage.now_us)
+    tell = Teller()
+    storage.apply(Batch(entries=[tell.view(f"2026-{month:02}-15T12:00") for month in range(1, 7)]))
+    while storage.stale():
+        storage.now_us += MINUTE_US
+        upkeep.turn()
+    file = storage.path.with_name(storage.path.name + "-figures")
+    with closing(sqlite3.connect(file)) as sql:
+        before = sql.execute("SELECT * FROM days ORDER BY day").fetchall()
+        storage.rollups([Question(Scope("", "news"), [(0, local_day("2027-01-01"))], ("presence",))])
+        assert sql.execute("SELECT * FROM days ORDER BY day").fetchall() == before
+    assert sum(day < 0 for _, day, _ in before) >= 4
+
+
+def test_a_running_site_keeps_them_up(tmp_path: Path) -> None:
+    """Nobody asked, and the day is there."""
+    storage = SQLiteStorage(f"sqlite:///{tmp_path / 'alias.db'}")
+    clock = Clock()
+    settings: dict[str, Any] = {
+        "service": "s",
+        "storage": storage,
+        "trusted_gateways": [],
+        "writer_interval": 0.01,
+        "clock": clock,
+    }
+    with closing(Tracker(**settings)) as tracker:
+        tracker.visitor("314522927347").track("look")
+        wait_until(storage.stale, "the event is stored")
+        clock.advance(minutes=1)
+        wait_until(lambda: not storage.stale(), "its day is rolled up")
+    with closing(sqlite3.connect(tmp_path / "alias.db-figures")) as sql:
+        assert sql.execute("SELECT count(*) FROM days").fetchone() == (1,)
