@@ -91,7 +91,7 @@ class Recorder(Asking):
             storage,
             interval=settings.writer_interval,
             tick=self.tick,
-            idle=Upkeep(storage, now=now).turn,
+            quiet=Upkeep(storage, now=now).turn,
             replaced=self._replaced,
         )
 

@@ -99,7 +99,7 @@ def rotate_pseudonyms(settings: Settings, storage: Storage) -> dict[str, int]:
     folder = settings.spool or storage.spool_folder
     if folder is None:
         raise SettingsError("name its folder: it must be empty before keys change", setting="spool")
-    writer = Writer(folder, storage, interval=1, tick=lambda: None, idle=lambda: None, replaced=lambda: None)
+    writer = Writer(folder, storage, interval=1, tick=lambda: None, quiet=lambda: None, replaced=lambda: None)
     try:
         if not writer.drain():
             raise AliasError("another process is the writer of the spool: stop the site first")

@@ -255,10 +255,12 @@ class Tracker(OnDemand):
         """
         return self._here().drain(_NO_LIMIT)
 
-    @property
-    def writer_pause(self) -> float:
-        """Seconds from the last drain to the next one: `writer_interval`, or less where it found much."""
-        return self._here().writer.pause
+    def rest(self) -> float:
+        """Use the quiet moment after a drain that found little: roll up a day that has changed, where it is time.
+
+        Give the seconds until the next drain: `writer_interval`, or less where the last one found much.
+        """
+        return self._here().writer.rest()
 
     def hand_on(self) -> None:
         """Put this process's counts in the spool, where its events are: it may end now, however it ends."""

@@ -42,19 +42,20 @@ class Writer:
         *,
         interval: float,
         tick: Callable[[], None],
-        idle: Callable[[], None],
+        quiet: Callable[[], None],
         replaced: Callable[[], None],
     ) -> None:
         """Drain `folder` about every `interval` seconds once started.
 
-        `tick` is called each time before, and `idle` afterwards when there was little to drain; `replaced` when
+        `tick` is called each time before, and `quiet` by `rest` when there was little to drain; `replaced` when
         the storage is not the one of the last batch any more.
         """
         self._folder = folder
         self._storage = storage
         self._interval = interval
         self._tick = tick
-        self._idle = idle
+        self._quiet = quiet
+        self._is_quiet = False
         self._replaced = replaced
         self._lock = segments.WriterLock(folder)
         self._turn = threading.Lock()
@@ -83,12 +84,14 @@ class Writer:
         """Whether `start` has nothing to do any more."""
         return self._thread is not None
 
-    @property
-    def pause(self) -> float:
-        """Seconds until the next drain: the interval, divided by how many times 200 records the last one found.
+    def rest(self) -> float:
+        """Do, after a drain that found little, what a quiet moment is for; give the seconds until the next drain.
 
-        So what a busy site recorded waits for a tenth of a second or two.
+        They are the interval, divided by how many times 200 records the last one found: what a busy site recorded
+        waits for a tenth of a second or two.
         """
+        if self._is_quiet:
+            self._quiet()
         return self._interval * min(1.0, _MANY_RECORDS / max(self._drained, 1))
 
     def _run(self) -> None:
@@ -96,10 +99,8 @@ class Writer:
         while not self._stopping.wait(pause):
             try:
                 self._tick()
-                drained = self.drain()
-                pause = self.pause
-                if drained and self._drained < _MANY_RECORDS:
-                    self._idle()
+                self.drain()
+                pause = self.rest()
             except Exception as error:
                 self._note_failure(error)
                 pause = min(pause * 2, max(_LONGEST_PAUSE, self._interval))
@@ -148,7 +149,7 @@ class Writer:
             self._turn.release()
 
     def _drain(self) -> bool:
-        self._drained = 0
+        self._drained, self._is_quiet = 0, False
         if not self._lock.held:
             self._positions = None
             if not self._lock.acquire():
@@ -168,6 +169,7 @@ class Writer:
                     self._replaced()
                 self._positions = None
         self._note_success()
+        self._is_quiet = self._drained < _MANY_RECORDS
         return True
 
     def _drain_some(self) -> bool:

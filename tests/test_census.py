@@ -28,7 +28,7 @@ NOTHING: dict[str, Any] = {
 
 
 def make_writer(folder: Path, storage: Any) -> Writer:
-    return Writer(folder, storage, interval=1, tick=lambda: None, idle=lambda: None, replaced=lambda: None)
+    return Writer(folder, storage, interval=1, tick=lambda: None, quiet=lambda: None, replaced=lambda: None)
 
 
 def balanced(counts: census.Counts) -> bool:

@@ -193,5 +193,5 @@ def test_a_thread_drains_by_itself(tmp_path: Path) -> None:
     tracker.visitor(ALIAS).track("look")
     assert tracker.flush()
     assert tracker.counters()["stored"] == 1
-    assert tracker.writer_pause == 0.01
+    assert tracker.rest() == 0.01
     tracker.close()

@@ -42,7 +42,7 @@ def log(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
 
 
 def make_writer(folder: Path, storage: Any) -> Writer:
-    return Writer(folder, storage, interval=0.01, tick=lambda: None, idle=lambda: None, replaced=lambda: None)
+    return Writer(folder, storage, interval=0.01, tick=lambda: None, quiet=lambda: None, replaced=lambda: None)
 
 
 def stored(storage: Any) -> list[str]:
@@ -430,7 +430,7 @@ def test_much_is_followed_by_more_soon(folder: Path) -> None:
     for number in (0, 200, 400, 1):
         record(folder, *map(str, range(number)), seed=number)
         drainer.drain()
-        paused.append(drainer.pause)
+        paused.append(drainer.rest())
     assert paused == [0.01, 0.01, 0.005, 0.01]
 
 
@@ -442,7 +442,7 @@ def test_who_stands_by_does_not_hurry(folder: Path) -> None:
     drainer.stand_down()
     assert other.drain()
     assert not drainer.drain()
-    assert drainer.pause == 0.01
+    assert drainer.rest() == 0.01
 
 
 def test_the_thread_drains_until_it_is_stopped(folder: Path) -> None:
@@ -459,7 +459,7 @@ def test_the_thread_drains_until_it_is_stopped(folder: Path) -> None:
     drained = threading.Event()
     storage = AppendingStorage(drained.set)
     record(folder, "a")
-    drainer = Writer(folder, storage, interval=0.001, tick=tick, idle=lambda: None, replaced=lambda: None)
+    drainer = Writer(folder, storage, interval=0.001, tick=tick, quiet=lambda: None, replaced=lambda: None)
     for _ in range(2):
         drainer.start()
     assert drainer.started

@@ -159,7 +159,7 @@ def _drain_until_stopped(tracker: Tracker) -> None:
         while not signals.wait(pause):
             try:
                 tracker.drain()
-                pause = tracker.writer_pause
+                pause = tracker.rest()
             except (StorageError, OSError):
                 pause = min(pause * 2, _LONGEST_PAUSE)
         tracker.drain()
