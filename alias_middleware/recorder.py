@@ -22,7 +22,7 @@ from alias_middleware.asking import Asking
 from alias_middleware.attachment import check_attached
 from alias_middleware.budget import Budgeted
 from alias_middleware.categories import Categories
-from alias_middleware.errors import SettingsError, SpoolError, StorageError, describe
+from alias_middleware.errors import SettingsError, SpoolError, describe
 from alias_middleware.events import AnyEvent, Event, PageView, Purchase, Refund, TrackedEvent
 from alias_middleware.interests import Population
 from alias_middleware.keying import keyed, seals_aliases
@@ -287,7 +287,7 @@ class Recorder(Asking):
         try:
             if self.spool.folder.exists():  # a tracker that was only made leaves no files
                 self.drain(max(0.0, deadline - time.monotonic()))
-        except (StorageError, OSError) as error:
+        except Exception as error:
             logger.warning("what is in the spool stays there for the next writer: %s", describe(error))
         self.writer.stand_down()
         if self._executor is not None:
