@@ -18,9 +18,14 @@ from alias_middleware.storage.memory import MemoryStorage
 from tests.fuzz import answers, asgi_edge, requests, wsgi_edge
 from tests.fuzz.requests import KNOWN, PERSONAL, PERSONAL_BYTES, SECRET
 from tests.fuzz.trial import Trial
+from tests.support.logs import told
+from tests.support.storages import FailingStorage, down
 
 _TOGETHER = 8
 _DRAIN_EVERY = 1_000
+_FAILING = frozenset({"errors", "storage_failures", "profile_unavailable"})
+"""What is counted where the storage fails."""
+_TROUBLES = _FAILING | {"torn", "preferences_lost"}
 _START_NS = 1_775_000_000 * 10**9
 
 
@@ -28,6 +33,21 @@ class Remote(MemoryStorage):
     """A storage that is read on threads."""
 
     abilities = Abilities(reads_block=True, shared=False)
+
+
+class Moody(FailingStorage):
+    """A storage that by lot is down or trips over a bug, with an error that tells whom it was asked for."""
+
+    def __init__(self, dice: random.Random) -> None:
+        super().__init__()
+        self.well = False
+        self._dice = dice
+
+    def _fail(self) -> None:
+        if not self.well:
+            bug = RuntimeError(f"a bug, asked for {self._dice.choice(KNOWN)}")
+            self.failure = self._dice.choice([None, down(), bug])
+        super()._fail()
 
 
 class Clock:
@@ -60,6 +80,19 @@ class Site:
         defaults |= {"storage": f"sqlite:///{self.folder}/alias.db", "spool": self.folder / "spool"}
         self.tracker = Tracker(clock=self.clock, entropy=dice.randbytes, **{**defaults, **settings})
 
+    @contextmanager
+    def recovered(self) -> Iterator[None]:
+        """Let its storage be well for a while."""
+        storage = self.tracker.storage
+        if not isinstance(storage, Moody):
+            yield
+            return
+        storage.well, storage.failure = True, None
+        try:
+            yield
+        finally:
+            storage.well = False
+
     def strangers(self, named: set[str]) -> set[str]:
         """Who is named in the files and must not be: under pseudonyms anybody, else all but those in `named`."""
         files = [path for path in self.folder.rglob("*") if path.is_file()]
@@ -75,21 +108,32 @@ class Failure(NamedTuple):
 
 
 class Engine:
-    """A run of so many requests; `seed` and a request's number make the request."""
+    """A run of so many requests; `seed` and a request's number make the request.
 
-    def __init__(self, folder: Path, seed: int) -> None:
+    `moody`: of one site, whose storage fails as often as not, instead of sites where all is well.
+    """
+
+    def __init__(self, folder: Path, seed: int, *, moody: bool = False) -> None:
         self._seed = seed
         dice = random.Random(seed)
-        self.sites = [
+        self.sites = self._moody(folder, dice) if moody else self._well(folder, dice)
+        self.failures: list[Failure] = []
+        self._named: set[str] = set(KNOWN)
+        self.outcomes: Counter[str] = Counter()
+        self._log = _Log(expecting_errors=moody)
+
+    @staticmethod
+    def _well(folder: Path, dice: random.Random) -> list[Site]:
+        return [
             Site("plain", folder, dice, continuity=True, secret_keys=["a secret of sixteen bytes or more"]),
             Site("strict", folder, dice, pseudonym_keys=["another secret of sixteen bytes", "and one more behind"],
                  gateway_secret=tuple(part.decode() for part in SECRET)),
             Site("remote", folder, dice, storage=Remote()),
         ]  # fmt: skip
-        self.failures: list[Failure] = []
-        self._named: set[str] = set(KNOWN)
-        self.outcomes: Counter[str] = Counter()
-        self._log = _Log()
+
+    @staticmethod
+    def _moody(folder: Path, dice: random.Random) -> list[Site]:
+        return [Site("moody", folder, dice, storage=Moody(dice))]
 
     def run(self, numbers: range) -> None:
         """Serve requests, a few at once under ASGI, and look through everything now and then."""
@@ -112,7 +156,8 @@ class Engine:
         if dice.random() < 0.05:
             site.clock.leap()
         if dice.random() < 0.002:
-            site.tracker.privacy.erase(dice.choice(KNOWN))
+            with site.recovered():
+                site.tracker.privacy.erase(dice.choice(KNOWN))
         request = requests.draw(dice)
         edge = dice.choice(["wsgi", "asgi", "asgi"])
         joined = edge == "wsgi"
@@ -172,15 +217,16 @@ class Engine:
         for site in self.sites:
             if strangers := site.strangers(self._named):
                 self._note(number, f"in the files of {site.name}: {', '.join(sorted(strangers)[:5])}")
-            if not site.tracker.flush(60):
-                self._note(number, f"{site.name} does not drain")
-            counters: Any = site.tracker.counters()
+            with site.recovered():
+                if not site.tracker.flush(60):
+                    self._note(number, f"{site.name} does not drain")
+                counters: Any = site.tracker.counters()
             if PERSONAL.search(repr(counters)):
                 self._note(number, "an alias in the counters")
             accounted = counters["stored"] + counters["deduplicated"] + counters["spooled"]
             if counters["seen"] != accounted + sum(counters["dropped"].values()):
                 self._note(number, f"the counters of {site.name} do not add up")
-            for trouble in ("errors", "torn", "preferences_lost", "storage_failures", "profile_unavailable"):
+            for trouble in _TROUBLES - (_FAILING if isinstance(site.tracker.storage, Moody) else frozenset()):
                 if counters.get(trouble, 0):
                     self._note(number, f"{site.name} counts {trouble}: {counters[trouble]}")
             for reason in counters["dropped"].keys() - {"no_alias", "erased", "no_consent"}:
@@ -198,18 +244,18 @@ class Engine:
 
 
 class _Log(logging.Handler):
-    """All that anybody logs, as it would stand in a file."""
+    """All that anybody logs, as it would stand in a file. `expecting_errors`: they are no reason to complain."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, expecting_errors: bool) -> None:
         super().__init__(logging.DEBUG)
+        self._expecting_errors = expecting_errors
         self._complaints: list[str] = []
-        self.setFormatter(logging.Formatter("%(name)s %(levelname)s %(message)s"))
 
     def emit(self, record: logging.LogRecord) -> None:
-        text = self.format(record)
+        text = told(record)
         if PERSONAL.search(text):
             self._complaints.append("an alias in the log")
-        if record.levelno >= logging.ERROR:
+        if record.levelno >= logging.ERROR and not self._expecting_errors:
             self._complaints.append(f"logged: {text}")
 
     def complaints(self) -> list[str]:
@@ -220,7 +266,7 @@ class _Log(logging.Handler):
     def listening(self) -> Iterator[None]:
         root = logging.getLogger()
         level = root.level
-        root.setLevel(logging.INFO)
+        root.setLevel(logging.DEBUG)
         root.addHandler(self)
         try:
             yield
