@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
 from typing import TypeVar
@@ -14,7 +14,10 @@ from alias_middleware.budget import Budgeted
 from alias_middleware.counters import Counters
 from alias_middleware.errors import BlockingCallError, SettingsError, StorageError, StorageUnavailable, describe
 from alias_middleware.events import Event
+from alias_middleware.interests import Population, Sums
 from alias_middleware.keying import keyed
+from alias_middleware.outage import Outage
+from alias_middleware.outlook import Outlook
 from alias_middleware.profile import ProfileChange, StoredProfile
 from alias_middleware.settings import Settings
 from alias_middleware.storage.base import Storage
@@ -30,8 +33,18 @@ Answer = TypeVar("Answer")
 class Asking:
     """The part of a recorder that asks the storage, reports its failures and leaves it alone while it fails."""
 
-    def __init__(self, settings: Settings, storage: Storage, *, now: Callable[[], int]) -> None:
-        """Ask `storage` as `settings` say; `now` gives microseconds since the epoch."""
+    def __init__(
+        self,
+        settings: Settings,
+        storage: Storage,
+        *,
+        now: Callable[[], int],
+        submit: Callable[[Callable[[], None]], object],
+    ) -> None:
+        """Ask `storage` as `settings` say.
+
+        `now` gives microseconds since the epoch, `submit` has work done in another thread.
+        """
         self.now = now
         self.storage = storage
         self.requests: Storage | Budgeted = storage
@@ -40,6 +53,8 @@ class Asking:
             self.requests = Budgeted(storage, seconds=settings.storage_timeout, now=now)
         self.counters = Counters()
         self.reads, self.changes = Breaker(), Breaker()
+        self.outage = Outage()
+        self._outlook = Outlook(self._category_sums, now=now, submit=submit, problem=self._sums_unread)
         self.statistics_only = settings.statistics_only
         self._settings = settings
         self._namespace = settings.namespace
@@ -111,6 +126,23 @@ class Asking:
         self.waits("history()", long=True)
         return self._asked(partial(self.requests.history, before_us=before_us), key, limit) or []
 
+    def population(self, *, wait: bool) -> Population:
+        """Give everybody's tastes, at most five minutes old; read now only where nobody waits for an answer."""
+        return self._outlook.population(wait=wait)
+
+    def _category_sums(self) -> Mapping[str, Sums]:
+        sums = self.storage.category_sums(self._namespace)
+        self.outage.ended(self._outlook)
+        return sums
+
+    def _sums_unread(self, error: Exception) -> None:
+        """Report that tastes were not read; what the storage is to blame for is said once for all parts."""
+        if isinstance(error, StorageError) and not self._settings.raise_errors:
+            self.counters.add("errors")
+            self.outage.noticed(self._outlook, error)
+        else:
+            self.problem(error)
+
     def waits(self, call: str, *, long: bool) -> None:
         """Report a call that an event loop would wait for: one that takes `long`, or has to wait for a network."""
         if (long or self.storage.abilities.reads_block) and _on_event_loop():
@@ -153,13 +185,14 @@ class Asking:
         logger.error("%s", describe(error))
 
     def failed(self, breaker: Breaker, error: StorageError) -> None:
-        """Note that the storage failed a request; one line in the log when it is given up for a while."""
+        """Note that the storage failed a request; said when it is given up for a while."""
         self.counters.add("storage_failures")
         if isinstance(error, StorageUnavailable) and error.reason in _TOO_LONG:
             self.counters.add("storage_timeouts")
         if breaker.failed(self.now()):
             self.counters.add("breaker_opened")
-            logger.error("the storage fails; requests go on without it: %s", describe(error))
+        if breaker.is_open:
+            self.outage.noticed(breaker, error)
 
     def open_breakers(self) -> int:
         """Count the breakers that are open in this process: of reading profiles, and of changing them."""
@@ -167,7 +200,7 @@ class Asking:
 
     def _answered(self, breaker: Breaker) -> None:
         if breaker.succeeded():
-            logger.warning("the storage answers again")
+            self.outage.ended(breaker)
 
 
 def _on_event_loop() -> bool:

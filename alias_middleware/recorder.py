@@ -22,12 +22,10 @@ from alias_middleware.asking import Asking
 from alias_middleware.attachment import check_attached
 from alias_middleware.budget import Budgeted
 from alias_middleware.categories import Categories
-from alias_middleware.errors import SettingsError, SpoolError, describe
+from alias_middleware.errors import SettingsError, SpoolError
 from alias_middleware.events import AnyEvent, Event, PageView, Purchase, Refund, TrackedEvent
-from alias_middleware.interests import Population
 from alias_middleware.keying import keyed, seals_aliases
 from alias_middleware.local_time import LocalDays
-from alias_middleware.outlook import Outlook
 from alias_middleware.profile import Operation, ProfileChange
 from alias_middleware.records import Identified, Tally
 from alias_middleware.sealing import Sealing
@@ -64,19 +62,13 @@ class Recorder(Asking):
         Raises:
             SettingsError: the storage needs a spool's folder, or the service is attached on a day to come.
         """
-        super().__init__(settings, storage, now=now)
+        super().__init__(settings, storage, now=now, submit=lambda work: self.executor().submit(work))
         self.durable: frozenset[type[Event]] = _durable_types(settings)
         self.day = LocalDays(settings.tzinfo).day
         check_attached(settings.attachment, self.day(now()))
         self.category_of: Callable[[str], str | None] | None = None
         if settings.categories:
             self.category_of = Categories(settings.categories).of
-        self._outlook = Outlook(
-            lambda: storage.category_sums(self._namespace),
-            now=now,
-            submit=lambda work: self.executor().submit(work),
-            problem=self.problem,
-        )
         self.addresses = Addresses(settings, self.put) if seals_aliases(settings) else None
         self._handed_on_us = 0
         self._executor: ThreadPoolExecutor | None = None
@@ -93,6 +85,7 @@ class Recorder(Asking):
             tick=self.tick,
             quiet=Upkeep(storage, now=now).turn,
             replaced=self._replaced,
+            outage=self.outage,
         )
 
     def _spool_folder(self, entropy: Callable[[int], bytes]) -> Path:
@@ -110,10 +103,6 @@ class Recorder(Asking):
                 most = _WAITS_AT_ONCE if isinstance(self.requests, Budgeted) else _HOPS_AT_ONCE
                 self._executor = ThreadPoolExecutor(most, thread_name_prefix="alias-middleware")
             return self._executor
-
-    def population(self, *, wait: bool) -> Population:
-        """Give everybody's tastes, at most five minutes old; read now only where nobody waits for an answer."""
-        return self._outlook.population(wait=wait)
 
     def record(self, event: AnyEvent) -> bool:
         """Put an event in the spool; False, counted, when the spool cannot take it."""
@@ -287,8 +276,10 @@ class Recorder(Asking):
         try:
             if self.spool.folder.exists():  # a tracker that was only made leaves no files
                 self.drain(max(0.0, deadline - time.monotonic()))
+        except OSError:
+            pass  # the folder cannot be used: the writer has said so
         except Exception as error:
-            logger.warning("what is in the spool stays there for the next writer: %s", describe(error))
+            self.outage.noticed(self, error)
         self.writer.stand_down()
         if self._executor is not None:
             self._executor.shutdown()

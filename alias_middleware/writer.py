@@ -16,6 +16,7 @@ from typing import Literal
 from alias_middleware import rejects, segments
 from alias_middleware.errors import SpoolError, StorageError, StorageUnavailable, describe
 from alias_middleware.gathering import Gathering, Raw
+from alias_middleware.outage import Outage
 from alias_middleware.storage.base import Storage
 
 REJECTED = "rejected.jsonl"
@@ -44,11 +45,13 @@ class Writer:
         tick: Callable[[], None],
         quiet: Callable[[], None],
         replaced: Callable[[], None],
+        outage: Outage,
     ) -> None:
         """Drain `folder` about every `interval` seconds once started.
 
         `tick` is called each time before, and `quiet` by `rest` when there was little to drain; `replaced` when
-        the storage is not the one of the last batch any more.
+        the storage is not the one of the last batch any more. `outage` is told when the storage fails, and when it
+        does not.
         """
         self._folder = folder
         self._storage = storage
@@ -57,6 +60,7 @@ class Writer:
         self._quiet = quiet
         self._is_quiet = False
         self._replaced = replaced
+        self._outage = outage
         self._lock = segments.WriterLock(folder)
         self._turn = threading.Lock()
         self._start_lock = threading.Lock()
@@ -68,7 +72,7 @@ class Writer:
         self._drained = 0
         self._kept: set[tuple[str, int]] = set()
         self._complained: set[str] = set()
-        self._down = False
+        self._folder_fails = False
 
     def start(self) -> None:
         """Start the thread, if it does not run yet."""
@@ -275,11 +279,15 @@ class Writer:
         return rejects.forget(self._folder / REJECTED, key)
 
     def _note_failure(self, error: Exception) -> None:
-        if not self._down:
-            self._down = True
-            logger.error("the storage does not take events; they wait in the spool: %s", describe(error))
+        """Have an outage said, of the storage or of the folder; one line however often it is met."""
+        if not isinstance(error, OSError):
+            self._outage.noticed(self, error)
+        elif not self._folder_fails:
+            self._folder_fails = True
+            logger.error("the folder of the spool cannot be drained: %s", describe(error))
 
     def _note_success(self) -> None:
-        if self._down:
-            self._down = False
-            logger.warning("the storage takes events again")
+        self._outage.ended(self)
+        if self._folder_fails:
+            self._folder_fails = False
+            logger.warning("the folder of the spool is drained again")

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from alias_middleware import census, segments
+from alias_middleware.outage import Outage
 from alias_middleware.profile import Operation, ProfileChange
 from alias_middleware.records import Identified, Tally
 from alias_middleware.storage.base import Ledger
@@ -28,7 +29,9 @@ NOTHING: dict[str, Any] = {
 
 
 def make_writer(folder: Path, storage: Any) -> Writer:
-    return Writer(folder, storage, interval=1, tick=lambda: None, quiet=lambda: None, replaced=lambda: None)
+    return Writer(
+        folder, storage, interval=1, tick=lambda: None, quiet=lambda: None, replaced=lambda: None, outage=Outage()
+    )
 
 
 def balanced(counts: census.Counts) -> bool:

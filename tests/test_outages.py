@@ -47,12 +47,12 @@ def test_the_storage_is_down(site: Site, storage: FailingStorage, caplog: pytest
         assert counters["preferences_deferred"] == 10
         assert counters["profile_unavailable"] == 5
         assert counters["spooled"] == 10
-        assert sum("requests go on without it" in record.getMessage() for record in caplog.records) == 2
+        assert sum("requests go on without it" in record.getMessage() for record in caplog.records) == 1
         storage.failure = None
         site.clock.advance(seconds=2)
         assert site.get().chunks == [b"default"]
         assert site.get().chunks == [b"large"]
-        assert sum("answers again" in record.getMessage() for record in caplog.records) == 2
+        assert sum("answers again" in record.getMessage() for record in caplog.records) == 1
     stored = site.stored()
     assert stored["preferences"] == {"size": "large", "pages": 7}
     assert stored["knowledge"]["page_views"] == 7

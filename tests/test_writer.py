@@ -15,6 +15,7 @@ import pytest
 from alias_middleware import segments, writer
 from alias_middleware.errors import StorageUnavailable
 from alias_middleware.events import TrackedEvent
+from alias_middleware.outage import Outage
 from alias_middleware.profile import Operation, ProfileChange
 from alias_middleware.records import FORMAT, Identified, Tally, encode_record
 from alias_middleware.storage.base import Batch, Outcome
@@ -42,7 +43,15 @@ def log(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
 
 
 def make_writer(folder: Path, storage: Any) -> Writer:
-    return Writer(folder, storage, interval=0.01, tick=lambda: None, quiet=lambda: None, replaced=lambda: None)
+    return Writer(
+        folder,
+        storage,
+        interval=0.01,
+        tick=lambda: None,
+        quiet=lambda: None,
+        replaced=lambda: None,
+        outage=Outage(),
+    )
 
 
 def stored(storage: Any) -> list[str]:
@@ -459,7 +468,9 @@ def test_the_thread_drains_until_it_is_stopped(folder: Path) -> None:
     drained = threading.Event()
     storage = AppendingStorage(drained.set)
     record(folder, "a")
-    drainer = Writer(folder, storage, interval=0.001, tick=tick, quiet=lambda: None, replaced=lambda: None)
+    drainer = Writer(
+        folder, storage, interval=0.001, tick=tick, quiet=lambda: None, replaced=lambda: None, outage=Outage()
+    )
     for _ in range(2):
         drainer.start()
     assert drainer.started
