@@ -257,10 +257,11 @@ class Recorder(Asking):
         return self._drain(timeout)
 
     def _drain(self, timeout: float) -> bool:
-        drained = self.writer.drain(timeout)
-        if self._settings.writer == "external":
-            self.writer.stand_down()
-        return drained
+        try:
+            return self.writer.drain(timeout)
+        finally:
+            if self._settings.writer == "external":
+                self.writer.stand_down()
 
     def leave(self) -> None:
         """In a forked child: let go of the parent's part, without a word to the parent's locks."""

@@ -162,6 +162,18 @@ def test_a_shared_storage_without_a_place_needs_a_folder(site: Site) -> None:
     assert refused.value.setting == "spool"
 
 
+def test_a_drain_in_vain_leaves_the_spool_to_the_drainer(site: Site) -> None:
+    """With an external writer nobody here goes on trying: the next to drain is another process."""
+    storage = FailingStorage(down())
+    site.settings["storage"] = storage
+    site.get()
+    assert not site.tracker.flush(0.1)
+    storage.failure = None
+    drainer = site.another_tracker()
+    assert drainer.drain()
+    assert drainer.counters()["stored"] == 1
+
+
 def test_closing_while_the_storage_is_down(site: Site, caplog: pytest.LogCaptureFixture) -> None:
     """What is in the spool stays there for the next writer, and one line says so."""
     storage = FailingStorage()
