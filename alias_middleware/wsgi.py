@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 ENVIRON_KEY = "alias_middleware.visitor"
 """Where the app finds its visitor in `environ`."""
 
+_WRAPPER_KEY = "wsgi.file_wrapper"
+
 
 class AliasMiddleware:
     """Gives a WSGI application login-free visitors: `application = AliasMiddleware(application, ...)`."""
@@ -45,6 +47,9 @@ class AliasMiddleware:
         exchange = self.tracker.exchange(self._request(environ))
         for key in self._hidden:
             environ.pop(key, None)
+        wrapper = environ.get(_WRAPPER_KEY)
+        if wrapper is not None and not isinstance(wrapper, _OF_KNOWN_FILES):
+            environ[_WRAPPER_KEY] = _FileWrapper(wrapper)
         visitor = environ[ENVIRON_KEY] = exchange.visitor
         answer = _Answer(exchange, environ, start_response, current_visitor.set(visitor))
         try:
@@ -68,6 +73,24 @@ class AliasMiddleware:
             path if path.isascii() else _raw(path).decode("utf-8", "replace"),
             environ.get("wsgi.url_scheme") == "https",
         )
+
+
+class _FileWrapper(msgspec.Struct, eq=False):
+    """A server's `wsgi.file_wrapper` that is no class, as uWSGI's, and what it `made` last.
+
+    A class needs none: what it made can be told, and servers ask whether a body is an instance of what is in
+    `environ`.
+    """
+
+    _wrap: Callable[..., Iterable[bytes]]
+    made: Iterable[bytes] | None = None
+
+    def __call__(self, *arguments: Any) -> Iterable[bytes]:
+        made = self.made = self._wrap(*arguments)
+        return made
+
+
+_OF_KNOWN_FILES = (type, _FileWrapper)
 
 
 class _Answer(Discreet, msgspec.Struct, eq=False):
@@ -120,14 +143,19 @@ class _Answer(Discreet, msgspec.Struct, eq=False):
 
     def pass_on(self, body: Iterable[bytes]) -> Iterable[bytes]:
         """Give the body to the server: as it is when no code of the app runs any more, else watched."""
-        wrapper = self._environ.get("wsgi.file_wrapper")
-        is_file = isinstance(wrapper, type) and isinstance(body, wrapper)
-        if self._started is not None and (is_file or type(body) in (list, tuple)):
+        if self._started is not None and (type(body) in (list, tuple) or self._is_file(body)):
             self.finish()
             return body
         self._body = body
         self._chunks = iter(body)
         return self
+
+    def _is_file(self, body: Iterable[bytes]) -> bool:
+        """Tell whether the server's own wrapper made the body, which it may send by other ways than Python's."""
+        wrapper = self._environ.get(_WRAPPER_KEY)
+        if isinstance(wrapper, _FileWrapper):
+            return body is wrapper.made
+        return isinstance(wrapper, type) and isinstance(body, wrapper)
 
     def __iter__(self) -> Iterator[bytes]:
         return self

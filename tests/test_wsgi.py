@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import sys
 import threading
@@ -71,7 +72,19 @@ def test_a_finished_body_is_passed_through(site: Site, body: list[bytes] | tuple
     assert current_visitor.get(None) is before
 
 
-def test_a_file_is_passed_through(site: Site) -> None:
+def plain(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+    start_response("200 OK", HTML)
+    return [b"x"]
+
+
+def itself(file: io.BytesIO, size: int = 8192) -> Iterable[bytes]:
+    """A file wrapper as uWSGI's: a function, which remembers the file and gives it back."""
+    return file
+
+
+@pytest.mark.parametrize("twice", [False, True], ids=["one edge", "two edges"])
+@pytest.mark.parametrize("wrapper", [FileWrapper, itself, functools.partial(FileWrapper, blksize=2)])
+def test_a_file_is_passed_through(site: Site, wrapper: Callable[..., Any], twice: bool) -> None:
     """What `wsgi.file_wrapper` made reaches the server unwrapped, so that it can use sendfile."""
 
     def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -81,10 +94,37 @@ def test_a_file_is_passed_through(site: Site) -> None:
 
     made: list[Iterable[bytes]] = []
     environ = environ_of()
-    environ["wsgi.file_wrapper"] = FileWrapper
-    given = AliasMiddleware(app, tracker=site.tracker)(environ, lambda *args: lambda chunk: None)
+    environ["wsgi.file_wrapper"] = wrapper
+    inner = AliasMiddleware(app, tracker=site.tracker) if twice else app
+    given = AliasMiddleware(inner, tracker=site.tracker)(environ, lambda *args: lambda chunk: None)
     assert given is made[0]
     assert site.counters()["spooled"] == 1
+
+
+def test_a_class_of_files_stays_in_the_environ(site: Site) -> None:
+    """Servers, gunicorn among them, ask whether the body is an instance of it."""
+    environ = environ_of()
+    environ["wsgi.file_wrapper"] = FileWrapper
+    serve(site, plain, environ)
+    assert environ["wsgi.file_wrapper"] is FileWrapper
+
+
+def test_what_is_no_file_is_watched_beside_one(site: Site) -> None:
+    """A body is not taken for the file that the app had the server wrap and did not return."""
+
+    def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        start_response("200 OK", HTML)
+        environ["wsgi.file_wrapper"](io.BytesIO(b"x"))
+        return chunks()
+
+    def chunks() -> Iterator[bytes]:
+        yield b"x"
+        current_visitor.get().profile["late"] = True
+
+    environ = environ_of()
+    environ["wsgi.file_wrapper"] = itself
+    assert serve_wsgi(AliasMiddleware(app, tracker=site.tracker), environ).chunks == [b"x"]
+    assert site.stored()["preferences"] == {"late": True}
 
 
 def test_a_body_that_is_a_list_with_a_will_of_its_own_is_watched(site: Site) -> None:

@@ -74,8 +74,30 @@ def _process() -> dict[str, int]:
     }
 
 
+class Descriptor:
+    """An open file that only its descriptor gives: who reads it by Python fails."""
+
+    def __init__(self, path: str) -> None:
+        self._number = os.open(path, os.O_RDONLY)
+
+    def fileno(self) -> int:
+        return self._number
+
+    def read(self, size: int = -1) -> bytes:
+        raise OSError("read by Python, byte by byte")
+
+    def close(self) -> None:
+        os.close(self._number)
+
+
 def wsgi_site(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
     """The site as a WSGI application."""
+    if environ["PATH_INFO"] == "/file":
+        start_response(
+            "200 -", [("Content-Type", "text/html"), ("Content-Length", str(os.stat(__file__).st_size))]
+        )
+        sent: Iterable[bytes] = environ["wsgi.file_wrapper"](Descriptor(__file__))
+        return sent
     probes = [(name, value) for name, value in environ.items() if name.startswith("HTTP_X_PROBE")]
     given = answer(current_visitor.get(), environ["REQUEST_METHOD"], environ["PATH_INFO"], probes)
     start_response(f"{given.status} -", list(_headers(given).items()))

@@ -14,8 +14,8 @@ import pytest
 
 from alias_middleware import Tracker
 from alias_middleware.statistics import Summary
-from tests.servers.catalogue import PARSERS, PRELOAD, RELOADED, RENEWED, SERVERS, WAITRESS
-from tests.servers.launch import Served, Server, Site
+from tests.servers.catalogue import GUNICORN, PARSERS, PRELOAD, RELOADED, RENEWED, SERVERS, UWSGI_BARE, WAITRESS
+from tests.servers.launch import ROOT, Served, Server, Site
 from tests.servers.load import ALIAS, FIELD, NAMED, Asked, acts, check, under_load
 from tests.support.real import stop
 from tests.support.waiting import PATIENCE, wait_until
@@ -97,6 +97,16 @@ def drains(site: Site, asked: Asked) -> None:
         assert (found.visitors, found.visits, found.clients) == (1, 1, 1)
         assert found.revenue == {"EUR": Decimal("3.00") * orders}
         assert tracker.visitor(ALIAS).profile[FIELD] == asked.answered["POST", f"/prefer/{FIELD}"]
+
+
+@pytest.mark.parametrize("server", [GUNICORN, UWSGI_BARE], ids=str)
+def test_file_is_sent_by_the_server_itself(site: Site, server: Server) -> None:
+    """Not by Python: its `wsgi.file_wrapper`, a class or a function, meets its own again. The page view counts."""
+    with site.served_by(server) as served:
+        reply = served.ask("GET", "/file", NAMED)
+        assert (reply.status, reply.body) == (200, (ROOT / "tests/servers/site_app.py").read_text())
+    with site.tracker() as tracker:
+        assert summary(tracker).page_views == 1
 
 
 @pytest.mark.parametrize("server", PARSERS, ids=str)
