@@ -20,7 +20,7 @@ from alias_middleware.cli.doctor import app_doctor, standalone_doctor
 from alias_middleware.cli.habits import habit_tables, habits_document
 from alias_middleware.cli.imports import imports
 from alias_middleware.cli.keys import keys
-from alias_middleware.cli.output import json_option, show, silence_log, user_name
+from alias_middleware.cli.output import json_option, line_of, show, silence_log, user_name
 from alias_middleware.cli.progress import waiting
 from alias_middleware.cli.pseudonyms import pseudonyms
 from alias_middleware.cli.publisher import PUBLISHER
@@ -169,11 +169,12 @@ def _drain_until_stopped(tracker: Tracker) -> None:
 @click.option("--upstream", required=True, metavar="URL", help="The site, as http://127.0.0.1:8000")
 @click.option("--alias", "aliases", required=True, multiple=True, help="The subscriber; may be repeated.")
 @click.option("--listen", default="127.0.0.1:8080", show_default=True, metavar="HOST:PORT", help="Port 0: any.")
-def gateway(upstream: str, aliases: tuple[str, ...], listen: str) -> None:
+@json_option
+def gateway(upstream: str, aliases: tuple[str, ...], listen: str, as_json: bool) -> None:
     """Browse a site on this machine as a subscriber: a simulated operator's gateway.
 
     With several aliases a request says in the header x-simulated-subscriber which it is; the first
-    otherwise.
+    otherwise. With --json it says in one line where it listens, and for whom.
     """
     from alias_middleware.testing.gateway import SimulatedGateway
 
@@ -185,7 +186,9 @@ def gateway(upstream: str, aliases: tuple[str, ...], listen: str) -> None:
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--upstream") from error
     with StopSignals() as signals, simulated:
-        click.echo(f"Open {simulated.url} as a subscriber of {upstream}; Ctrl-C ends it.")
+        document = {"url": simulated.url, "upstream": upstream, "aliases": aliases}
+        said = f"Open {simulated.url} as a subscriber of {upstream}; Ctrl-C ends it."
+        click.echo(line_of(document) if as_json else said)
         sys.stdout.flush()
         signals.wait()
 

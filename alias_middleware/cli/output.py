@@ -31,6 +31,11 @@ def json_of(document: object) -> str:
     return msgspec.json.format(msgspec.json.encode(document)).decode()
 
 
+def line_of(document: object) -> str:
+    """Give a document as JSON of one line: where a command runs on, a program waits for the end of it."""
+    return msgspec.json.encode(document).decode()
+
+
 def silence_log() -> None:
     """Keep the log off stderr, to the process's end, where a command says itself what went wrong."""
     logging.getLogger("alias_middleware").addHandler(_SILENCE)

@@ -131,6 +131,21 @@ def test_gateway_serves_as_the_operators_until_told_to_stop() -> None:
         assert (gateway.returncode, errors) == (0, "")
 
 
+def test_gateway_says_as_json_where_it_listens() -> None:
+    """One line, as soon as it serves: a program that starts it waits for no more, and asks by what it says."""
+    with waitress_server(site_that_tells) as port:
+        site = f"http://127.0.0.1:{port}"
+        arguments = ["--upstream", site, "--alias", ALIAS, "--listen", "127.0.0.1:0"]
+        with started("gateway", *arguments, "--json") as gateway:
+            assert gateway.stdout is not None
+            document = json.loads(gateway.stdout.readline())
+            assert told(document.pop("url"), {}) == f"mUserAlias:{ALIAS}"
+            gateway.send_signal(signal.SIGTERM)
+            rest = gateway.communicate(timeout=PATIENCE)
+    assert document == {"upstream": site, "aliases": [ALIAS]}
+    assert (gateway.returncode, rest) == (0, ("", ""))
+
+
 def told(url: str, headers: dict[str, str]) -> str:
     connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=PATIENCE)
     connection.request("GET", "/", headers=headers)
