@@ -5,17 +5,18 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import psycopg
 
 from alias_middleware import Tracker
 from benchmarks import people
-from benchmarks.base import SERVICE
 from benchmarks.figures import Figure
 from benchmarks.life import Size, alias
 from benchmarks.postgresql_base import PostgreSQLBase, Tenth
 from benchmarks.rounds import Contender, Spread, measure, ratio, spread
+from benchmarks.site import SERVICE
 
 _READS = 300
 _READ = "SELECT preferences, personal, consents FROM profiles WHERE namespace = %s AND key = %s"
@@ -90,7 +91,7 @@ def _reading(tracker: Tracker, plain: psycopg.Connection, size: Size, rounds: in
 
 def _each(everybody: Sequence[str], work: Callable[[str], object]) -> Contender:
     def serve(requests: int) -> list[float]:
-        return [_seconds(lambda key=key: work(key)) for key in people.pick(everybody, requests)]
+        return [_seconds(partial(work, key)) for key in people.pick(everybody, requests)]
 
     return serve
 
