@@ -5,10 +5,8 @@ Plain and synchronous. What a visitor needs done is done by its `Keeper`, the re
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from contextvars import ContextVar
 from datetime import datetime
-from decimal import Decimal
 from types import TracebackType
 from typing import Self
 
@@ -16,41 +14,22 @@ import msgspec
 
 from alias_middleware.discreet import Discreet
 from alias_middleware.draft import Draft, Restraint
-from alias_middleware.events import (
-    NAME_LIMIT,
-    PATH_LIMIT,
-    TITLE_LIMIT,
-    AnyEvent,
-    Event,
-    Item,
-    PageView,
-    Purchase,
-    Refund,
-    TrackedEvent,
-    check_order,
-    check_order_id,
-    check_refund,
-    clean_optional,
-    clean_properties,
-    clean_text,
-    event_time,
-    plain_text,
-)
+from alias_middleware.events import NAME_LIMIT, TITLE_LIMIT, Event, clean_optional
 from alias_middleware.fields import Profile
 from alias_middleware.identity import Recognition, Status
 from alias_middleware.keeper import Keeper
 from alias_middleware.linking import Bridge, Linkable
 from alias_middleware.local_time import to_micros
 from alias_middleware.profile import PURPOSES, Consent
+from alias_middleware.tracking import Trackable
 
 current_visitor: ContextVar[Visitor] = ContextVar("alias_middleware.visitor")
 """The visitor of the request that the current context serves."""
 
 _SOURCE_LIMIT = 128
-_UNSAID = (None, None)
 
 
-class Visitor(Linkable, Discreet, msgspec.Struct, eq=False, dict=True, weakref=True):
+class Visitor(Linkable, Trackable, Discreet, msgspec.Struct, eq=False, dict=True, weakref=True):
     """The person seen, as one request or one `with` block knows him. False when not recognised.
 
     Nothing on an unrecognised visitor raises but what is wrong for everybody, as a value that is no JSON: his
@@ -175,103 +154,6 @@ class Visitor(Linkable, Discreet, msgspec.Struct, eq=False, dict=True, weakref=T
         """
         self.annotation = clean_optional(title, TITLE_LIMIT), clean_optional(category, NAME_LIMIT)
 
-    def track(
-        self, name: str, *, category: str | None = None, at: datetime | None = None, **properties: object
-    ) -> bool:
-        """Record an event under a name of the app's own; long or odd values are cut.
-
-        An event named "cart" with a category counts as an interest in it. `at`: an aware datetime, now by
-        default. Gives False when the event was dropped (and counted).
-        """
-        if self._key is None:
-            self._keeper.dropped("no_alias", "event")
-            return False
-        time_us, begun_us, day = self._when(at)
-        kept = clean_properties(properties)
-        return self._record(
-            TrackedEvent(
-                self._key,
-                time_us,
-                begun_us,
-                day,
-                "web",
-                clean_text(name, NAME_LIMIT),
-                clean_optional(category, NAME_LIMIT),
-                kept,
-            )
-        )
-
-    def purchase(self, order_id: str, items: Iterable[Item], *, currency: str, at: datetime | None = None) -> bool:
-        """Record an order, once: its id is unique per service and visitor. Call it after your own commit.
-
-        Gives False when it was dropped (and counted): an unrecognised visitor, a full disk.
-
-        Raises:
-            EventError: an argument cannot be recorded; `.field` names it.
-        """
-        if self._key is None:
-            self._keeper.dropped("no_alias", "purchase")
-            return False
-        lines = check_order(order_id, items, currency)
-        order_id, currency = plain_text(order_id), plain_text(currency)
-        event = Purchase(self._key, *self._when(at), "web", order_id, currency, lines)
-        if (addresses := self._keeper.addresses) is not None and self.recognition.alias is not None:
-            addresses.bought(self._key, self.recognition.alias, event.time_us, event.begun_us)
-        return self._record(event)
-
-    def refund(self, order_id: str, *, amount: Decimal | int | None = None, at: datetime | None = None) -> bool:
-        """Record that an order was refunded, whole or by `amount` of its currency's unit.
-
-        It counts on the order's day, waits for an order not yet arrived, and never exceeds it.
-
-        Raises:
-            EventError: an argument cannot be recorded; `.field` names it.
-        """
-        if self._key is None:
-            self._keeper.dropped("no_alias", "refund")
-            return False
-        part = None if amount is None else check_refund(amount)
-        order_id = plain_text(check_order_id(order_id))
-        return self._record(Refund(self._key, *self._when(at), "web", order_id, part))
-
-    def show(self, path: str) -> bool:
-        """Record the page view of this request."""
-        if not path.isascii() or len(path) > PATH_LIMIT:
-            path = clean_text(path, PATH_LIMIT)
-        key, begun_us = self._key, self.begun_us
-        if key is None:
-            return False
-        title, category = self.annotation or _UNSAID
-        if category is None and (category_of := self._keeper.category_of) is not None:
-            category = category_of(path)
-        day = self._keeper.day(begun_us)
-        event = PageView(key, begun_us, begun_us, day, "web", path, title, category)
-        recorded = self._keeper.record(event)
-        if recorded and PageView in self._keeper.durable:
-            self.unsynced = True
-        return recorded
-
-    def _when(self, at: datetime | None) -> tuple[int, int, int]:
-        """The time of an event, the time its request began, and its local day."""
-        begun_us = self._begun()
-        if at is None:
-            time_us = self._keeper.now() if self.live else begun_us
-        else:
-            time_us = event_time(at)
-            begun_us = min(begun_us, time_us)  # what happened before an erasure began before it
-        return time_us, begun_us, self._keeper.day(time_us)
-
-    def _begun(self) -> int:
-        return self._keeper.now() if self.at_once else self.begun_us
-
-    def _record(self, event: AnyEvent) -> bool:
-        recorded = self._keeper.record(event)
-        if recorded and type(event) in self._keeper.durable:
-            self.unsynced = True
-            if self.at_once:
-                self.commit()
-        return recorded
-
     def consent(self, purpose: str, granted: bool, *, source: str | None = None) -> None:
         """Keep what the visitor says about a purpose, with the time and the place where he said it.
 
@@ -321,6 +203,9 @@ class Visitor(Linkable, Discreet, msgspec.Struct, eq=False, dict=True, weakref=T
             self._keeper.sync()
         if self.at_once and draft is not None:
             draft.reread()
+
+    def _begun(self) -> int:
+        return self._keeper.now() if self.at_once else self.begun_us
 
     def __enter__(self) -> Self:
         """Gather what the block does; it is committed at the end."""
