@@ -7,15 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from types import MappingProxyType
 
-from alias_middleware.identity import stored_part
-from alias_middleware.profile import StoredProfile
 from alias_middleware.storage.outbox import (
     PLANNED,
-    REACHED,
     WAITING,
     CampaignId,
     Dispatch,
@@ -27,47 +23,23 @@ from alias_middleware.storage.outbox import (
     State,
     StoredCampaign,
     StrayMessage,
-    Suppression,
     followed_by,
 )
+from alias_middleware.storage.sqlite import evidence
+from alias_middleware.storage.sqlite.evidence import SuppressionsOf
 from alias_middleware.storage.sqlite.files import Files
-from alias_middleware.storage.sqlite.seals import seals_of
 from alias_middleware.storage.sqlite.transactions import locked, reading, writing
 
-_MOST_CONTACTS = 100
-_STRANGER = StoredProfile()
-
-_EVIDENCE = """
-    SELECT v.key, c.knowledge, c.habits, p.preferences, p.personal, p.consents
-    FROM visitors v JOIN chronicles c ON c.visitor = v.id
-    LEFT JOIN preferences.profiles p ON p.namespace = v.namespace AND p.key = v.key
-"""
 _SAVE = f"""
     INSERT INTO campaigns VALUES (?, ?, ?, ?, ?, ?)
     ON CONFLICT (service, name) DO UPDATE SET standing = excluded.standing, plan = excluded.plan
     WHERE campaigns.standing IN {PLANNED}
-"""
-_EVIDENCE_OF = """
-    SELECT asked.key, ifnull(c.knowledge, CAST('[]' AS BLOB)), ifnull(c.habits, x''), p.preferences, p.personal,
-        p.consents
-    FROM (SELECT ? AS namespace, ? AS key) asked
-    LEFT JOIN visitors v ON v.namespace = asked.namespace AND v.key = asked.key
-    LEFT JOIN chronicles c ON c.visitor = v.id
-    LEFT JOIN preferences.profiles p ON p.namespace = asked.namespace AND p.key = asked.key
 """
 _TURN = "UPDATE campaigns SET standing = ? WHERE service = ? AND name = ? AND plan = ifnull(?, plan)"
 _ENQUEUE = """
     INSERT OR IGNORE INTO dispatches (service, campaign, namespace, key, state, time_us)
     SELECT ?, ?, namespace, key, 'queued', ? FROM visitors WHERE namespace = ? AND key = ?
 """
-_CONTACTS = f"""
-    SELECT key, claimed_us FROM dispatches
-    WHERE namespace = ? AND key BETWEEN ? AND ? AND claimed_us IS NOT NULL AND state IN {REACHED}
-    ORDER BY key, claimed_us DESC
-"""
-
-EvidenceRow = tuple[str, bytes, bytes, bytes | None, bytes | None, bytes | None]
-SuppressionsOf = Callable[[sqlite3.Connection, str, Iterable[str]], Mapping[str, Sequence[Suppression]]]
 
 
 class SQLiteOutbox(Outbox):
@@ -163,53 +135,12 @@ class SQLiteOutbox(Outbox):
     def evidence(self, namespace: str, after: str, limit: int) -> list[Evidence]:
         """Give what is known of a page of visitors, as of one moment."""
         with reading(self._files) as sql:
-            rows = sql.execute(
-                f"{_EVIDENCE} WHERE v.namespace = ? AND v.key > ? ORDER BY v.key LIMIT ?",
-                (namespace, after, limit),
-            ).fetchall()
-            return self._evidence(sql, namespace, rows)
+            return evidence.page(sql, self._suppressions_of, namespace, after, limit)
 
     def evidence_of(self, namespace: str, key: str) -> Evidence:
         """Give what is known of one visitor."""
         with reading(self._files) as sql:
-            return self._evidence_of(sql, namespace, key)
-
-    def _evidence_of(self, sql: sqlite3.Connection, namespace: str, key: str) -> Evidence:
-        stored = stored_part(key)
-        row = sql.execute(_EVIDENCE_OF, (namespace, stored)).fetchone()
-        return self._evidence(sql, namespace, [row], {stored: key})[0]
-
-    def _evidence(
-        self,
-        sql: sqlite3.Connection,
-        namespace: str,
-        rows: Sequence[EvidenceRow],
-        named: Mapping[str, str] = MappingProxyType({}),
-    ) -> list[Evidence]:
-        """Add to rows of visitors, in the order of their keys, what forbids contacts and what went to them.
-
-        `named`: visitors as they are named where more is known than their visitor keys.
-        """
-        if not rows:
-            return []
-        contacts: dict[str, list[int]] = {}
-        for key, claimed_us in sql.execute(_CONTACTS, (namespace, rows[0][0], rows[-1][0])):
-            theirs = contacts.setdefault(key, [])
-            if len(theirs) < _MOST_CONTACTS:
-                theirs.append(claimed_us)
-        seals = seals_of(sql, namespace, rows[0][0], rows[-1][0])
-        forbidden = self._suppressions_of(sql, namespace, [named.get(row[0], row[0]) for row in rows])
-        return [
-            Evidence(
-                key,
-                b"%b\n%b" % (knowledge, habits),
-                _profile(*documents),
-                tuple(forbidden.get(named.get(key, key), ())),
-                tuple(contacts.get(key, ())),
-                tuple(seals.get(key, ())),
-            )
-            for key, knowledge, habits, *documents in rows
-        ]
+            return evidence.of_one(sql, self._suppressions_of, namespace, key)
 
     def enqueue(self, campaign: CampaignId, keys: Sequence[str], time_us: int) -> int:
         """Queue messages to those who are there, in one transaction."""
@@ -240,7 +171,7 @@ class SQLiteOutbox(Outbox):
             ).fetchone()
             if waits is None:
                 return None
-            ruling = judge(self._evidence_of(sql, campaign.namespace, key))
+            ruling = judge(evidence.of_one(sql, self._suppressions_of, campaign.namespace, key))
             is_sent = ruling.state == "sending"
             sql.execute(
                 "UPDATE dispatches SET state = ?, reason = ?, until_us = ?, time_us = ?, message_id = ?, "
@@ -321,13 +252,6 @@ class SQLiteOutbox(Outbox):
                 (campaign.service, campaign.name, state, after, limit),
             ).fetchall()
         return [Dispatch(*row) for row in rows]
-
-
-def _profile(preferences: bytes | None, personal: bytes | None, consents: bytes | None) -> StoredProfile:
-    """The documents of a visitor, who may have none."""
-    if preferences is None or personal is None or consents is None:
-        return _STRANGER
-    return StoredProfile(preferences, personal, consents)
 
 
 def erase_dispatches(sql: sqlite3.Connection, namespace: str, key: str) -> int:
