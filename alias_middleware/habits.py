@@ -205,9 +205,12 @@ def decode_habits(kept: bytes) -> Habits:
         msgspec.DecodeError: it is no such thing.
     """
     head, _, notes = kept.partition(b"\n")
-    habits = _decode_head(head) if head else Habits({}, {})
-    if notes:
-        count(habits, _decode_notes(b"[%b]" % notes.replace(b"\n", b",")))
+    try:
+        habits = _decode_head(head) if head else Habits({}, {})
+        if notes:
+            count(habits, _decode_notes(b"[%b]" % notes.replace(b"\n", b",")))
+    except (UnicodeDecodeError, OverflowError) as error:  # a text that is no UTF-8, a moment that is none
+        raise msgspec.DecodeError(str(error)) from error
     return habits
 
 

@@ -172,7 +172,19 @@ def test_a_long_path_is_no_habit() -> None:
     assert (habits.pages, habits.categories["sport"].pages) == ({}, 1)
 
 
-def test_a_damaged_row_begins_anew() -> None:
+@pytest.mark.parametrize(
+    "kept",
+    [
+        pytest.param(b"[{broken", id="no JSON"),
+        pytest.param(b"\n\n", id="no note"),
+        pytest.param(b'[{"\xff":[1.0]}]', id="no UTF-8"),
+        pytest.param(b'[{},{}]\n[1,"\xff"]', id="a note that is no UTF-8"),
+        pytest.param(b"[{},{}]\n[%b,null]" % (b"9" * 400), id="a moment beyond all"),
+    ],
+)
+def test_a_damaged_row_begins_anew(kept: bytes) -> None:
     """The visitor's events must not wait for it."""
+    with pytest.raises(msgspec.DecodeError):
+        decode_habits(kept)
     lines = lines_of([Note(NOON_S, "/a", None, "sport")] * 40)
-    assert decode_habits(grown(b"[{broken", lines)).categories["sport"].pages == 40
+    assert decode_habits(grown(kept, lines)).categories["sport"].pages == 40
