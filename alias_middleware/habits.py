@@ -29,8 +29,12 @@ PAGES_KEPT = 12
 With the notes that wait they make the most of a visitor's row, which every batch writes anew.
 """
 
-CATEGORIES_KEPT = 64
-"""The different categories remembered of a visitor. Beyond, the one with the least recent sum is forgotten."""
+CATEGORIES_KEPT = 1000
+"""The different categories remembered of a visitor. Beyond, the one with the least recent sum is forgotten.
+
+More than any site has, for what is forgotten depends on what came first. It keeps an app that makes a category of
+every address from filling the rows.
+"""
 
 _PATH_LIMIT = 128
 _NOTES_BYTES = 500
