@@ -241,8 +241,8 @@ class Statistics:
     def verify(self, since: date, until: date) -> list[Difference]:
         """Recompute everything from raw events and name what differs; the list is empty when all is well.
 
-        Of roll-ups, the local days from `since` to the one before `until` are compared, of visitors the whole
-        history.
+        Of roll-ups, the local days from `since` to the one before `until` are compared; of visitors, what they
+        favour included, and of everybody's sums per category the whole history.
         """
         check_interval(since, until)
         return self._storage.verify(since.toordinal(), until.toordinal())

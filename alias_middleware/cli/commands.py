@@ -91,7 +91,7 @@ class AliasGroup(click.Group):
 @json_option
 @click.pass_obj
 def verify(source: Source, since: datetime | None, until: datetime | None, as_json: bool) -> None:
-    """Recompute figures, visitors and arrivals from the raw events, and name every difference."""
+    """Recompute figures, visitors and what they favour from the raw events, and name every difference."""
     silence_log()
     with source.opened() as tracker:
         require_data(tracker)

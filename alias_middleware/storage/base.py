@@ -91,8 +91,8 @@ class Answer(NamedTuple):
 class Difference(NamedTuple):
     """Something derived that does not equal what the raw events say.
 
-    `what`: a section of a roll-up, with its service, local day and channel ("" is the whole service); or a part of
-    a visitor's row, with the storage's own number of him.
+    `what`: a section of a roll-up, with its service, local day and channel ("" is the whole service); a part of a
+    visitor's row, with the storage's own number of him; or everybody's sums in a category of a namespace.
     """
 
     what: str
@@ -100,6 +100,8 @@ class Difference(NamedTuple):
     day: int | None = None
     channel: str | None = None
     visitor: int | None = None
+    namespace: str | None = None
+    category: str | None = None
 
 
 class Storage(ABC):
@@ -215,7 +217,8 @@ class Storage(ABC):
     def verify(self, since: int, until: int) -> list[Difference]:
         """Compare everything derived with the raw events, roll-ups of the days from `since` to before `until`.
 
-        Nothing is mended. It reads the whole history.
+        What visitors favour, and everybody's sums per category, are compared as well: counts exactly, decayed sums
+        within 1e-9. Nothing is mended. It reads the whole history.
         """
 
     @abstractmethod

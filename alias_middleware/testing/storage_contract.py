@@ -25,6 +25,7 @@ from alias_middleware.testing._contract_pseudonyms import PseudonymContract, Rot
 from alias_middleware.testing._contract_replacing import ReplacingContract
 from alias_middleware.testing._contract_tastes import TasteContract
 from alias_middleware.testing._contract_upkeep import UpkeepContract
+from alias_middleware.testing._contract_verifying import VerifyingContract
 
 __all__ = [
     "CustodyContract",
@@ -47,6 +48,7 @@ class StorageContract(
     ErasureContract,
     ReplacingContract,
     LiveTimeContract,
+    VerifyingContract,
 ):
     """Every verb of `alias_middleware.storage.base.Storage`, with concurrency and random histories.
 

@@ -257,8 +257,11 @@ def test_verify_names_every_difference(database: str, run: Run) -> None:
     assert "Everything equals the raw events" in run("verify", "--service", "ringtones").stdout
     with closing(sqlite3.connect(database.removeprefix("sqlite:///"))) as sql, sql:
         sql.execute("UPDATE arrivals SET day = day + 1")
+        sql.execute("INSERT INTO category_sums VALUES ('ringtones', 'knitting', 1, 1)")
     found = run("verify", "--service", "ringtones", "--json")
-    assert (found.exit_code, json.loads(found.stdout)[0]["what"]) == (1, "arrivals")
+    named = json.loads(found.stdout)
+    assert (found.exit_code, named[0]["what"]) == (1, "arrivals")
+    assert (named[-1]["what"], named[-1]["category"]) == ("category sums", "knitting")
     shown = run("verify", "--service", "ringtones").stdout
     assert "Differences from the raw events" in shown
     assert ALIAS not in shown

@@ -162,7 +162,7 @@ def ending_after(storage: Storage, monkeypatch: pytest.MonkeyPatch, steps: int) 
         yield
 
 
-@pytest.mark.parametrize("steps", [1, 2, 4, 7, 9])
+@pytest.mark.parametrize("steps", [1, 2, 4, 7, 9, 11])
 def test_a_purge_cut_short(storage: Storage, monkeypatch: pytest.MonkeyPatch, steps: int) -> None:
     """Whatever the step after which it ends, the figures hold, and the next purge does the rest."""
     history = random_history(3)
@@ -172,6 +172,7 @@ def test_a_purge_cut_short(storage: Storage, monkeypatch: pytest.MonkeyPatch, st
     before = day_by_day(storage, days)
     with ending_after(storage, monkeypatch, steps), pytest.raises(StorageUnavailable):
         purge(storage, "2026-03-30", "2026-03-28")
+    assert storage.verify(*days) == []
     forget_figures(storage)
     assert day_by_day(storage, days) == before
     purge(storage, "2026-03-30", "2026-03-28")

@@ -185,7 +185,7 @@ class PostgreSQLStorage(Storage):
             return questions.span(connection, questions.services(connection, scope))
 
     def verify(self, since: int, until: int) -> list[Difference]:
-        """Compare kept roll-ups, visitors' rows and arrivals with the raw events, as of one moment."""
+        """Compare roll-ups, visitors' rows, arrivals and category sums with the raw events, as of one moment."""
         with self._pool.connection(_VERIFY_SECONDS) as connection:
             return verify.verify(connection, since, until)
 

@@ -1,48 +1,55 @@
-"""Checking what is derived in PostgreSQL against the raw events: roll-ups, knowledge, arrivals."""
+"""Checking what is derived in PostgreSQL against the raw events: roll-ups, visitors' rows, category sums."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import groupby, islice
+from operator import itemgetter
+from typing import Any
 
-from alias_middleware.events import Purchase, restore
+from alias_middleware.events import restore
 from alias_middleware.rollups.model import SECTIONS
 from alias_middleware.storage.base import Difference
-from alias_middleware.storage.chronicle import decode_chronicle
-from alias_middleware.storage.lives import Life, Refunded, settle_orders
+from alias_middleware.storage.lives import Life, Service, copies_of
 from alias_middleware.storage.postgresql import figures, planning
 from alias_middleware.storage.postgresql.days import roll_up_day
 from alias_middleware.storage.postgresql.marks import marks
 from alias_middleware.storage.postgresql.numbering import Who, numbers_of
 from alias_middleware.storage.postgresql.pool import Connection
 from alias_middleware.storage.postgresql.sections import CHANNELS, sections_of
+from alias_middleware.storage.verifying import KeptSums, Row, Verification
 
-_AT_ONCE = 10_000
+_ROWS_AT_ONCE = 10_000
+_VISITORS_AT_ONCE = 2000
 _SERVICES = """
     SELECT s.id, s.service, s.namespace,
         (SELECT visit_gap_us FROM services WHERE service = s.service ORDER BY id LIMIT 1)
     FROM services s
 """
-_EVENTS = "SELECT key, time_us, day, service, channel, kind FROM events ORDER BY day, service, key, time_us"
+_EVENTS = """
+    SELECT s.namespace, e.key, e.time_us, e.day, e.service, e.channel, e.kind, e.body
+    FROM events e JOIN services s ON s.id = e.service
+    ORDER BY s.namespace COLLATE "C", e.key COLLATE "C", e.day, e.time_us
+"""
 _ORDERS = """
-    SELECT o.key, o.service, o.order_id, o.currency, e.body, r.id IS NOT NULL, r.amount
-    FROM orders o
+    SELECT s.namespace, o.key, o.time_us, e.body, o.service, o.currency, NULL::bigint, o.net, o.cancelled,
+        r.id IS NOT NULL, r.amount
+    FROM orders o JOIN services s ON s.id = o.service
     JOIN events e ON e.day = o.day AND e.service = o.service AND e.key = o.key
         AND e.time_us = o.time_us AND e.id = o.id
     LEFT JOIN refunds r ON r.key = o.key AND r.service = o.service AND r.order_id = o.order_id
+    ORDER BY s.namespace COLLATE "C", o.key COLLATE "C"
 """
 _ARRIVALS = "SELECT key, service, day FROM arrivals"
-_VISITORS = "SELECT namespace, key, knowledge FROM visitors"
-_HORIZONS = "SELECT namespace, purged_before FROM horizons"
-
-
-class Service(NamedTuple):
-    """A service as events name it by number."""
-
-    name: str
-    namespace: str
-    gap_us: int
+_VISITORS = """
+    SELECT namespace, key, knowledge, habits FROM visitors ORDER BY namespace COLLATE "C", key COLLATE "C"
+"""
+_HORIZONS = "SELECT namespace, frozen_before FROM horizons"
+_SUMS = "SELECT namespace, category, recent, whole FROM category_sums"
+_LAST_DAYS = """
+    SELECT s.namespace, max(c.day) FROM changes c JOIN services s ON s.id = c.service GROUP BY s.namespace
+"""
 
 
 def verify(connection: Connection, since: int, until: int) -> list[Difference]:
@@ -51,12 +58,14 @@ def verify(connection: Connection, since: int, until: int) -> list[Difference]:
     connection.execute("SET LOCAL statement_timeout = 0")
     services = {id_: Service(*rest) for id_, *rest in connection.execute(_SERVICES).fetchall()}
     planning.look_up(connection)
-    differences = list(_differing_rollups(connection, services, since, until))
+    rollups = list(_differing_rollups(connection, services, since, until))
     planning.scan(connection)
-    differing = list(_differing_visitors(connection, services))
+    check = Verification(_arrivals(connection, services), dict(connection.execute(_HORIZONS).fetchall()))
+    differing = list(_differing_visitors(connection, services, check))
+    sums = check.compare_sums(_sums(connection), dict(connection.execute(_LAST_DAYS).fetchall()))
     connection.execute("COMMIT")
     numbers = numbers_of(connection, {who for _, who in differing})
-    return differences + [Difference(what, visitor=numbers[who]) for what, who in differing]
+    return [*rollups, *(Difference(what, visitor=numbers[who]) for what, who in differing), *sums]
 
 
 def _differing_rollups(
@@ -74,49 +83,64 @@ def _differing_rollups(
                     yield Difference(section, name, day, channel)
 
 
-def _differing_visitors(connection: Connection, services: Mapping[int, Service]) -> Iterator[tuple[str, Who]]:
+def _differing_visitors(
+    connection: Connection, services: Mapping[int, Service], check: Verification[Who]
+) -> Iterator[tuple[str, Who]]:
     """Compare what the rows of visitors say, and their arrivals, with all their raw events."""
-    lives = _lives(connection, services)
-    arrivals: dict[Who, dict[int, int]] = defaultdict(dict)
-    for key, service, day in _stream(connection, _ARRIVALS):
-        arrivals[services[service].namespace, key][service] = day
-    purged: dict[str, int] = dict(connection.execute(_HORIZONS).fetchall())
-    for namespace, key, knowledge in _stream(connection, _VISITORS):
-        who, known = (namespace, key), decode_chronicle(knowledge)
-        life, arrived = lives.pop(who, Life()), arrivals.pop(who, {})
-        if known.days[0] < purged.get(namespace, 0):  # what he did then is known from here alone
-            continue
-        for what in life.differing(known):
-            yield what, who
-        if arrived != life.arrivals:
-            yield "arrivals", who
-    for who in sorted(lives.keys() | arrivals.keys()):
-        yield "visitors", who
+    rows = _stream(connection, "visitors", _VISITORS)
+    events, orders = (_Sorted(_stream(connection, *each)) for each in (("events", _EVENTS), ("orders", _ORDERS)))
+    more = True
+    while more:
+        some = [Row((row[0], row[1]), row[0], *row[2:]) for row in islice(rows, _VISITORS_AT_ONCE)]
+        more = len(some) == _VISITORS_AT_ONCE
+        last = some[-1].who if more else None
+        yield from check.compare(some, _lives(services, events.upto(last), orders.upto(last)))
+    yield from check.compare_rest()
 
 
-def _lives(connection: Connection, services: Mapping[int, Service]) -> dict[Who, Life]:
-    """Follow everybody through all raw events."""
-    lives: dict[Who, Life] = defaultdict(Life)
-    for key, time_us, day, service, channel, kind in _stream(connection, _EVENTS):
-        _, namespace, gap_us = services[service]
-        life = lives[namespace, key]
-        life.page_views += kind == "v"
-        if kind not in {"r", "u"}:
-            life.see(time_us, day, service, channel, gap_us)
-    settle_orders(lives, _orders(connection, services))
+class _Sorted:
+    """Rows in the order of the people whose they are, handed out some people at a time."""
+
+    def __init__(self, rows: Iterator[Any]) -> None:
+        self._rows = rows
+        self._next = next(rows, None)
+
+    def upto(self, last: Who | None) -> Iterator[Any]:
+        """Give the rows of all people up to one; of all that are left without one."""
+        while self._next is not None and (last is None or self._next[:2] <= last):
+            yield self._next
+            self._next = next(self._rows, None)
+
+
+def _lives(services: Mapping[int, Service], events: Iterable[Any], orders: Iterable[Any]) -> dict[Who, Life]:
+    """Follow some visitors through all their raw events."""
+    lives: dict[Who, Life] = {}
+    whose = itemgetter(0, 1)
+    for who, rows in groupby(events, whose):
+        life = lives[who] = Life(who[0])
+        for _, _, time_us, day, service, channel, kind, body in rows:
+            event = restore(kind, "", time_us=time_us, day=day, channel=channel, body=body)
+            life.follow(event, service, services[service].gap_us)
+    for who, rows in groupby(orders, whose):
+        lives[who].settle(copies_of(row[2:] for row in rows))
     return lives
 
 
-def _orders(connection: Connection, services: Mapping[int, Service]) -> Iterator[Refunded]:
-    for key, service, order_id, currency, body, is_refund, refunded in _stream(connection, _ORDERS):
-        order = restore("p", "", time_us=0, day=0, channel="web", body=body)
-        if isinstance(order, Purchase):
-            who = services[service].namespace, key
-            yield Refunded(who, service, order_id, currency, order.amount, is_refund, refunded)
+def _arrivals(connection: Connection, services: Mapping[int, Service]) -> dict[Who, dict[int, int]]:
+    """Give everybody's first day by service."""
+    arrivals: dict[Who, dict[int, int]] = defaultdict(dict)
+    for key, service, day in _stream(connection, "arrivals", _ARRIVALS):
+        arrivals[services[service].namespace, key][service] = day
+    return arrivals
 
 
-def _stream(connection: Connection, query: str) -> Iterator[Any]:
-    """Give the rows of a query about everybody, some at a time."""
-    with connection.cursor("verify", binary=True) as cursor:
-        cursor.itersize = _AT_ONCE
+def _sums(connection: Connection) -> list[KeptSums]:
+    rows = connection.execute(_SUMS, binary=True).fetchall()
+    return [KeptSums(namespace, category.decode(), *sums) for namespace, category, *sums in rows]
+
+
+def _stream(connection: Connection, name: str, query: str) -> Iterator[Any]:
+    """Give the rows of a query about everybody, some at a time, by a cursor of that name."""
+    with connection.cursor(name, binary=True) as cursor:
+        cursor.itersize = _ROWS_AT_ONCE
         yield from cursor.execute(query.encode())

@@ -255,7 +255,7 @@ class SQLiteStorage(Storage):
             return questions.span(sql, questions.services(sql, scope))
 
     def verify(self, since: int, until: int) -> list[Difference]:
-        """Compare roll-ups that were kept, visitors' rows and arrivals with the raw events, as of one moment."""
+        """Compare roll-ups, visitors' rows, arrivals and category sums with the raw events, as of one moment."""
         with self._files.wrapped() as connection, connection.snapshot() as sql:
             services = questions.every_service(sql)
             return [

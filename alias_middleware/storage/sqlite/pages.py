@@ -7,10 +7,11 @@ them, and paths that never come twice fill no table.
 from __future__ import annotations
 
 import sqlite3
+from typing import Any
 
 import msgspec
 
-from alias_middleware.events import PageView, body_of
+from alias_middleware.events import Channel, Event, PageView, body_of, restore
 from alias_middleware.habits import rest_of_line
 from alias_middleware.rollups.days import Shown
 
@@ -95,6 +96,12 @@ class ShownPages:
         if shown is None:
             shown = self._known[body] = self._look_up(body)
         return shown
+
+    def event(self, kind: str, key: str, *, time_us: int, day: int, channel: Channel, body: Any) -> Event:
+        """Rebuild an event from the columns of its row."""
+        if kind == "v":
+            return PageView(key, time_us, time_us, day, channel, *self.shown(body))
+        return restore(kind, key, time_us=time_us, day=day, channel=channel, body=body)
 
     def spelled(self, number: int) -> bytes:
         """Give the body that a page's number stands for."""

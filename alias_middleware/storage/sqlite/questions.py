@@ -10,13 +10,14 @@ from collections.abc import Collection, Iterator, Mapping
 from datetime import date
 from hashlib import blake2b
 
-from alias_middleware.events import Channel, Event, PageView, restore
+from alias_middleware.events import Channel, Event
 from alias_middleware.history import Knowledge
 from alias_middleware.profile import decode_knowledge
 from alias_middleware.rollups.model import Days
 from alias_middleware.storage.base import Ledger, Scope
 from alias_middleware.storage.chronicle import decode_chronicle
 from alias_middleware.storage.clientele import Clientele
+from alias_middleware.storage.lives import Service
 from alias_middleware.storage.sqlite.marks import marks
 from alias_middleware.storage.sqlite.pages import ShownPages
 
@@ -25,7 +26,8 @@ _SERVICES = """
     FROM services s WHERE CASE WHEN :service IS NULL THEN s.namespace = :namespace ELSE s.service = :service END
 """
 _EVERY_SERVICE = """
-    SELECT s.id, s.service, (SELECT visit_gap_us FROM services WHERE service = s.service ORDER BY id LIMIT 1)
+    SELECT s.id, s.service, s.namespace,
+        (SELECT visit_gap_us FROM services WHERE service = s.service ORDER BY id LIMIT 1)
     FROM services s
 """
 _ERASED = """
@@ -61,10 +63,9 @@ def services(sql: sqlite3.Connection, scope: Scope) -> dict[int, int]:
     return dict(sql.execute(_SERVICES, asked).fetchall())
 
 
-def every_service(sql: sqlite3.Connection) -> dict[int, tuple[str, int]]:
-    """Give every service's name and visit gap in microseconds, by id."""
-    rows = sql.execute(_EVERY_SERVICE)
-    return {id_: (name, gap_us) for id_, name, gap_us in rows}
+def every_service(sql: sqlite3.Connection) -> dict[int, Service]:
+    """Give every service by its id."""
+    return {id_: Service(*rest) for id_, *rest in sql.execute(_EVERY_SERVICE)}
 
 
 def scopes(sql: sqlite3.Connection) -> dict[int, Scope]:
@@ -105,10 +106,7 @@ def history(sql: sqlite3.Connection, namespace: str, key: str, limit: int, befor
     for kind, time_us, day, channel, body in _events(sql, row[0], decode_chronicle(row[1]).days, upto):
         if len(events) >= limit and (not events or events[-1].time_us != time_us):
             break
-        if kind == "v":
-            events.append(PageView(key, time_us, time_us, day, channel, *pages.shown(body)))
-        else:
-            events.append(restore(kind, key, time_us=time_us, day=day, channel=channel, body=body))
+        events.append(pages.event(kind, key, time_us=time_us, day=day, channel=channel, body=body))
     return events
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Mapping, Sequence
 
-from alias_middleware.events import Event, PageView, restore
+from alias_middleware.events import Event
 from alias_middleware.storage.chronicle import Chronicle, decode_chronicle, encode_chronicle
 from alias_middleware.storage.replacing import (
     Asked,
@@ -200,9 +200,9 @@ class _Withdrawal:
         return encoded
 
     def _event(self, key: str, row: Raw) -> Event:
-        if row.kind == "v":
-            return PageView(key, row.time_us, row.time_us, row.day, row.channel, *self._pages.shown(row.body))
-        return restore(row.kind, key, time_us=row.time_us, day=row.day, channel=row.channel, body=row.body)
+        return self._pages.event(
+            row.kind, key, time_us=row.time_us, day=row.day, channel=row.channel, body=row.body
+        )
 
     def _keep(self, visitor: int, chronicle: Chronicle, habits: bytes) -> None:
         self._sql.execute(

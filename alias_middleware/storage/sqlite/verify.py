@@ -1,42 +1,59 @@
-"""Checking what is derived in the SQLite storage against the raw events: roll-ups, knowledge, arrivals."""
+"""Checking what is derived in the history file against the raw events: roll-ups, visitors' rows, category sums."""
 
 from __future__ import annotations
 
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
-from itertools import starmap
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import groupby, starmap
+from operator import itemgetter
 
 from alias_middleware.rollups.model import SECTIONS, Money, Pages, Products, Rollup, united
 from alias_middleware.storage.base import Difference
-from alias_middleware.storage.chronicle import decode_chronicle
-from alias_middleware.storage.lives import Life, Refunded, settle_orders
+from alias_middleware.storage.lives import Life, Service, copies_of
 from alias_middleware.storage.sqlite import blocks
 from alias_middleware.storage.sqlite.days import CHANNELS, OF_THE_SERVICE, roll_up_day
 from alias_middleware.storage.sqlite.figures import FiguresFile, Rolled
 from alias_middleware.storage.sqlite.marks import marks
 from alias_middleware.storage.sqlite.pages import ShownPages
+from alias_middleware.storage.verifying import KeptSums, Row, Verification
 
-_EVENTS = "SELECT visitor, time_us, day, service, channel, kind FROM events ORDER BY day, visitor, time_us"
-_ORDERS = """
-    SELECT o.visitor, o.service, o.order_id, o.currency, o.amount, r.id IS NOT NULL, r.amount
-    FROM orders o LEFT JOIN refunds r USING (visitor, service, order_id)
-    ORDER BY o.visitor, o.service, o.order_id
+_AT_ONCE = 2000
+_LAST = 2**63 - 1
+_DAYS = """
+    WITH RECURSIVE days (day) AS (
+        SELECT min(day) FROM events
+        UNION ALL SELECT (SELECT min(day) FROM events WHERE day > days.day) FROM days WHERE day IS NOT NULL
+    )
+    SELECT day FROM days WHERE day IS NOT NULL
 """
-_VISITORS = """
-    SELECT v.id, c.knowledge, ifnull(h.purged_before, 0)
-    FROM visitors v JOIN chronicles c ON c.visitor = v.id LEFT JOIN horizons h USING (namespace)
+_EVENTS = """
+    SELECT visitor, time_us, day, service, channel, kind, body FROM events
+    WHERE day = ? AND visitor > ? AND visitor <= ? ORDER BY visitor, time_us
+"""
+_ORDERS = """
+    SELECT o.visitor, o.time_us, e.body, o.service, o.currency, o.amount, o.net, o.cancelled,
+        r.id IS NOT NULL, r.amount
+    FROM orders o
+    JOIN events e ON e.day = o.day AND e.visitor = o.visitor AND e.time_us = o.time_us AND e.id = o.id
+    LEFT JOIN refunds r ON r.visitor = o.visitor AND r.service = o.service AND r.order_id = o.order_id
+    WHERE o.visitor > ? AND o.visitor <= ? ORDER BY o.visitor
+"""
+_ROWS = "SELECT visitor, knowledge, habits FROM chronicles WHERE visitor > ? ORDER BY visitor LIMIT ?"
+_SUMS = "SELECT namespace, category, CAST(recent AS REAL), CAST(whole AS REAL) FROM category_sums"
+_LAST_DAYS = """
+    SELECT s.namespace, max(c.day) FROM changes c JOIN services s ON s.id = c.service GROUP BY s.namespace
 """
 
 
 def differing_rollups(
-    sql: sqlite3.Connection, figures: FiguresFile, services: Mapping[int, tuple[str, int]], since: int, until: int
+    sql: sqlite3.Connection, figures: FiguresFile, services: Mapping[int, Service], since: int, until: int
 ) -> Iterator[Difference]:
     """Compare the roll-ups that were kept of days, and would be used, with new ones."""
     pages = ShownPages(sql)
     held = marks(sql, services, since, until)
     for (service, day), kept in figures.find(held, CHANNELS, SECTIONS).items():
-        name, gap_us = services[service]
+        name, _, gap_us = services[service]
         anew = roll_up_day(sql, service, day, gap_us, pages)
         for channel in (OF_THE_SERVICE, *CHANNELS):
             for section in SECTIONS:
@@ -45,14 +62,14 @@ def differing_rollups(
 
 
 def differing_blocks(
-    sql: sqlite3.Connection, figures: FiguresFile, services: Mapping[int, tuple[str, int]], since: int, until: int
+    sql: sqlite3.Connection, figures: FiguresFile, services: Mapping[int, Service], since: int, until: int
 ) -> Iterator[Difference]:
     """Compare the blocks of days that were kept with new ones; a difference has the first day of its block."""
     pages = ShownPages(sql)
     held = marks(sql, services, since, until)
     for (service, block), kept in figures.find(blocks.marks_of(held), CHANNELS, SECTIONS).items():
         begin, end = blocks.days_of(block)
-        name, gap_us = services[service]
+        name, _, gap_us = services[service]
         days = [day for of, day in held if of == service and begin <= day < end]
         anew = blocks.merge_days([roll_up_day(sql, service, day, gap_us, pages) for day in days])
         for channel, rollup in anew.items():
@@ -88,32 +105,45 @@ def _differing_section(kept: Rolled, anew: Mapping[str, object], named: Differen
         yield named
 
 
-def differing_visitors(sql: sqlite3.Connection, services: Mapping[int, tuple[str, int]]) -> Iterator[Difference]:
-    """Compare what the rows of visitors say, and their arrivals, with all their raw events."""
-    lives = _lives(sql, services)
+def differing_visitors(sql: sqlite3.Connection, services: Mapping[int, Service]) -> Iterator[Difference]:
+    """Compare what the rows of visitors say, their arrivals and everybody's sums with all raw events."""
     arrivals: dict[int, dict[int, int]] = defaultdict(dict)
     for visitor, service, day in sql.execute("SELECT visitor, service, day FROM arrivals"):
         arrivals[visitor][service] = day
-    for visitor, knowledge, purged_before in sql.execute(_VISITORS):
-        life, known = lives.pop(visitor, Life()), decode_chronicle(knowledge)
-        if known.days[0] < purged_before:  # what he did then is known from here alone
-            arrivals.pop(visitor, None)
-            continue
-        for what in life.differing(known):
+    check = Verification(arrivals, dict(sql.execute("SELECT namespace, frozen_before FROM horizons").fetchall()))
+    days = [day for (day,) in sql.execute(_DAYS)]
+    for rows, after, upto in _visitors(sql):
+        lives = _lives(sql, services, days, (after, upto))
+        for what, visitor in check.compare(rows, lives):
             yield Difference(what, visitor=visitor)
-        if arrivals.pop(visitor, {}) != life.arrivals:
-            yield Difference("arrivals", visitor=visitor)
-    for visitor in lives.keys() | arrivals.keys():
-        yield Difference("visitors", visitor=visitor)
+    for what, visitor in check.compare_rest():
+        yield Difference(what, visitor=visitor)
+    yield from check.compare_sums(starmap(KeptSums, sql.execute(_SUMS)), dict(sql.execute(_LAST_DAYS).fetchall()))
 
 
-def _lives(sql: sqlite3.Connection, services: Mapping[int, tuple[str, int]]) -> dict[int, Life]:
-    """Follow everybody through all raw events."""
-    lives: dict[int, Life] = defaultdict(Life)
-    for visitor, time_us, day, service, channel, kind in sql.execute(_EVENTS):
-        life = lives[visitor]
-        life.page_views += kind == "v"
-        if kind not in {"r", "u"}:
-            life.see(time_us, day, service, channel, services[service][1])
-    settle_orders(lives, starmap(Refunded, sql.execute(_ORDERS)))
+def _visitors(sql: sqlite3.Connection) -> Iterator[tuple[list[Row[int]], int, int]]:
+    """Give everybody's rows, some at a time, and after which number up to which one they and nobody else are."""
+    namespaces: dict[int, str] = dict(sql.execute("SELECT id, namespace FROM visitors").fetchall())
+    after, more = -1, True
+    while more:
+        found = sql.execute(_ROWS, (after, _AT_ONCE)).fetchall()
+        more = len(found) == _AT_ONCE
+        upto = found[-1][0] if more else _LAST
+        yield [Row(id_, namespaces[id_], *row) for id_, *row in found if id_ in namespaces], after, upto
+        after = upto
+
+
+def _lives(
+    sql: sqlite3.Connection, services: Mapping[int, Service], days: Iterable[int], between: tuple[int, int]
+) -> dict[int, Life]:
+    """Follow some visitors through all their raw events: those after one number, up to another."""
+    lives: dict[int, Life] = {}
+    pages = ShownPages(sql)
+    for of_day in days:
+        for visitor, time_us, day, service, channel, kind, body in sql.execute(_EVENTS, (of_day, *between)):
+            event = pages.event(kind, "", time_us=time_us, day=day, channel=channel, body=body)
+            life = lives.get(visitor) or lives.setdefault(visitor, Life(services[service].namespace))
+            life.follow(event, service, services[service].gap_us)
+    for visitor, rows in groupby(sql.execute(_ORDERS, between), itemgetter(0)):
+        lives[visitor].settle(copies_of(row[1:] for row in rows))
     return lives
