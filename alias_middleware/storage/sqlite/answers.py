@@ -105,7 +105,8 @@ class Answers:
 
 def stale(sql: sqlite3.Connection, figures: FiguresFile) -> list[tuple[Scope, Days]]:
     """Give the days that are not kept as they are now, the oldest first, and then the blocks."""
-    kept, scopes = figures.marks(), questions.scopes(sql)
+    kept = figures.marks()
+    scopes = {id_: Scope(each.namespace, each.name) for id_, each in questions.every_service(sql).items()}
     held = marks(sql, scopes, 0, questions.LAST_DAY)
     days = sorted((day, service) for service, day in held if kept.get((service, day)) != held[service, day])
     found = [(scopes[service], (day, day + 1)) for day, service in days]

@@ -68,12 +68,6 @@ def every_service(sql: sqlite3.Connection) -> dict[int, Service]:
     return {id_: Service(*rest) for id_, *rest in sql.execute(_EVERY_SERVICE)}
 
 
-def scopes(sql: sqlite3.Connection) -> dict[int, Scope]:
-    """Give what asks for one service, by its id."""
-    rows = sql.execute("SELECT id, namespace, service FROM services")
-    return {id_: Scope(namespace, service) for id_, namespace, service in rows}
-
-
 def erased(sql: sqlite3.Connection, ids: Collection[int], since_us: int) -> int:
     """Count the visitors erased since an instant (microseconds) in the namespaces of services."""
     asked = {"since": since_us, "services": f"[{','.join(map(str, ids))}]"}
