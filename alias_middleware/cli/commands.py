@@ -20,7 +20,7 @@ from alias_middleware.cli.doctor import app_doctor, standalone_doctor
 from alias_middleware.cli.habits import habit_tables, habits_document
 from alias_middleware.cli.imports import imports
 from alias_middleware.cli.keys import keys
-from alias_middleware.cli.output import json_option, line_of, show, silence_log, user_name
+from alias_middleware.cli.output import csv_option, json_option, line_of, show, silence_log, user_name, write_csv
 from alias_middleware.cli.progress import waiting
 from alias_middleware.cli.pseudonyms import pseudonyms
 from alias_middleware.cli.publisher import PUBLISHER
@@ -89,8 +89,9 @@ class AliasGroup(click.Group):
 @click.option("--since", type=click.DateTime(["%Y-%m-%d"]), help="First local day, the first of all by default.")
 @click.option("--until", type=click.DateTime(["%Y-%m-%d"]), help="The local day after the last.")
 @json_option
+@csv_option
 @click.pass_obj
-def verify(source: Source, since: datetime | None, until: datetime | None, as_json: bool) -> None:
+def verify(source: Source, *, since: datetime | None, until: datetime | None, as_json: bool, as_csv: bool) -> None:
     """Recompute figures, visitors and what they favour from the raw events, and name every difference."""
     silence_log()
     with source.opened() as tracker:
@@ -100,7 +101,10 @@ def verify(source: Source, since: datetime | None, until: datetime | None, as_js
         with waiting("verify: recomputing from the raw events"):
             differences = tracker.statistics.verify(*interval(first, last, None, first))
     document = [difference._asdict() for difference in differences]
-    show(as_json, document, lambda: [views.differences_table(differences)])
+    if as_csv:
+        write_csv(views.differences_sheet(differences))
+    else:
+        show(as_json, document, lambda: [views.differences_table(differences)])
     if differences:
         raise SystemExit(1)
 
@@ -109,9 +113,13 @@ def verify(source: Source, since: datetime | None, until: datetime | None, as_js
 @click.argument("alias")
 @click.option("--limit", type=click.IntRange(0), default=20, show_default=True, help="Events of his history.")
 @json_option
+@csv_option
 @click.pass_obj
-def visitor(source: Source, alias: str, limit: int, as_json: bool) -> None:
-    """Show what is stored of one visitor: profile, consents, interests, latest history."""
+def visitor(source: Source, *, alias: str, limit: int, as_json: bool, as_csv: bool) -> None:
+    """Show what is stored of one visitor: profile, consents, interests, latest history.
+
+    With --csv the history alone, a row for each event; times are local to the service.
+    """
     silence_log()
     with source.opened() as tracker:
         require_data(tracker)
@@ -125,7 +133,10 @@ def visitor(source: Source, alias: str, limit: int, as_json: bool) -> None:
     if not views.is_known(document):
         click.echo("Nothing is stored of this visitor.", err=True)
         document["interests"] = {}
-    show(as_json, document, lambda: [*habit_tables(document), *views.visitor_tables(document, zone)])
+    if as_csv:
+        write_csv(views.history_sheet(document["history"], zone))
+    else:
+        show(as_json, document, lambda: [*habit_tables(document), *views.visitor_tables(document, zone)])
 
 
 @click.command()

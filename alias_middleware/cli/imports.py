@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 import msgspec
 
-from alias_middleware.cli.output import json_option, show
+from alias_middleware.cli.output import Sheet, csv_option, json_option, show, write_csv
 from alias_middleware.cli.progress import progress, reading, stepping
 from alias_middleware.cli.source import Source
 from alias_middleware.cli.tables import Table
@@ -45,6 +45,7 @@ def imports() -> None:
 @click.option("--replace-live", is_flag=True, help="Let the log stand for what was recorded live in its time.")
 @_rejected
 @json_option
+@csv_option
 @click.pass_obj
 def log(  # noqa: PLR0917 -- click hands them over by name
     source: Source,
@@ -57,6 +58,7 @@ def log(  # noqa: PLR0917 -- click hands them over by name
     replace_live: bool,
     rejected: Path | None,
     as_json: bool,
+    as_csv: bool,
 ) -> None:
     """Import page views from access logs, plain, gzip or zstd.
 
@@ -78,15 +80,18 @@ def log(  # noqa: PLR0917 -- click hands them over by name
         def reader(path: Path) -> Reader:
             return ViewReader(parse, settings, key_of=tracker.key_of, until_us=until_us)
 
-        _take(tracker, files, reader, rejected, as_json=as_json, replace_live=replace_live)
+        _take(tracker, files, reader, rejected, as_json=as_json, as_csv=as_csv, replace_live=replace_live)
 
 
 @imports.command()
 @_files
 @_rejected
 @json_option
+@csv_option
 @click.pass_obj
-def purchases(source: Source, files: tuple[Path, ...], rejected: Path | None, as_json: bool) -> None:
+def purchases(
+    source: Source, *, files: tuple[Path, ...], rejected: Path | None, as_json: bool, as_csv: bool
+) -> None:
     """Import orders from CSV: alias, order_id, time, currency, amount; sku, name, category if known.
 
     A line is one item with its amount; consecutive lines of one alias and order_id are one order.
@@ -96,15 +101,18 @@ def purchases(source: Source, files: tuple[Path, ...], rejected: Path | None, as
         def reader(path: Path) -> Reader:
             return OrderReader(tracker.settings, key_of=tracker.key_of)
 
-        _take(tracker, files, reader, rejected, as_json=as_json)
+        _take(tracker, files, reader, rejected, as_json=as_json, as_csv=as_csv)
 
 
 @imports.command()
 @_files
 @_rejected
 @json_option
+@csv_option
 @click.pass_obj
-def profiles(source: Source, files: tuple[Path, ...], rejected: Path | None, as_json: bool) -> None:
+def profiles(
+    source: Source, *, files: tuple[Path, ...], rejected: Path | None, as_json: bool, as_csv: bool
+) -> None:
     """Import preferences from CSV: alias, and a column for each; personal.NAME for personal data.
 
     They hold as of the column `time`, else as of the file's last change.
@@ -115,15 +123,16 @@ def profiles(source: Source, files: tuple[Path, ...], rejected: Path | None, as_
             time_us = path.stat().st_mtime_ns // 1000
             return ProfileReader(tracker.settings, key_of=tracker.key_of, time_us=time_us)
 
-        _take(tracker, files, reader, rejected, as_json=as_json)
+        _take(tracker, files, reader, rejected, as_json=as_json, as_csv=as_csv)
 
 
 @imports.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @_rejected
 @json_option
+@csv_option
 @click.pass_obj
-def suppressions(source: Source, file: Path, rejected: Path | None, as_json: bool) -> None:
+def suppressions(source: Source, *, file: Path, rejected: Path | None, as_json: bool, as_csv: bool) -> None:
     """Import opt-outs from before: CSV with the column alias. Marketing campaigns may run from then on.
 
     Imported again they count once.
@@ -142,8 +151,7 @@ def suppressions(source: Source, file: Path, rejected: Path | None, as_json: boo
             f"Lines that name no alias, so that nobody is opted out by them: {len(bad)}, in {aside}", err=True
         )
     found_of = {"opt-outs": len(aliases), "rejected": len(bad)}
-    rows = [(what, str(number)) for what, number in found_of.items()]
-    show(as_json, found_of, lambda: [Table("Import", ("what", "lines"), rows, numbers=frozenset({1}))])
+    _show(["what", "lines"], list(found_of.items()), found_of, as_json=as_json, as_csv=as_csv)
 
 
 def _with_said(settings: Settings, said: dict[str, Any]) -> Settings:
@@ -170,6 +178,7 @@ def _take(
     rejected: Path | None,
     *,
     as_json: bool,
+    as_csv: bool,
     replace_live: bool = False,
 ) -> None:
     """Take files over; with `replace_live` each makes room for itself first.
@@ -183,19 +192,36 @@ def _take(
     if rejected is not None and rejected.exists() and rejected.samefile(files[0]):
         raise click.UsageError("--rejected names the file itself: it would be overwritten")
     documents: list[dict[str, Any]] = []
-    rows: list[tuple[str, str, str]] = []
+    rows: list[tuple[str, str, int]] = []
     for path in files:
         bad = rejected or path.with_name(path.name + ".rejected")
         name = f"{tracker.settings.service}:{fingerprint(path)}{':replacing' if replace_live else ''}"
         document: dict[str, Any] = {"file": path.name}
         if replace_live:
             document["replaced"] = _replace(tracker, path, reader(path))
-            rows.append((path.name, "live page views replaced", str(document["replaced"])))
+            rows.append((path.name, "live page views replaced", document["replaced"]))
         with opened(path) as lines, reading(path) as tell:
             report = Import(tracker.storage, name=name, rejected=bad).take(lines, reader(path), progress=tell)
-        rows += [(path.name, what, str(number)) for what, number in _told(report)]
+        rows += [(path.name, what, number) for what, number in _told(report)]
         documents.append(document | msgspec.structs.asdict(report))
-    show(as_json, documents, lambda: [Table("Import", ("file", "what", "lines"), rows, numbers=frozenset({2}))])
+    _show(["file", "what", "lines"], rows, documents, as_json=as_json, as_csv=as_csv)
+
+
+def _show(
+    columns: Sequence[str],
+    rows: Sequence[tuple[str | int, ...]],
+    document: object,
+    *,
+    as_json: bool,
+    as_csv: bool,
+) -> None:
+    """Show what became of lines; their numbers are the last column."""
+    if as_csv:
+        write_csv(Sheet(columns, rows))
+        return
+    cells = [[str(cell) for cell in row] for row in rows]
+    numbers = frozenset({len(columns) - 1})
+    show(as_json, document, lambda: [Table("Import", columns, cells, numbers=numbers)])
 
 
 def _replace(tracker: Tracker, path: Path, reader: Reader) -> int:

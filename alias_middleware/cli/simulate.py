@@ -4,16 +4,29 @@ from __future__ import annotations
 
 import csv
 import gzip
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING, NamedTuple
 
 import click
 
+from alias_middleware.cli.output import Sheet, csv_option, json_option, show, write_csv
 from alias_middleware.cli.progress import progress, stepping
 from alias_middleware.cli.source import Source
+from alias_middleware.cli.tables import Table
+
+if TYPE_CHECKING:
+    from alias_middleware.testing.simulation import Life
+
+
+class _Told(NamedTuple):
+    """What was made up, how many of it, and where it is."""
+
+    what: str
+    number: int
+    where: str
 
 
 @click.command()
@@ -25,6 +38,8 @@ from alias_middleware.cli.source import Source
               help="Visits a day of one subscriber; one has five pages on average.")  # fmt: skip
 @click.option("--log", type=click.Path(path_type=Path), help="Write page views to this log; .gz packs it.")
 @click.option("--purchases", type=click.Path(path_type=Path), help="Write orders to this CSV file.")
+@json_option
+@csv_option
 @click.pass_obj
 def simulate(  # noqa: PLR0917 -- click hands them over by name
     source: Source,
@@ -35,39 +50,51 @@ def simulate(  # noqa: PLR0917 -- click hands them over by name
     visits: float,
     log: Path | None,
     purchases: Path | None,
+    as_json: bool,
+    as_csv: bool,
 ) -> None:
     """Make up a service's life: into a log, a table of orders, or the storage by spool and writer."""
-    from alias_middleware.testing.simulated_log import (
-        PastClock,
-        log_lines,
-        order_rows,
-        play,
-        simulated_tracker,
-    )
+    from alias_middleware.testing.simulated_log import log_lines, order_rows
     from alias_middleware.testing.simulation import Life
 
     def life() -> Life:
         return Life(subscribers=subscribers, days=days, seed=seed, first_day=since.date(), visits_a_day=visits)
 
+    told: list[_Told] = []
     if log is not None:
         with _opened(log) as file, progress("page views") as step:
-            written = _write_lines(file, stepping(log_lines(life()), step))
-        click.echo(f"{written:,} page views in {log}")
+            told.append(_Told("page views", _write_lines(file, stepping(log_lines(life()), step)), str(log)))
     if purchases is not None:
         with _opened(purchases) as file, progress("lines of orders") as step:
-            csv.writer(file).writerows(stepping(order_rows(life()), step))
-        click.echo(f"orders in {purchases}")
+            rows = _write_rows(file, stepping(order_rows(life()), step))
+            told.append(_Told("orders", rows - 1, str(purchases)))  # the first row names the columns
     if log is None and purchases is None:
         if "storage" not in source.given:
             raise click.UsageError("say where to: --log FILE, --purchases FILE or --storage URL")
-        clock = PastClock()
-        tracker = simulated_tracker(clock, **{"service": "simulated", **source.given})
-        try:
-            with progress("events") as step:
-                recorded = play(life(), tracker, clock, stepping(life().steps(), step))
-            click.echo(f"{recorded:,} events recorded")
-        finally:
-            tracker.close()
+        told.append(_Told("events", _record(life, source), "the storage"))
+    _show(told, as_json=as_json, as_csv=as_csv)
+
+
+def _show(told: Sequence[_Told], *, as_json: bool, as_csv: bool) -> None:
+    if as_csv:
+        write_csv(Sheet(_Told._fields, told))
+        return
+    cells = [(each.what, str(each.number), each.where) for each in told]
+    document = [each._asdict() for each in told]
+    show(as_json, document, lambda: [Table("Simulated", _Told._fields, cells, numbers=frozenset({1}))])
+
+
+def _record(life: Callable[[], Life], source: Source) -> int:
+    """Let a life happen on the source's storage, through spool and writer; give the number of its events."""
+    from alias_middleware.testing.simulated_log import PastClock, play, simulated_tracker
+
+    clock = PastClock()
+    tracker = simulated_tracker(clock, **{"service": "simulated", **source.given})
+    try:
+        with progress("events") as step:
+            return play(life(), tracker, clock, stepping(life().steps(), step))
+    finally:
+        tracker.close()
 
 
 @contextmanager
@@ -78,6 +105,14 @@ def _opened(path: Path) -> Iterator[IO[str]]:
     else:
         with path.open("w", encoding="utf-8", newline="") as file:
             yield file
+
+
+def _write_rows(file: IO[str], rows: Iterator[Sequence[str]]) -> int:
+    write = csv.writer(file).writerow
+    number = 0
+    for number, row in enumerate(rows, 1):  # noqa: B007 -- the last number is the count
+        write(row)
+    return number
 
 
 def _write_lines(file: IO[str], lines: Iterator[str]) -> int:

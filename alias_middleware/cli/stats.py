@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import csv
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date, datetime, timedelta
-from typing import Any, TextIO, get_args
+from typing import Any, get_args
 
 import click
 
 from alias_middleware.cli import views
-from alias_middleware.cli.output import json_option, show, silence_log
+from alias_middleware.cli.output import Sheet, csv_option, json_option, show, silence_log, write_csv
 from alias_middleware.cli.source import Source, require_data, zone_of
 from alias_middleware.cli.tables import Table
 from alias_middleware.figures import EVERY_SERVICE, Statistics
@@ -27,10 +25,8 @@ from alias_middleware.tracker import Tracker
 DAYS = 30
 _MOST_DAYS = 36_600
 _DRAIN_PATIENCE = 2.0
-_FORMULA = frozenset("=+-@")
 
 _date = click.DateTime(["%Y-%m-%d"])
-_csv_option = click.option("--csv", "as_csv", is_flag=True, help="Write CSV.")
 
 
 def _interval_options(command: Any) -> Any:
@@ -43,7 +39,7 @@ def _interval_options(command: Any) -> Any:
         click.option("--channel", type=click.Choice(["web", "sms"]), help="Both unless one is said."),
         click.option("--of", metavar="SERVICE", help="Another service; * for all of the namespace."),
         json_option,
-        _csv_option,
+        csv_option,
     ]):  # fmt: skip
         command = option(command)
     return command
@@ -78,7 +74,7 @@ def _summary(source: Source, asked: dict[str, Any]) -> None:
         found = statistics.summary(since, until, **of)
         _remark(found.remarks())
     if asked["as_csv"]:
-        _write_csv(layouts(found), sys.stdout)
+        write_csv(*map(_sheet, layouts(found)))
     else:
         show(asked["as_json"], views.summary_document(found), lambda: [views.summary_table(found)])
 
@@ -145,8 +141,6 @@ stats.add_command(_ranking("products", "Rank products by quantity sold."))
 def _answering(source: Source, asked: dict[str, Any]) -> Iterator[tuple[Statistics, date, date, dict[str, Any]]]:
     """Give what answers, and the question: the interval and of whom the figures are."""
     silence_log()
-    if asked["as_json"] and asked["as_csv"]:
-        raise click.UsageError("--json or --csv, not both")
     with source.opened() as tracker:
         today = datetime.now(zone_of(tracker)).date()
         since, until = asked["since"], asked["until"]
@@ -164,7 +158,7 @@ def _show(source: Source, asked: dict[str, Any], ask: Callable[..., Answer]) -> 
         answer = ask(statistics, since, until, **of)
         _remark(answer.remarks() if isinstance(answer, Result) else [])
     if asked["as_csv"]:
-        _write_csv(layouts(answer), sys.stdout)
+        write_csv(*map(_sheet, layouts(answer)))
     else:
         show(asked["as_json"], document_of(answer), lambda: list(map(_table, layouts(answer))))
 
@@ -193,21 +187,8 @@ def _table(layout: Layout) -> Table:
     return Table(layout.name.capitalize(), names, rows, numbers=numbers)
 
 
-def _write_csv(tables: list[Layout], stream: TextIO) -> None:
-    """Write tables as CSV (RFC 4180), a blank line between two; what is not there is an empty field."""
-    writer = csv.writer(stream)
-    for place, table in enumerate(tables):
-        if place:
-            stream.write("\r\n")
-        writer.writerow(column.name for column in table.columns)
-        writer.writerows(map(_csv_row, table.rows))
-
-
-def _csv_row(row: list[object]) -> list[object]:
-    """Keep a spreadsheet from taking for a formula what a visitor or a page may be called."""
-    return [
-        f"'{value}" if isinstance(value, str) and value[:1] in {"=", "+", "-", "@"} else value for value in row
-    ]
+def _sheet(layout: Layout) -> Sheet:
+    return Sheet([column.name for column in layout.columns], layout.rows)
 
 
 def interval(since: date | None, until: date | None, days: int | None, today: date) -> tuple[date, date]:

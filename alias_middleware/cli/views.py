@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from alias_middleware.cli.output import Sheet
 from alias_middleware.cli.tables import Table
 from alias_middleware.local_time import from_micros
 from alias_middleware.money import from_millionths
@@ -27,6 +28,25 @@ _EVENT_DETAILS = (
     "text",
     "offer",
     "command",
+)
+_EVENT_COLUMNS = (
+    "time",
+    "type",
+    "channel",
+    "path",
+    "title",
+    "category",
+    "name",
+    "properties",
+    "order_id",
+    "currency",
+    "items",
+    "refunded",
+    "short_code",
+    "text",
+    "command",
+    "paid",
+    "offer",
 )
 _KEPT = {
     "suppressions": ("Opt-outs", ("scope", "reason", "channel")),
@@ -119,6 +139,24 @@ def _history_tables(history: list[dict[str, Any]], zone: ZoneInfo) -> list[Table
     return [Table("History, newest first", ("time", "event", "details"), rows)] if rows else []
 
 
+def history_sheet(history: Sequence[Mapping[str, Any]], zone: ZoneInfo) -> Sheet:
+    """Lay out events, a column for whatever one of them may have; what has parts of its own is JSON."""
+    rows = []
+    for event in history:
+        refunded = event.get("amount")
+        cells = {
+            **event,
+            "time": from_micros(event["time_us"]).astimezone(zone),
+            "refunded": None if refunded is None else from_millionths(refunded),
+        }
+        rows.append([_cell(cells.get(name)) for name in _EVENT_COLUMNS])
+    return Sheet(_EVENT_COLUMNS, rows)
+
+
+def _cell(value: object) -> object:
+    return _json(value) if isinstance(value, bool | dict | list) else value
+
+
 def _details(event: Mapping[str, Any]) -> str:
     details = [str(event[name]) for name in _EVENT_DETAILS if event.get(name) is not None]
     if (refunded := event.get("amount")) is not None:
@@ -131,11 +169,16 @@ def _details(event: Mapping[str, Any]) -> str:
 def differences_table(differences: Sequence[Difference]) -> Table:
     """Lay out what does not equal the raw events."""
     title = "Differences from the raw events" if differences else "Everything equals the raw events"
-    rows = []
-    for each in differences:
-        day = None if each.day is None else date.fromordinal(each.day)
-        rows.append(["-" if part is None else str(part) for part in (*each[:2], day, *each[3:])])
-    return Table(title, Difference._fields, rows)
+    columns, rows = differences_sheet(differences)
+    return Table(title, columns, [["-" if part is None else str(part) for part in row] for row in rows])
+
+
+def differences_sheet(differences: Sequence[Difference]) -> Sheet:
+    """Lay out the same as exact values."""
+    rows = [
+        (*each[:2], None if each.day is None else date.fromordinal(each.day), *each[3:]) for each in differences
+    ]
+    return Sheet(Difference._fields, rows)
 
 
 def counters_table(counters: Mapping[str, int | Mapping[str, int]]) -> Table:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable, Mapping
-from datetime import date, datetime
 from decimal import Decimal
 from io import StringIO
 from typing import Any, Literal, NamedTuple
 
-Kind = Literal["text", "weekday", "count", "money", "share", "ratio", "day", "month", "moment"]
+from alias_middleware.statistics.layout import csv_cell
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+Kind = Literal["text", "weekday", "count", "money", "share", "ratio", "day", "month", "moment"]
 
 
 class Column(NamedTuple):
@@ -72,19 +71,9 @@ def _cell(row: Any, column: Column) -> Any:
 
 
 def csv_of(table: Table) -> str:
-    """Write a table as CSV, exact values; a text that a spreadsheet would take for a formula is quoted."""
+    """Write a table as CSV, exact values."""
     out = StringIO(newline="")
     writer = csv.writer(out)
     writer.writerow([column.heading for column in table.columns])
-    writer.writerows([_plain(value) for value in row] for row in table.rows)
+    writer.writerows(map(csv_cell, row) for row in table.rows)
     return out.getvalue()
-
-
-def _plain(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, datetime | date):
-        return value.isoformat()
-    if isinstance(value, str):
-        return f"'{value}" if value.startswith(_FORMULA) else value
-    return str(value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any, NamedTuple
 
 import msgspec
@@ -14,6 +15,8 @@ from alias_middleware.statistics.hours import Hours
 from alias_middleware.statistics.rankings import Categories, Pages, Products
 from alias_middleware.statistics.series import Series
 from alias_middleware.statistics.summary import Summary
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 Answer = Summary | Series | Frequency | Pages | Categories | Products | Cohorts | Hours | Clients
 
@@ -81,3 +84,17 @@ def document_of(answer: Answer) -> dict[str, Any]:
         f"{table.name}.{column.name}": column.definition for table in layouts(answer) for column in table.columns
     }
     return {**plain, "definitions": definitions}
+
+
+def csv_cell(value: object) -> str:
+    """Give a value as it stands in a CSV: exact, empty where there is none, times as in ISO 8601.
+
+    A text that a spreadsheet would take for a formula is quoted: it may be what a visitor or a page is called.
+    """
+    if value is None:
+        return ""
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, str):
+        return f"'{value}" if value.startswith(_FORMULA) else value
+    return str(value)

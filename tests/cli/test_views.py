@@ -9,9 +9,16 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from alias_middleware.cli.views import counters_table, summary_table, visitor_tables
+from alias_middleware.cli.views import (
+    counters_table,
+    differences_sheet,
+    differences_table,
+    summary_table,
+    visitor_tables,
+)
 from alias_middleware.statistics import Baskets, Summary, Totals, summarise
 from alias_middleware.statistics.definitions import SUMMARY
+from alias_middleware.storage.base import Difference
 
 PARIS = ZoneInfo("Europe/Paris")
 NOON_UTC = 1_772_452_800_000_000  # 2026-03-02 12:00
@@ -84,6 +91,20 @@ def test_event_is_told_in_one_line(event: dict[str, Any], details: str) -> None:
     """What is particular to an event follows its time and type."""
     tables = visitor_tables(document(history=[{"time_us": NOON_UTC, **event}]), PARIS)
     assert tables[-1].rows == [("2026-03-02 13:00:00", event["type"], details)]
+
+
+def test_differences_name_their_local_day() -> None:
+    """As a date, in the table and in the sheet; what is not said is a dash in one and empty in the other."""
+    day = date(2026, 3, 2)
+    differences = [Difference("pages", "s", day.toordinal(), "web"), Difference("knowledge", visitor=7)]
+    assert differences_table(differences).rows == [
+        ["pages", "s", "2026-03-02", "web", "-"],
+        ["knowledge", "-", "-", "-", "7"],
+    ]
+    assert differences_sheet(differences).rows == [
+        ("pages", "s", day, "web", None),
+        ("knowledge", None, None, None, 7),
+    ]
 
 
 def test_counters_of_a_group_stand_under_its_name() -> None:
