@@ -23,6 +23,9 @@ from alias_middleware.storage.base import Scope
 from alias_middleware.tracker import Tracker
 
 DAYS = 30
+_WORDS = {("frequency", "visits", "0"): "continued"}
+"""What a table shows instead of a value, by table, column and value: no visit was begun, an earlier one went on."""
+
 _MOST_DAYS = 36_600
 _DRAIN_PATIENCE = 2.0
 
@@ -177,7 +180,8 @@ def _remark(remarks: list[str]) -> None:
 
 
 def _table(layout: Layout) -> Table:
-    rows = [["-" if value is None else str(value) for value in row] for row in layout.rows]
+    places = [(layout.name, column.name) for column in layout.columns]
+    rows = [[_shown(*place, value) for place, value in zip(places, row, strict=True)] for row in layout.rows]
     numbers = frozenset(
         place
         for place in range(len(layout.columns))
@@ -185,6 +189,11 @@ def _table(layout: Layout) -> Table:
     )
     names = [column.name.replace("_", " ") for column in layout.columns]
     return Table(layout.name.capitalize(), names, rows, numbers=numbers)
+
+
+def _shown(table: str, column: str, value: object) -> str:
+    text = "-" if value is None else str(value)
+    return _WORDS.get((table, column, text), text)
 
 
 def _sheet(layout: Layout) -> Sheet:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,10 @@ import pytest
 
 from alias_middleware import Tracker
 from alias_middleware.cli.commands import standalone
+from alias_middleware.events import PageView
+from alias_middleware.local_time import to_micros
 from alias_middleware.statistics.definitions import SUMMARY
+from alias_middleware.storage.base import Batch, Entry, Origin
 from tests.cli.conftest import ALIAS, Run
 from tests.support.sms import Shop
 
@@ -90,6 +93,26 @@ def test_a_ranking_is_cut(shop: Shop, run: Run) -> None:
     assert [line[:2] for line in ranked] == [["path", ranked[0][1]], ["/=sport", ranked[1][1]]]
     products = rows(run("stats", "products", *INTERVAL, "--csv").stdout)
     assert products[1][0] == "rt-42"
+
+
+def test_a_visit_that_went_on_is_called_so(database: str, run: Run) -> None:
+    """In a table: begun the day before it counts under 0, which says little; JSON and CSV keep the number."""
+    tracker = Tracker(service="ringtones", storage=database, trusted_gateways=[], raise_errors=True)
+    gap = Origin("ringtones", "ringtones", 1_800_000_000)
+    days = [
+        to_micros(datetime(2026, 3, day, hour, minute, tzinfo=UTC))
+        for day, hour, minute in [(2, 23, 50), (3, 0, 5)]
+    ]
+    ordinals = [date(2026, 3, day).toordinal() for day in (2, 3)]
+    views = [PageView(ALIAS, us, us, day, "web", "/") for us, day in zip(days, ordinals, strict=True)]
+    tracker.storage.apply(Batch(entries=[Entry(gap, view, number) for number, view in enumerate(views, 1)]))
+    tracker.close()
+    asked = ["stats", "frequency", "--service=ringtones", "--zone=UTC", "--since=2026-03-03", "--until=2026-03-04"]
+    lines = [line.split() for line in run(*asked).stdout.splitlines()]
+    assert ["continued", "1", "1.0000"] in lines
+    assert ["1", "0", "0.0000"] in lines
+    assert json.loads(run(*asked, "--json").stdout)["rows"][0]["visits"] == "0"
+    assert rows(run(*asked, "--csv").stdout)[1] == ["0", "1", "1.0000"]
 
 
 def test_cohorts_begin_where_the_history_does(shop: Shop, run: Run) -> None:

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from alias_middleware.contact import RULES
+from alias_middleware.dashboard.tables import Column
 from alias_middleware.dashboard.texts import en, fr
 from alias_middleware.dashboard.words import CATALOGUES, Words
 from alias_middleware.statistics.definitions import DEFINITIONS
@@ -37,6 +38,14 @@ def test_a_definition_goes_by_table_then_by_figure() -> None:
     assert words.definition("pages.visitors") == DEFINITIONS["pages.visitors"]
     assert words.definition("visits.since") == DEFINITIONS["since"]
     assert words.definition("nothing.known") == ""
+
+
+@pytest.mark.parametrize(("language", "said"), [("en", "continued"), ("fr", "poursuivie")])
+def test_a_visit_that_went_on_is_called_so(language: str, said: str) -> None:
+    """In the table of visitors by visits, not where visits are counted."""
+    words = Words(language, ZoneInfo("Europe/Paris"))
+    cells = [words.cell("0", Column("visits", "text")), words.cell("1", Column("visits", "text"))]
+    assert [*cells, words.cell(0, Column("visits", "count"))] == [said, "1", "0"]
 
 
 def test_typography() -> None:

@@ -173,6 +173,7 @@ TEXTS: Final[Mapping[str, str]] = MappingProxyType(
         "column.channel": "Where",
         "column.score": "Times more than everybody",
         "column.evidence": "Why",
+        "value.visits.0": "continued",
         "value.days.first": "first",
         "visitors.title": "Visitors",
         "visitors.find": "Look a visitor up",

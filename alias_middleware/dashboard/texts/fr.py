@@ -172,6 +172,7 @@ TEXTS: Final[Mapping[str, str]] = MappingProxyType(
         "column.channel": "Où",
         "column.score": "Fois plus que tous",
         "column.evidence": "Pourquoi",
+        "value.visits.0": "poursuivie",
         "value.days.first": "première",
         "visitors.title": "Visiteurs",
         "visitors.find": "Chercher un visiteur",
