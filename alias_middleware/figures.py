@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date
+from itertools import starmap
 from typing import Any
 
 from alias_middleware.events import Channel
@@ -12,12 +13,12 @@ from alias_middleware.rollups.counts import anybody
 from alias_middleware.rollups.model import Days, Rollup, Section
 from alias_middleware.settings import Settings
 from alias_middleware.statistics import clients, cohorts, definitions, frequency, hours, rankings, series
-from alias_middleware.statistics.intervals import By, check_by, check_interval, periods, previous
+from alias_middleware.statistics.intervals import By, check_by, check_interval, ordinals, periods, previous
 from alias_middleware.statistics.ratios import ratio
 from alias_middleware.statistics.summary import (
     SUMMARY_SECTIONS,
     Summary,
-    arrived_before,
+    known_before,
     stretches_before,
     summarise,
     totals_of,
@@ -53,8 +54,26 @@ class Statistics:
         self, since: date, until: date, *, channel: Channel | None = None, service: str | None = None
     ) -> Summary:
         """Give every figure over the local days from `since` to the one before `until`."""
-        check_interval(since, until)
-        return self._summaries([(since, until)], SUMMARY_SECTIONS, channel, service)[0]
+        return self.summaries([(since, until)], channel=channel, service=service)[0]
+
+    def summaries(
+        self,
+        intervals: Sequence[tuple[date, date]],
+        *,
+        channel: Channel | None = None,
+        service: str | None = None,
+    ) -> list[Summary]:
+        """Give every figure over each of several intervals, as of one moment.
+
+        It costs less than one `summary` after the other: what was before the first is read once.
+        """
+        for interval in intervals:
+            check_interval(*interval)
+        scope = self._scope(channel, service)
+        questions = [
+            Question(scope, [ordinals(*each)], SUMMARY_SECTIONS, self._days.start(each[0])) for each in intervals
+        ]
+        return self._summarised(list(intervals), questions, channel, service)
 
     def series(
         self,
@@ -78,7 +97,11 @@ class Statistics:
             raise ValueError('compare is "previous" or None')
         divided = periods(since, until, by)
         before = previous(since, until, by) if compare else []
-        found = self._summaries([*divided, *before], series.sections_of(name), channel, service)
+        every = [*divided, *before]
+        question = Question(
+            self._scope(channel, service), list(starmap(ordinals, every)), series.sections_of(name)
+        )
+        found = self._summarised(every, [question], channel, service, lifetime=series.looks_back(name))
         return series.Series(
             **self._asked(since, until, channel, service),
             name=name,
@@ -119,7 +142,8 @@ class Statistics:
         """Give the `top` pages by page views, all of them with None."""
         rollup = self._whole(since, until, ("presence", "pages", "money"), channel, service)
         return rankings.Pages(
-            **self._asked(since, until, channel, service), rows=rankings.rank_pages(rollup, _top(top))
+            **self._asked(since, until, channel, service),
+            rows=rankings.rank_pages(rollup, top),
         )
 
     def categories(
@@ -134,7 +158,8 @@ class Statistics:
         """Give the `top` categories by page views, all of them with None."""
         rollup = self._whole(since, until, ("presence", "categories"), channel, service)
         return rankings.Categories(
-            **self._asked(since, until, channel, service), rows=rankings.rank_categories(rollup, _top(top))
+            **self._asked(since, until, channel, service),
+            rows=rankings.rank_categories(rollup, top),
         )
 
     def products(
@@ -149,7 +174,8 @@ class Statistics:
         """Give the `top` products by quantity, all of them with None."""
         rollup = self._whole(since, until, ("products",), channel, service)
         return rankings.Products(
-            **self._asked(since, until, channel, service), rows=rankings.rank_products(rollup, _top(top))
+            **self._asked(since, until, channel, service),
+            rows=rankings.rank_products(rollup, top),
         )
 
     def cohorts(
@@ -172,7 +198,7 @@ class Statistics:
         check_interval(since, until)
         divided = periods(since, until, by)
         before, *rolled = self._ask(
-            [(0, since.toordinal()), *map(_ordinals, divided)], ("presence", "arrivals"), channel, service
+            [(0, since.toordinal()), *starmap(ordinals, divided)], ("presence", "arrivals"), channel, service
         )
         return cohorts.Cohorts(
             **self._asked(since, until, channel, service),
@@ -288,39 +314,32 @@ class Statistics:
         self, since: date, until: date, sections: Sequence[Section], channel: Channel | None, service: str | None
     ) -> Rollup:
         check_interval(since, until)
-        return self._ask([(since.toordinal(), until.toordinal())], sections, channel, service)[0]
+        return self._ask([ordinals(since, until)], sections, channel, service)[0]
 
-    def _summaries(
+    def _summarised(
         self,
-        divided: list[tuple[date, date]],
-        sections: Sequence[Section],
+        intervals: Sequence[tuple[date, date]],
+        questions: Sequence[Question],
         channel: Channel | None,
         service: str | None,
+        *,
+        lifetime: bool = True,
     ) -> list[Summary]:
-        """Summarise periods as of one moment; erasures are those since the first one began."""
-        if not divided:
+        """Summarise the intervals that questions ask about, as of one moment.
+
+        All orders from before them are read for `lifetime_clients` alone, and only with `lifetime`.
+        """
+        if not intervals:
             return []
-        scope = self._scope(channel, service)
-        asked = list(map(_ordinals, divided))
-        questions = [Question(scope, asked, sections, self._days.start(divided[0][0]))]
-        if scope.service is _ANY and "arrivals" in sections:
-            questions.append(Question(scope, stretches_before(asked), ("arrivals",)))
-        answer, *earlier = self._storage.rollups(questions)
-        known = arrived_before(asked, earlier[0].rollups) if earlier else [None] * len(asked)
+        scope, asked = questions[0].scope, list(starmap(ordinals, intervals))
+        sections: list[Section] = ["money"] if lifetime else []
+        if scope.service is _ANY and "arrivals" in questions[0].sections:
+            sections.append("arrivals")
+        earlier = [Question(scope, stretches_before(asked), sections)] if sections else []
+        answers = self._storage.rollups([*questions, *earlier])
+        known = known_before(asked, answers.pop().rollups) if earlier else [None] * len(asked)
+        counted = [(rollup, answer.erased) for answer in answers for rollup in answer.rollups]
         return [
-            summarise(
-                totals_of(rollup, arrived_before=before, erased=answer.erased),
-                **self._asked(*period, channel, service),
-            )
-            for period, rollup, before in zip(divided, answer.rollups, known, strict=True)
+            summarise(totals_of(rollup, before=before, erased=erased), **self._asked(*interval, channel, service))
+            for interval, (rollup, erased), before in zip(intervals, counted, known, strict=True)
         ]
-
-
-def _ordinals(period: tuple[date, date]) -> Days:
-    return period[0].toordinal(), period[1].toordinal()
-
-
-def _top(top: int | None) -> int | None:
-    if top is not None and (isinstance(top, bool) or not isinstance(top, int) or top < 1):
-        raise ValueError("top is a whole number from 1 up, or None for all")
-    return top

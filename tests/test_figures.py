@@ -87,6 +87,51 @@ def test_a_namespace_counts_a_person_once(statistics: Statistics, storage: Memor
     assert [row.retained for row in statistics.cohorts(service="*").rows] == [[1, 1], [0]]
 
 
+def test_lifetime_clients_are_those_until_the_end(statistics: Statistics, storage: MemoryStorage) -> None:
+    """Who bought before the interval is one, whether he comes in it or not; who bought later is none yet."""
+    tell, shop = Teller(), Teller(key="b", origin=SHOP)
+    cancelled = tell.of(key="c")
+    storage.apply(
+        Batch(
+            entries=[
+                tell.purchase("2026-02-20T12:00", "A"),
+                tell.purchase("2026-03-20T12:00", "B"),
+                shop.purchase("2026-02-10T12:00", "A"),
+                shop.of(key="d").purchase("2026-04-01T00:00", "A"),
+                cancelled.purchase("2026-02-10T12:00", "A"),
+                cancelled.refund("2026-03-10T12:00", "A"),
+            ]
+        )
+    )
+    found = [statistics.summary(*MARCH, service=name) for name in ("news", "shop", "*")]
+    assert [(each.clients, each.lifetime_clients) for each in found] == [(1, 1), (0, 1), (1, 2)]
+    assert statistics.summary(*MARCH, service="*", channel="sms").lifetime_clients == 0
+    until = date(2026, 5, 1)
+    rows = statistics.series("lifetime_clients", date(2026, 2, 1), until, by="month", service="*").rows
+    assert [row.value for row in rows] == [2, 2, 3]
+    rows = statistics.series("lifetime_clients", *MARCH, by="month", compare="previous", service="*").rows
+    assert [(row.value, row.previous) for row in rows] == [(2, 2)]
+
+
+def test_several_summaries_are_those_asked_for_one_by_one(statistics: Statistics, storage: MemoryStorage) -> None:
+    """In any order, overlapping or not; each counts the erasures since its own beginning."""
+    tell = Teller()
+    other, third = tell.of(key="b"), tell.of(key="c", origin=SHOP)
+    entries = [tell.view("2026-02-20T12:00"), tell.purchase("2026-03-02T12:00", "A")]
+    entries += [other.purchase("2026-01-05T12:00", "A"), third.view("2026-03-05T12:00")]
+    storage.apply(Batch(entries=entries))
+    storage.erase("portal", "d", instant("2026-02-15T12:00"))
+    february = date(2026, 2, 1), MARCH[0]
+    intervals = [MARCH, february, (date(2026, 1, 1), MARCH[1]), (MARCH[0], MARCH[0])]
+    for service in ("news", "*"):
+        alone = [statistics.summary(*each, service=service) for each in intervals]
+        assert statistics.summaries(intervals, service=service) == alone
+        assert [each.erased for each in alone] == [0, 1, 1, 0]
+    assert statistics.summaries([]) == []
+    with pytest.raises(ValueError, match="half-open"):
+        statistics.summaries([february, MARCH[::-1]])
+
+
 def test_an_sms_makes_a_visitor_of_its_channel(statistics: Statistics, storage: MemoryStorage) -> None:
     """Page views without an alias are the web's."""
     day = local_day("2026-03-02")

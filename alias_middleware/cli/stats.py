@@ -24,7 +24,7 @@ from alias_middleware.tracker import Tracker
 
 DAYS = 30
 _WORDS = {("frequency", "visits", "0"): "continued"}
-"""What a table shows instead of a value, by table, column and value: no visit was begun, an earlier one went on."""
+"""What a table shows for a value, by table, column and value: no visit was begun, an earlier one went on."""
 
 _MOST_DAYS = 36_600
 _DRAIN_PATIENCE = 2.0

@@ -16,6 +16,7 @@ SUMMARY = {
     "unidentified_page_views": "pages shown to requests without a trusted alias",
     "visits_per_visitor": "visits / visitors",
     "clients": "distinct aliases with at least one order in the interval that was not cancelled",
+    "lifetime_clients": "distinct aliases with at least one order up to the interval's end that was not cancelled",
     "orders": "orders of the interval that were not cancelled",
     "cancelled_orders": "orders of the interval that were refunded whole",
     "revenue": "sum of the interval's orders less their refunds, per currency",

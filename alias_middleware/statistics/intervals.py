@@ -29,6 +29,11 @@ def check_interval(since: date, until: date) -> tuple[date, date]:
     return since, until
 
 
+def ordinals(since: date, until: date) -> tuple[int, int]:
+    """Give the numbers of an interval's bounds, by which roll-ups are kept."""
+    return since.toordinal(), until.toordinal()
+
+
 def check_by(by: str) -> None:
     """Check the name of a division.
 

@@ -67,6 +67,17 @@ class Products(Result, frozen=True, kw_only=True):
     rows: list[RankedProduct]
 
 
+def _checked(top: int | None) -> int | None:
+    """Check how many are asked for.
+
+    Raises:
+        ValueError: it is no such number.
+    """
+    if top is not None and (isinstance(top, bool) or not isinstance(top, int) or top < 1):
+        raise ValueError("top is a whole number from 1 up, or None for all")
+    return top
+
+
 def rank_pages(rollup: Rollup, top: int | None) -> list[RankedPage]:
     """Rank paths by page views, equal ones by path."""
     ranked = sorted(rollup.pages.paths.items(), key=lambda named: (-named[1].page_views, named[0]))
@@ -80,7 +91,7 @@ def rank_pages(rollup: Rollup, top: int | None) -> list[RankedPage]:
             visitors.intersection_cardinality(clients),
             ratio(page.page_views, rollup.presence.page_views),
         )
-        for path, page in ranked[:top]
+        for path, page in ranked[: _checked(top)]
         for visitors in [united(page.visitors)]
     ]
 
@@ -97,7 +108,7 @@ def rank_categories(rollup: Rollup, top: int | None) -> list[RankedCategory]:
             _units(category.revenue),
             ratio(category.page_views, rollup.presence.page_views),
         )
-        for name, category in ranked[:top]
+        for name, category in ranked[: _checked(top)]
     ]
 
 
@@ -122,7 +133,7 @@ def rank_products(rollup: Rollup, top: int | None) -> list[RankedProduct]:
                 if (share := ratio(amount, whole[currency])) is not None
             },
         )
-        for sku, product in ranked[:top]
+        for sku, product in ranked[: _checked(top)]
     ]
 
 

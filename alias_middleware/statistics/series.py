@@ -16,7 +16,15 @@ Value = int | Decimal | dict[str, Decimal] | None
 """A count, an average, or money by currency; None where there is nothing to divide by."""
 
 _OF_MONEY = frozenset(
-    {"clients", "orders", "cancelled_orders", "revenue", "average_basket", "average_basket_per_client"}
+    {
+        "clients",
+        "lifetime_clients",
+        "orders",
+        "cancelled_orders",
+        "revenue",
+        "average_basket",
+        "average_basket_per_client",
+    }
 )
 FOLLOWED = frozenset(SUMMARY) - {"erased"}
 """What a series can follow: the figures of a summary that belong to days."""
@@ -53,6 +61,11 @@ def check_name(name: str) -> None:
 def sections_of(name: str) -> tuple[Section, ...]:
     """Give what of a roll-up a figure needs."""
     return ("money",) if name in _OF_MONEY else ("presence", "arrivals")
+
+
+def looks_back(name: str) -> bool:
+    """Tell whether a figure is made of all that was before a period, too."""
+    return name == "lifetime_clients"
 
 
 def points(name: str, summaries: list[Summary], before: list[Summary]) -> list[Point]:

@@ -8,6 +8,7 @@ from datetime import date
 from decimal import Decimal
 from fractions import Fraction
 from itertools import pairwise
+from typing import NamedTuple
 
 import msgspec
 from pyroaring import BitMap
@@ -30,7 +31,10 @@ class Baskets(msgspec.Struct, frozen=True):
 
 
 class Totals(msgspec.Struct, frozen=True, kw_only=True):
-    """What is counted over an interval. `baskets`: by currency, then by orders per client."""
+    """What is counted over an interval. `baskets`: by currency, then by orders per client.
+
+    `lifetime_clients` are those of the interval and of what was told to be before it.
+    """
 
     visitors: int = 0
     new_visitors: int = 0
@@ -39,6 +43,7 @@ class Totals(msgspec.Struct, frozen=True, kw_only=True):
     messages: int = 0
     unidentified_page_views: int = 0
     clients: int = 0
+    lifetime_clients: int = 0
     cancelled_orders: int = 0
     baskets: dict[str, dict[int, Baskets]] = {}
     erased: int = 0
@@ -79,6 +84,7 @@ class Summary(Result, frozen=True, kw_only=True):
     unidentified_page_views: int
     visits_per_visitor: Decimal | None
     clients: int
+    lifetime_clients: int
     orders: int
     cancelled_orders: int
     revenue: dict[str, Decimal]
@@ -87,23 +93,27 @@ class Summary(Result, frozen=True, kw_only=True):
     erased: int
 
 
-def totals_of(rollup: Rollup, *, arrived_before: BitMap | None = None, erased: int = 0) -> Totals:
-    """Count what a roll-up holds.
+class Before(NamedTuple):
+    """Who was there before a period: who had arrived, at one of several services counted together, or bought."""
 
-    `arrived_before`: who had arrived before at one of several services counted together.
-    """
-    arrived = rollup.arrivals.arrived
-    if arrived_before is not None:
-        arrived = arrived - arrived_before
+    arrived: BitMap
+    clients: BitMap
+
+
+def totals_of(rollup: Rollup, *, before: Before | None = None, erased: int = 0) -> Totals:
+    """Count what a roll-up holds, and who was there `before` it where that is told."""
+    arrived, clients = rollup.arrivals.arrived, rollup.money.clients()
+    known = before or Before(BitMap(), BitMap())
     presence = rollup.presence
     return Totals(
         visitors=len(presence.visitors),
-        new_visitors=presence.visitors.intersection_cardinality(arrived),
+        new_visitors=presence.visitors.intersection_cardinality(arrived - known.arrived),
         visits=total(presence.begun),
         page_views=presence.page_views,
         messages=presence.messages,
         unidentified_page_views=rollup.arrivals.unidentified,
-        clients=len(rollup.money.clients()),
+        clients=len(clients),
+        lifetime_clients=len(clients | known.clients),
         cancelled_orders=rollup.money.cancelled,
         baskets={currency: _baskets(orders) for currency, orders in rollup.money.orders.items() if orders.nets},
         erased=erased,
@@ -116,12 +126,12 @@ def stretches_before(periods: Iterable[Days]) -> list[Days]:
     return list(pairwise([0, *begins]))
 
 
-def arrived_before(periods: Sequence[Days], stretches: Sequence[Rollup]) -> list[BitMap]:
-    """Give who arrived before each period, from the roll-ups of `stretches_before`."""
-    known: dict[int, BitMap] = {}
-    ever = BitMap()
+def known_before(periods: Sequence[Days], stretches: Sequence[Rollup]) -> list[Before]:
+    """Give who was there before each period, from the roll-ups of `stretches_before`."""
+    known: dict[int, Before] = {}
+    ever = Before(BitMap(), BitMap())
     for (_, begin), rollup in zip(stretches_before(periods), stretches, strict=True):
-        ever = ever | rollup.arrivals.arrived
+        ever = Before(ever.arrived | rollup.arrivals.arrived, ever.clients | rollup.money.clients())
         known[begin] = ever
     return [known[since] for since, _ in periods]
 
@@ -170,6 +180,7 @@ def summarise(
         unidentified_page_views=0 if channel == "sms" else totals.unidentified_page_views,
         visits_per_visitor=ratio(totals.visits, totals.visitors),
         clients=totals.clients,
+        lifetime_clients=totals.lifetime_clients,
         orders=sum(orders.values()),
         cancelled_orders=totals.cancelled_orders,
         revenue={currency: from_millionths(revenue[currency]) for currency in sorted(revenue)},

@@ -12,7 +12,7 @@ from alias_middleware.errors import StorageUnavailable
 from alias_middleware.events import Channel
 from alias_middleware.history import Knowledge
 from alias_middleware.profile import decode_knowledge
-from alias_middleware.statistics.summary import SUMMARY_SECTIONS, Totals, totals_of
+from alias_middleware.statistics.summary import SUMMARY_SECTIONS, Totals, known_before, totals_of
 from alias_middleware.storage.base import Question, Scope, Storage
 
 
@@ -64,10 +64,13 @@ def counted(
     namespace: str = "",
     erased_since_us: int = 0,
 ) -> Totals:
-    """Count over local days (ordinals) what a storage rolls up of a service, or of a whole namespace."""
+    """Count over local days (ordinals) what a storage rolls up of a service, or of a whole namespace.
+
+    Lifetime clients are those of the days alone: no order from before them is asked for.
+    """
     scope = Scope(namespace, service, channel)
     asked = Question(scope, [(since, until)], SUMMARY_SECTIONS, erased_since_us)
     before = Question(scope, [(0, since)], ("arrivals",))
     answer, earlier = storage.rollups([asked, before])
-    arrived_before = earlier.rollups[0].arrivals.arrived
-    return totals_of(answer.rollups[0], arrived_before=arrived_before, erased=answer.erased)
+    [known] = known_before([(since, until)], earlier.rollups)
+    return totals_of(answer.rollups[0], before=known, erased=answer.erased)

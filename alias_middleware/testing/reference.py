@@ -107,6 +107,9 @@ class Reference:
             "unidentified_page_views": self._unidentified(since, until),
             "visits_per_visitor": _rounded(Fraction(len(visits), len(visitors))) if visitors else None,
             "clients": len({sale.person for sale in sold}),
+            "lifetime_clients": len(
+                {sale.person for sale in self._sales if sale.purchase.day < until and not sale.cancelled}
+            ),
             "orders": len(sold),
             "cancelled_orders": len(every) - len(sold),
             "revenue": {currency: _money(_nets(sold, currency)) for currency in currencies},

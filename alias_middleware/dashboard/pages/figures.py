@@ -37,8 +37,11 @@ class Cell(NamedTuple):
 
 def compared(statistics: Statistics, period: Period) -> list[Cell]:
     """Give every figure of a period beside the one of as many days before."""
-    now = statistics.summary(**_asked(period))
-    before = statistics.summary(**_asked(period.before))
+    now, before = statistics.summaries(
+        [(each.since, each.until) for each in (period, period.before)],
+        channel=period.channel,
+        service=period.service,
+    )
     return [cell for name in SUMMARY for cell in _cells(name, now, before)]
 
 

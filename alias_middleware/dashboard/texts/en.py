@@ -84,6 +84,7 @@ TEXTS: Final[Mapping[str, str]] = MappingProxyType(
         "figure.unidentified_page_views": "Unidentified page views",
         "figure.visits_per_visitor": "Visits per visitor",
         "figure.clients": "Clients",
+        "figure.lifetime_clients": "Clients ever",
         "figure.orders": "Orders",
         "figure.cancelled_orders": "Cancelled orders",
         "figure.revenue": "Revenue",

@@ -83,6 +83,7 @@ TEXTS: Final[Mapping[str, str]] = MappingProxyType(
         "figure.unidentified_page_views": "Pages vues non identifiées",
         "figure.visits_per_visitor": "Visites par visiteur",
         "figure.clients": "Clients",
+        "figure.lifetime_clients": "Clients depuis toujours",
         "figure.orders": "Commandes",
         "figure.cancelled_orders": "Commandes annulées",
         "figure.revenue": "Chiffre d'affaires",

@@ -17,6 +17,7 @@ DEFINITIONS: Final[Mapping[str, str]] = MappingProxyType(
         "unidentified_page_views": "pages montrées à des requêtes sans alias de confiance",
         "visits_per_visitor": "visites / visiteurs",
         "clients": "alias distincts ayant au moins une commande non annulée dans l'intervalle",
+        "lifetime_clients": "alias distincts ayant au moins une commande non annulée avant la fin de l'intervalle",
         "orders": "commandes de l'intervalle qui n'ont pas été annulées",
         "cancelled_orders": "commandes de l'intervalle remboursées en entier",
         "revenue": "somme des commandes de l'intervalle moins leurs remboursements, par devise",
