@@ -38,6 +38,8 @@ class _Told(NamedTuple):
               help="Visits a day of one subscriber; one has five pages on average.")  # fmt: skip
 @click.option("--log", type=click.Path(path_type=Path), help="Write page views to this log; .gz packs it.")
 @click.option("--purchases", type=click.Path(path_type=Path), help="Write orders to this CSV file.")
+@click.option("--truth", type=click.Path(path_type=Path),
+              help="Write what it was made of, as lines of JSON: interests, seasons, orders.")  # fmt: skip
 @json_option
 @csv_option
 @click.pass_obj
@@ -50,27 +52,28 @@ def simulate(  # noqa: PLR0917 -- click hands them over by name
     visits: float,
     log: Path | None,
     purchases: Path | None,
+    truth: Path | None,
     as_json: bool,
     as_csv: bool,
 ) -> None:
     """Make up a service's life: into a log, a table of orders, or the storage by spool and writer."""
-    from alias_middleware.testing.simulated_log import log_lines, order_rows
+    from alias_middleware.testing.simulated_log import log_lines, truth_lines
     from alias_middleware.testing.simulation import Life
 
     def life() -> Life:
         return Life(subscribers=subscribers, days=days, seed=seed, first_day=since.date(), visits_a_day=visits)
 
+    in_files = log is not None or purchases is not None
+    if not (in_files or truth is not None or "storage" in source.given):
+        raise click.UsageError("say where to: --log FILE, --purchases FILE, --truth FILE or --storage URL")
     told: list[_Told] = []
     if log is not None:
-        with _opened(log) as file, progress("page views") as step:
-            told.append(_Told("page views", _write_lines(file, stepping(log_lines(life()), step)), str(log)))
+        told.append(_write_lines("page views", log_lines(life()), log))
     if purchases is not None:
-        with _opened(purchases) as file, progress("lines of orders") as step:
-            rows = _write_rows(file, stepping(order_rows(life()), step))
-            told.append(_Told("orders", rows - 1, str(purchases)))  # the first row names the columns
-    if log is None and purchases is None:
-        if "storage" not in source.given:
-            raise click.UsageError("say where to: --log FILE, --purchases FILE or --storage URL")
+        told.append(_write_orders(life(), purchases))
+    if truth is not None:
+        told.append(_write_lines("lines of truth", truth_lines(life()), truth))
+    if not in_files and "storage" in source.given:
         told.append(_Told("events", _record(life, source), "the storage"))
     _show(told, as_json=as_json, as_csv=as_csv)
 
@@ -107,16 +110,20 @@ def _opened(path: Path) -> Iterator[IO[str]]:
             yield file
 
 
-def _write_rows(file: IO[str], rows: Iterator[Sequence[str]]) -> int:
-    write = csv.writer(file).writerow
+def _write_lines(what: str, lines: Iterator[str], path: Path) -> _Told:
     number = 0
-    for number, row in enumerate(rows, 1):  # noqa: B007 -- the last number is the count
-        write(row)
-    return number
+    with _opened(path) as file, progress(what) as step:
+        for number, line in enumerate(stepping(lines, step), 1):  # noqa: B007 -- the last number is the count
+            file.write(line)
+    return _Told(what, number, str(path))
 
 
-def _write_lines(file: IO[str], lines: Iterator[str]) -> int:
+def _write_orders(life: Life, path: Path) -> _Told:
+    from alias_middleware.testing.simulated_log import order_rows
+
     number = 0
-    for number, line in enumerate(lines, 1):  # noqa: B007 -- the last number is the count
-        file.write(line)
-    return number
+    with _opened(path) as file, progress("lines of orders") as step:
+        write = csv.writer(file).writerow
+        for number, row in enumerate(stepping(order_rows(life), step)):  # noqa: B007 -- the first names the columns
+            write(row)
+    return _Told("orders", number, str(path))

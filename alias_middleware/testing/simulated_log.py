@@ -8,9 +8,11 @@ from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import msgspec
+
 from alias_middleware.events import Item
 from alias_middleware.local_time import from_micros
-from alias_middleware.testing.simulation import PATTERNS, Life, Step
+from alias_middleware.testing.simulation import PATTERNS, RHYTHMS, Life, Step, busyness
 from alias_middleware.tracker import Tracker
 
 GATEWAY = "10.12.0.1"
@@ -53,6 +55,29 @@ def order_rows(life: Life, *, zone: str = "Europe/Paris") -> Iterator[tuple[str,
         if step.kind == "purchase":
             time = from_micros(step.time_us).astimezone(local).isoformat()
             yield (life.alias(step.subscriber), step.order_id, time, "EUR", str(_euros(step)), step.category or "")
+
+
+def truth_lines(life: Life) -> Iterator[str]:
+    """Give what a life was made of as lines of JSON, each with its `kind`.
+
+    A `day` says how busy it is, a `rhythm` when visits begin, a `subscriber` what he favours and on which days he
+    is there, a `purchase` and a `refund` what was bought and given back. Pages are in the log.
+    """
+    for number, hours in enumerate(RHYTHMS):
+        yield _line("rhythm", number=number, hours=hours)
+    for day in life.days():
+        yield _line("day", day=day, busyness=round(busyness(day), 6))
+    for each in life.subscribers():
+        yield _line("subscriber", **each._asdict())
+    for step in life.steps():
+        if step.kind != "view":
+            told = {"alias": life.alias(step.subscriber), "order_id": step.order_id, "time_us": step.time_us}
+            bought = {"category": step.category, "amount": str(_euros(step)), "currency": "EUR"}
+            yield _line(step.kind, **told, **(bought if step.kind == "purchase" else {}))
+
+
+def _line(kind: str, **fields: Any) -> str:
+    return msgspec.json.encode({"kind": kind, **fields}).decode() + "\n"
 
 
 def _euros(step: Step) -> Decimal:

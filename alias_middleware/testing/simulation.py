@@ -33,14 +33,19 @@ _FAVOURITE = 0.4
 _HOME = 0.5
 _BUYS = 0.04
 _REFUNDED = 0.08
-_WEEK = (0.95, 0.95, 1.0, 1.0, 1.1, 1.2, 1.15)
+WEEK = (0.95, 0.95, 1.0, 1.0, 1.1, 1.2, 1.15)
+"""How busy the days of a week are, Monday first."""
+
 _SEASON = 0.2
-_HOURS = (
+
+RHYTHMS = (
     (1, 1, 1, 1, 1, 2, 8, 14, 10, 4, 3, 3, 5, 5, 3, 3, 4, 8, 9, 6, 4, 3, 2, 1),
     (1, 1, 1, 1, 1, 1, 2, 3, 4, 5, 6, 8, 14, 12, 7, 5, 5, 6, 6, 6, 5, 4, 3, 2),
     (4, 2, 1, 1, 1, 1, 1, 2, 2, 3, 3, 4, 5, 4, 4, 4, 5, 6, 8, 11, 14, 14, 12, 8),
 )
-_CUMULATIVE_HOURS = [list(accumulate(hours)) for hours in _HOURS]
+"""When visits begin, by the hour: of those who come in the morning, at noon and in the evening."""
+
+_CUMULATIVE_HOURS = [list(accumulate(hours)) for hours in RHYTHMS]
 _TIME = attrgetter("time_us")
 _LARGEST_ALIAS = 10**12
 _STRIDE = 387_420_489_013  # prime to 10**12: every number gives another alias
@@ -61,6 +66,26 @@ class Step(NamedTuple):
     order_id: str = ""
     category: str | None = None
     cents: int = 0
+
+
+class Subscriber(NamedTuple):
+    """The truth about one subscriber: what he favours, the days he is there, and his rhythm's place in `RHYTHMS`.
+
+    `favoured` is one or two categories, `first` what he favours most; `until` is the day after his last.
+    """
+
+    alias: str
+    first: str
+    favoured: tuple[str, ...]
+    since: date
+    until: date
+    rhythm: int
+
+
+def busyness(day: date) -> float:
+    """Give the factor by which a day is busier: of its day of the week, and of the season, winter the busiest."""
+    season = 1 + _SEASON * math.cos(2 * math.pi * day.timetuple().tm_yday / 365)
+    return WEEK[day.weekday()] * season
 
 
 class Life:
@@ -119,11 +144,27 @@ class Life:
         """Give the truth: the one or two categories the subscriber favours."""
         return {CATEGORIES[self._first[subscriber]], CATEGORIES[self._second[subscriber]]}
 
+    def subscribers(self) -> Iterator[Subscriber]:
+        """Give the truth about everybody."""
+        end = self._first_day + timedelta(days=self._days)
+        for number in range(self._subscribers):
+            yield Subscriber(
+                alias=self.alias(number),
+                first=CATEGORIES[self._first[number]],
+                favoured=tuple(sorted(self.planted(number))),
+                since=self._first_day + timedelta(days=self._arrival[number]),
+                until=min(end, self._first_day + timedelta(days=self._departure[number])),
+                rhythm=_rhythm_of(number),
+            )
+
+    def days(self) -> list[date]:
+        """Give the days it lasts."""
+        return [self._first_day + timedelta(days=number) for number in range(self._days)]
+
     def steps(self) -> Iterator[Step]:
         """Give everything that happens, in the order of time."""
         later: list[Step] = []
-        for number in range(self._days):
-            day = self._first_day + timedelta(days=number)
+        for number, day in enumerate(self.days()):
             steps = later + [
                 step for subscriber in self._visitors(number, day) for step in self._visit(subscriber, day)
             ]
@@ -141,8 +182,7 @@ class Life:
         present = [n for n in range(self._subscribers) if self._arrival[n] <= number < self._departure[n]]
         if not present:
             return ()
-        season = 1 + _SEASON * math.cos(2 * math.pi * day.timetuple().tm_yday / 365)
-        expected = len(present) * self._visits_a_day * _WEEK[day.weekday()] * season
+        expected = len(present) * self._visits_a_day * busyness(day)
         visits = int(expected) + (self._random.random() < expected % 1)
         return self._random.choices(
             present, cum_weights=list(accumulate(self._zeal[n] for n in present)), k=visits
@@ -150,7 +190,7 @@ class Life:
 
     def _visit(self, subscriber: int, day: date) -> Iterator[Step]:
         random = self._random.random
-        hours = _CUMULATIVE_HOURS[subscriber % len(_HOURS)]
+        hours = _CUMULATIVE_HOURS[_rhythm_of(subscriber)]
         hour = bisect_right(hours, random() * hours[-1])
         moment_us = self._local.start(day) + int((hour + random()) * 3_600_000_000)
         if random() < _HOME:
@@ -184,3 +224,7 @@ class Life:
 
     def _cents(self) -> int:
         return self._random.choice((100, 150, 200, 300, 500))
+
+
+def _rhythm_of(subscriber: int) -> int:
+    return subscriber % len(RHYTHMS)
