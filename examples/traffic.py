@@ -1,15 +1,17 @@
-"""Simulated phones with habits: what they ask for is decided by a seed, what they were answered is counted."""
+"""Simulated phones: they live a week of the simulated life at once, and what they were answered is counted."""
 
 import http.client
 import random
 import threading
 import time
-from collections import Counter
-from collections.abc import Iterator
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import date
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+from alias_middleware.testing.simulation import Life, Step
 from examples.site import CATEGORIES, FONTS, HTML, RINGTONES, WML
 
 VICTIM = "999999999999"
@@ -54,29 +56,41 @@ class Counts:
 
 
 def phones(number: int, seed: int) -> Iterator[Phone]:
-    """Make phones: one in ten off the mobile network, one in ten forging, one in four reading WML."""
+    """Make phones: one in ten off the mobile network, one in ten forging, one in four reading WML.
+
+    Everybody opens the front page first, at times the settings; the rest is his week of the simulated life.
+    """
+    life = Life(subscribers=number, days=7, seed=seed, first_day=date(2026, 1, 5), visits_a_day=0.25)
+    asks: defaultdict[int, list[Ask]] = defaultdict(list)
+    for step in life.steps():
+        asks[step.subscriber] += _asks(step)
     chance = random.Random(seed)
     for each in range(number):
-        alias = None if each % 10 == 3 else f"{chance.randrange(9 * 10**11):012}"
+        alias = None if each % 10 == 3 else life.alias(each)
+        if alias == VICTIM:
+            continue
         media_type = WML if chance.random() < 0.25 else HTML
-        yield Phone(alias, media_type, each % 10 in (3, 7), list(_habits(chance)))
+        first = [Ask("/"), *_settings(chance, life.planted(each))]
+        yield Phone(alias, media_type, each % 10 in (3, 7), first + asks[each])
 
 
-def _habits(chance: random.Random) -> Iterator[Ask]:
-    """Make what one person asks for: mostly one category, at times a ringtone, seldom the settings."""
-    favourite = chance.choice(CATEGORIES)
-    yield Ask("/")
-    if chance.random() < 0.2:
-        yield Ask("/settings")
-        yield Ask("/settings", f"font={chance.choice(FONTS)}&favourites={favourite}&name=Chlo%C3%A9")
-    for _ in range(chance.randint(2, 12)):
-        category = favourite if chance.random() < 0.7 else chance.choice(CATEGORIES)
-        yield Ask(f"/news/{category}")
-        if chance.random() < 0.2:
-            yield Ask("/")
-    if chance.random() < 0.3:
+def _asks(step: Step) -> Iterator[Ask]:
+    """Say what a step of the life is on this site: what it has no page about is on its front page."""
+    if step.kind == "view":
+        category = step.path.split("/")[1]
+        yield Ask(f"/news/{category}" if category in CATEGORIES else "/")
+    elif step.kind == "purchase":
+        tones = [sku for sku, tone in RINGTONES.items() if tone.category == step.category] or list(RINGTONES)
         yield Ask("/shop")
-        yield Ask("/shop", f"sku={chance.choice(list(RINGTONES))}")
+        yield Ask("/shop", f"sku={tones[step.subscriber % len(tones)]}")
+
+
+def _settings(chance: random.Random, planted: Collection[str]) -> Iterator[Ask]:
+    """Let one in five choose a font and say what he favours, as far as the site has it."""
+    if chance.random() < 0.2:
+        favourites = "".join(f"&favourites={category}" for category in CATEGORIES if category in planted)
+        yield Ask("/settings")
+        yield Ask("/settings", f"font={chance.choice(FONTS)}{favourites}&name=Chlo%C3%A9")
 
 
 def play(everybody: list[Phone], gateway: str, site: str, *, seconds: float) -> Counts:

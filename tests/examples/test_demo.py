@@ -14,7 +14,9 @@ from urllib.parse import urlsplit
 import pytest
 
 from alias_middleware.statistics import Summary, Totals, summarise
+from alias_middleware.testing.simulation import Life
 from examples.demo import differences, verdict
+from examples.site import CATEGORIES
 from examples.traffic import Counts, phones
 
 CHECKOUT = Path(__file__).parents[2]
@@ -109,3 +111,24 @@ def test_differences_name_the_figure() -> None:
 def test_phones_are_the_same_for_the_same_seed() -> None:
     """A seed decides who the phones are and what they ask for."""
     assert list(phones(30, 7)) == list(phones(30, 7)) != list(phones(30, 8))
+
+
+def test_phones_live_the_simulated_life() -> None:
+    """What they look at most is what was planted, they buy as often as it says, and ask for what the site has."""
+    life = Life(subscribers=300, days=7, seed=1, first_day=date(2026, 1, 5), visits_a_day=0.25)
+    everybody = list(phones(300, 1))
+    assert [phone.alias for phone in everybody if phone.alias] == [
+        life.alias(number) for number in range(300) if number % 10 != 3
+    ]
+    asks = [ask for phone in everybody for ask in phone.asks]
+    orders = sum(ask.path == "/shop" and ask.form is not None for ask in asks)
+    assert orders == sum(step.kind == "purchase" for step in life.steps()) > 0
+    assert {ask.path for ask in asks} == {"/", "/settings", "/shop", *(f"/news/{name}" for name in CATEGORIES)}
+    loyal = [
+        f"/news/{category}" in {ask.path for ask in phone.asks}
+        for number, phone in enumerate(everybody)
+        for category in life.planted(number) & set(CATEGORIES)
+        if len(phone.asks) > 20
+    ]
+    assert len(loyal) > 30
+    assert sum(loyal) >= 0.9 * len(loyal)
