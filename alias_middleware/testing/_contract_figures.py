@@ -31,6 +31,9 @@ from alias_middleware.testing.histories import (
 _SPACE = NEWS.namespace
 _NOON = "2026-03-02T12:00"
 _SERVICES = (NEWS, SHOP, ELSEWHERE)
+SEEDS = range(8)
+"""Each makes one random history; a failure tells it."""
+
 _OUTCOMES = ("stored", "deduplicated", "dropped.erased", "dropped.no_consent")
 
 
@@ -266,7 +269,7 @@ class FiguresContract(ContractCase):
         found = totals(storage, "2026-03-02", "2026-03-03")
         assert (found.clients, found.cancelled_orders, found.baskets) == (0, 1, {})
 
-    @pytest.mark.parametrize("seed", range(8))
+    @pytest.mark.parametrize("seed", SEEDS)
     def test_random_histories_equal_the_reference(self, storage: Storage, seed: int) -> None:
         """Fed in another order and in pieces, every figure equals a slow recount of what was fed in one batch."""
         history = random_history(seed)
@@ -297,7 +300,15 @@ def _pages(storage: Storage, person: tuple[str, str]) -> Iterator[Event]:
 
 
 def compare(storage: Storage, reference: MemoryStorage, history: History) -> None:
-    """Compare everything that can be asked of two storages."""
+    """Compare everything that can be asked of two storages; where they differ the error tells the history."""
+    try:
+        _compare(storage, reference, history)
+    except AssertionError as error:
+        error.add_note(history.told())
+        raise
+
+
+def _compare(storage: Storage, reference: MemoryStorage, history: History) -> None:
     for origin in _SERVICES:
         for since in history.days:
             for until in (since + 1, history.days.stop):

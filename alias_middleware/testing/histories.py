@@ -13,6 +13,8 @@ from random import Random
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
+from msgspec import structs
+
 from alias_middleware.events import (
     Channel,
     Event,
@@ -24,7 +26,7 @@ from alias_middleware.events import (
     TrackedEvent,
     Unsubscription,
 )
-from alias_middleware.local_time import LocalDays, to_micros
+from alias_middleware.local_time import LocalDays, from_micros, to_micros
 from alias_middleware.profile import Operation, ProfileChange
 from alias_middleware.storage.base import Batch, Entry, Origin
 
@@ -153,10 +155,23 @@ class Phase(NamedTuple):
 
 
 class History(NamedTuple):
-    """A random history, part by part, and the local days it lies in."""
+    """A random history, part by part, the local days it lies in, and the call that makes it again."""
 
     phases: list[Phase]
     days: range
+    recipe: str
+
+    def told(self) -> str:
+        """Tell what happened, a line each: for whoever looks for what went wrong."""
+        lines = [f"{self.recipe}:"]
+        for number, phase in enumerate(self.phases):
+            lines.append(f"phase {number}, in any order:")
+            lines += [f"  {_told(entry)}" for entry in sorted(phase.entries, key=lambda each: each.event.time_us)]
+            lines += [f"  {origin.service}: {count} without alias, day {day}" for (origin, day), count in
+                      phase.unidentified.items()]  # fmt: skip
+            lines += [f"then {namespace} {change.key}: {change.operations}" for namespace, change in phase.changes]
+            lines += [f"then {space} {key} erased at {_time(moment)}" for space, key, moment in phase.erasures]
+        return "\n".join(lines)
 
 
 _CATEGORIES = (None, "sport", "music", "news")
@@ -205,7 +220,21 @@ def random_history(seed: int, *, phases: int = 3, walks: int = 14) -> History:
             )
         )
     first = _days.day(start_us)
-    return History(made, range(first - 1, first + timedelta(hours=_HOURS).days + 4))
+    recipe = f"random_history({seed}, phases={phases}, walks={walks})"
+    return History(made, range(first - 1, first + timedelta(hours=_HOURS).days + 4), recipe)
+
+
+def _told(entry: Entry) -> str:
+    event = entry.event
+    fields = {name: value for name, value in structs.asdict(event).items() if value is not None}
+    said = [f"{name}={fields[name]!r}" for name in event.__struct_fields__[5:] if name in fields]
+    kind = type(event).__name__
+    whose = f"{entry.origin.service} {event.key} {event.channel}"
+    return f"{_time(event.time_us)} {whose} {kind} {' '.join(said)} #{entry.id}"
+
+
+def _time(time_us: int) -> str:
+    return from_micros(time_us).astimezone(ZONE).isoformat()
 
 
 def _somewhen(random: Random, start_us: int) -> int:

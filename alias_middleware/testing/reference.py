@@ -23,6 +23,9 @@ Person = tuple[str, str]
 
 Row = tuple[Any, ...]
 
+Shares = dict[str, tuple[int, Decimal]]
+"""Numbers by the name of their group, each with its part of them all; no zeros."""
+
 
 class Visit(NamedTuple):
     """One visit: whose, when it began, and the local day of its first event."""
@@ -121,8 +124,8 @@ class Reference:
             },
         }
 
-    def frequency(self, since: int, until: int) -> tuple[dict[str, int], dict[str, int]]:
-        """Give the visitors by number of visits, and the visits by days since the previous one; no zeros."""
+    def frequency(self, since: int, until: int) -> tuple[Shares, Shares]:
+        """Give the visitors by number of visits, and the visits by days since the previous one, with shares."""
         visitors = self._visitors(since, until)
         begun = Counter(visit.person for visit in self._visits if since <= visit.day < until)
         by_visits = Counter(_in_words(begun[person], (10, 20, 50, 100)) for person in visitors)
@@ -134,7 +137,7 @@ class Reference:
                 days = None if before is None else visit.day - before
                 by_days["first" if days is None else _in_words(days, (7, 14, 30, 60, 120, 364))] += 1
             previous[visit.person] = visit.day
-        return dict(by_visits), dict(by_days)
+        return _with_shares(by_visits), _with_shares(by_days)
 
     def pages(self, since: int, until: int) -> list[Row]:
         """Give path, title, page views, visitors, buyers and share, in order."""
@@ -165,13 +168,18 @@ class Reference:
         return sorted(rows, key=lambda row: (-row[1], row[0]))
 
     def products(self, since: int, until: int) -> list[Row]:
-        """Give sku, name, quantity, orders, buyers and revenue, in order."""
+        """Give sku, name, quantity, orders, buyers, revenue and its share, in order."""
         lines = [(sale, item, net) for sale in self._sold(since, until) for item, net in _lines(sale)]
+        whole = _by_currency([(sale, net) for sale, _, net in lines])
         rows: list[Row] = []
         for sku in {item.sku for _, item, _ in lines}:
             theirs = [(sale, item, net) for sale, item, net in lines if item.sku == sku]
             name = max((sale.purchase.time_us, item.name) for sale, item, _ in theirs)[1]
             orders = {(sale.person, id(sale.purchase)) for sale, _, _ in theirs}
+            revenue = _by_currency([(sale, net) for sale, _, net in theirs])
+            shares = {
+                name: Fraction(sum_) / Fraction(whole[name]) for name, sum_ in revenue.items() if whole[name]
+            }
             rows.append(
                 (
                     sku,
@@ -179,27 +187,51 @@ class Reference:
                     sum(item.quantity for _, item, _ in theirs),
                     len(orders),
                     len({sale.person for sale, _, _ in theirs}),
-                    _by_currency([(sale, net) for sale, _, net in theirs]),
+                    revenue,
+                    {name: _rounded(share) for name, share in shares.items()},
                 )
             )
         return sorted(rows, key=lambda row: (-row[2], row[0]))
 
-    def cohorts(self, bounds: Sequence[int]) -> list[tuple[int, list[int]]]:
-        """Give, for each period between two bounds, the size of its cohort and who of it came later."""
-        rows = []
+    def cohorts(self, bounds: Sequence[int]) -> list[Row]:
+        """Give, for each period between two bounds, the size of its cohort, who of it came later, and as parts."""
+        rows: list[Row] = []
         for place, (since, until) in enumerate(pairwise(bounds)):
             cohort = {
                 person for person in self._visitors(since, until) if since <= self._first_days[person] < until
             }
             later = zip(bounds[place:], bounds[place + 1 :], strict=False)
-            rows.append((len(cohort), [len(cohort & self._visitors(*period)) for period in later]))
+            stayed = [len(cohort & self._visitors(*period)) for period in later]
+            parts = [_rounded(Fraction(number, len(cohort))) if cohort else None for number in stayed]
+            rows.append((len(cohort), stayed, parts))
         return rows
 
-    def hours(self, since: int, until: int) -> dict[tuple[int, int], tuple[int, int]]:
-        """Give page views and visits by (day of the week, hour), no zeros."""
+    def hours(self, since: int, until: int) -> dict[tuple[int, int], Row]:
+        """Give page views, visits and their share by (day of the week, hour), no zeros."""
         views = Counter(self._hour(view.time_us) for _, view in self._shown(since, until))
         visits = Counter(self._hour(visit.start_us) for visit in self._visits if since <= visit.day < until)
-        return {hour: (views[hour], visits[hour]) for hour in views | visits}
+        whole = visits.total()
+        shares = {hour: _rounded(Fraction(visits[hour], whole)) if whole else None for hour in views | visits}
+        return {hour: (views[hour], visits[hour], share) for hour, share in shares.items()}
+
+    def clients(self) -> list[dict[str, Any]]:
+        """Give what the whole history of each person adds up to."""
+        keys = {_person(entry): entry.event.key for entry in self._entries}
+        return [{"visitor": key, **self._life(person)} for person, key in keys.items()]
+
+    def _life(self, person: Person) -> dict[str, Any]:
+        theirs = [entry.event for entry in self._entries if _person(entry) == person]
+        seen = [event.time for event in theirs if forms_visit(event)]
+        sales = [sale for sale in self._sales if sale.person == person]
+        revenue = _by_currency([(sale, sale.net) for sale in sales])
+        return {
+            "first_seen": min(seen, default=None),
+            "last_seen": max(seen, default=None),
+            "visits": sum(visit.person == person for visit in self._visits),
+            "page_views": sum(isinstance(event, PageView) for event in theirs),
+            "orders": sum(not sale.cancelled for sale in sales),
+            "revenue": {currency: amount for currency, amount in revenue.items() if amount},
+        }
 
     def _hour(self, time_us: int) -> tuple[int, int]:
         local = from_micros(time_us).astimezone(self._zone)
@@ -241,6 +273,10 @@ def _lines(sale: Sale) -> Iterable[tuple[Any, int]]:
         if whole:
             reached += Fraction(item.amount * sale.net, whole)
         yield item, int(reached) - int(before)
+
+
+def _with_shares(numbers: Counter[str]) -> Shares:
+    return {name: (number, _rounded(Fraction(number, numbers.total()))) for name, number in numbers.items()}
 
 
 def _nets(sold: Sequence[Sale], currency: str) -> list[int]:
