@@ -10,6 +10,7 @@ import pytest
 
 from tests.support.pages import blocks, commands, name_of, pages
 from tests.support.reader import Tutorial, run_python, surroundings
+from tests.support.real import require_module
 
 TUTORIALS = [page for page in pages() if any(block.kind.startswith("output") for block in blocks(page))]
 OTHERS = [page for page in pages() if page not in TUTORIALS and blocks(page)]
@@ -30,6 +31,7 @@ SERVERS = [
     for words in commands(block)
     if words[0] in {"gunicorn", "uvicorn"}
 ]
+NOTEBOOKS = ("pandas", "polars")
 FOREIGN = {"ini", "text"}
 """Languages of blocks that show something instead of telling the reader to type it."""
 
@@ -39,6 +41,9 @@ def test_python_runs_as_it_stands(page: Path, tmp_path: Path, monkeypatch: pytes
     """A page's Python blocks run from the top, each with what those before it made."""
     pytest.importorskip("fastapi")
     pytest.importorskip("flask_login")
+    for module in NOTEBOOKS:
+        if any(f"import {module}\n" in block.text for block in blocks(page)):
+            require_module(module)
     monkeypatch.chdir(tmp_path)
     with surroundings(tmp_path) as names:
         for block in blocks(page):

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,11 @@ def require(there: bool, reason: str) -> None:
     if os.environ.get("ALIAS_REQUIRE_REAL") == "1":
         pytest.fail(f"{reason}, and ALIAS_REQUIRE_REAL=1 forbids a skip")
     pytest.skip(reason)
+
+
+def require_module(name: str) -> None:
+    """Skip the test, or fail where ALIAS_REQUIRE_REAL=1, unless a module can be imported."""
+    require(find_spec(name) is not None, f"{name} is not installed")
 
 
 def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
