@@ -94,7 +94,10 @@ def test_a_spreadsheet_takes_no_title_for_a_formula(database: str, run: Run) -> 
 def test_differences_as_csv(database: str, run: Run) -> None:
     """The header alone where all is well, a row for what differs where not; the exit code is 1 as ever."""
     well = run("verify", SERVICE, "--csv")
-    assert (well.exit_code, well.stdout.splitlines()) == (0, ["what,service,day,channel,visitor"])
+    assert (well.exit_code, well.stdout.splitlines()) == (
+        0,
+        ["what,service,day,channel,visitor,namespace,category"],
+    )
     with closing(sqlite3.connect(database.removeprefix("sqlite:///"))) as sql, sql:
         sql.execute("UPDATE arrivals SET day = day + 1")
     found = run("verify", SERVICE, "--csv")
