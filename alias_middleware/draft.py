@@ -21,6 +21,7 @@ from alias_middleware.profile import (
     LINK_NOTE,
     PROFILE_LIMIT,
     PURPOSES,
+    UNDECODABLE,
     Area,
     Consent,
     Json,
@@ -142,7 +143,7 @@ class Draft(Discreet, msgspec.Struct, eq=False):
     def _decoded(self, raw: bytes, decode: Callable[[bytes], Decoded], instead: Decoded) -> Decoded:
         try:
             return decode(raw)
-        except msgspec.DecodeError:
+        except UNDECODABLE:
             self._damaged()
             return instead
 
@@ -172,7 +173,7 @@ class Draft(Discreet, msgspec.Struct, eq=False):
                     document = decode_json(raw)
                     if area == "personal":
                         document.pop(LINK_NOTE, None)
-                except msgspec.DecodeError:
+                except UNDECODABLE:
                     self._damaged()
             self._documents[area] = document
         return document

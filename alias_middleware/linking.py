@@ -22,6 +22,7 @@ from alias_middleware.local_time import LocalDays
 from alias_middleware.profile import (
     LINK_NOTE,
     PROFILE_LIMIT,
+    UNDECODABLE,
     Area,
     Json,
     Operation,
@@ -171,7 +172,7 @@ class Bridge(Discreet, msgspec.Struct, eq=False):
         try:
             linked, refused = _note(present) is not None, _refuses(before)
             return None if linked or refused else _copying(before, present, archive.now())
-        except msgspec.DecodeError:
+        except UNDECODABLE:
             archive.problem(StorageCorrupt("a stored profile does not decode"))
             return None
 
@@ -263,7 +264,7 @@ def _note(profile: StoredProfile) -> Note | None:
     try:
         kept = decode_json(profile.personal).get(LINK_NOTE)
         return None if kept is None else msgspec.convert(kept, Note)
-    except msgspec.DecodeError:  # damaged, or written by the app: nothing is known to be copied
+    except UNDECODABLE:  # damaged, or written by the app: nothing is known to be copied
         return Note()
 
 

@@ -48,6 +48,9 @@ Json = Any
 """None, bool, int of 64 bits, finite float, str, list of these, dict of these by str."""
 
 encode_json: Callable[[Json], bytes] = msgspec.json.Encoder().encode
+UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError)
+"""What decoding raises where stored bytes are damaged: no JSON, or a text in it that is no UTF-8."""
+
 decode_json: Callable[[bytes], Json] = msgspec.json.Decoder().decode
 _decode_knowledge: Callable[[bytes], Knowledge] = msgspec.json.Decoder(Knowledge).decode
 

@@ -398,8 +398,14 @@ def test_a_nested_value_gone_bad_does_not_stop_another_field() -> None:
     ("damaged", "look"),
     [
         pytest.param({"preferences": b"{"}, lambda profile: dict(profile) == {}, id="preferences"),
+        pytest.param({"preferences": b'{"a":"\xff"}'}, lambda profile: dict(profile) == {}, id="no UTF-8"),
         pytest.param(
             {"preferences": b'{"a":1}', "consents": b"["}, lambda profile: dict(profile) == {"a": 1}, id="consents"
+        ),
+        pytest.param(
+            {"preferences": b'{"a":1}', "consents": b'{"\xff":[]}'},
+            lambda profile: dict(profile) == {"a": 1},
+            id="consents of no UTF-8",
         ),
     ],
 )
