@@ -96,14 +96,20 @@ def test_event_is_told_in_one_line(event: dict[str, Any], details: str) -> None:
 def test_differences_name_their_local_day() -> None:
     """As a date, in the table and in the sheet; what is not said is a dash in one and empty in the other."""
     day = date(2026, 3, 2)
-    differences = [Difference("pages", "s", day.toordinal(), "web"), Difference("knowledge", visitor=7)]
+    differences = [
+        Difference("pages", "s", day.toordinal(), "web"),
+        Difference("knowledge", visitor=7),
+        Difference("category sums", namespace="n", category="sport"),
+    ]
     assert differences_table(differences).rows == [
-        ["pages", "s", "2026-03-02", "web", "-"],
-        ["knowledge", "-", "-", "-", "7"],
+        ["pages", "s", "2026-03-02", "web", "-", "-", "-"],
+        ["knowledge", "-", "-", "-", "7", "-", "-"],
+        ["category sums", "-", "-", "-", "-", "n", "sport"],
     ]
     assert differences_sheet(differences).rows == [
-        ("pages", "s", day, "web", None),
-        ("knowledge", None, None, None, 7),
+        ("pages", "s", day, "web", None, None, None),
+        ("knowledge", None, None, None, 7, None, None),
+        ("category sums", None, None, None, None, "n", "sport"),
     ]
 
 
