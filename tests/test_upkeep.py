@@ -109,6 +109,20 @@ def test_a_clock_set_back_stops_nothing(storage: Watched, upkeep: Upkeep) -> Non
     assert storage.asked == [FIRST]
 
 
+def test_a_clock_set_forward_meanwhile_stops_nothing(storage: Watched, upkeep: Upkeep) -> None:
+    """A roll-up that seems to have taken years is rested for an hour."""
+    storage.takes_us = 20 * 365 * 24 * 60 * MINUTE_US
+    storage.see(0, 1)
+    storage.now_us += MINUTE_US
+    upkeep.turn()
+    storage.now_us += 60 * MINUTE_US - 1
+    upkeep.turn()
+    assert storage.asked == [FIRST]
+    storage.now_us += 1
+    upkeep.turn()
+    assert storage.asked == [FIRST, FIRST + 1]
+
+
 def test_where_nothing_can_be_kept_it_is_tried_once_a_minute(storage: Watched, upkeep: Upkeep) -> None:
     """A folder is in the place of the file: days stay stale, and are not made over and over."""
     storage.see(0, 1)
@@ -118,10 +132,40 @@ def test_where_nothing_can_be_kept_it_is_tried_once_a_minute(storage: Watched, u
     upkeep.turn()
     storage.now_us += 20
     upkeep.turn()
-    assert storage.asked == [FIRST, FIRST]
+    assert storage.asked == [FIRST, FIRST + 1]
     storage.now_us += MINUTE_US - 1
     upkeep.turn()
-    assert storage.asked == [FIRST, FIRST]
+    assert storage.asked == [FIRST, FIRST + 1]
+
+
+def test_what_changes_all_the_time_has_nobody_wait(storage: Watched, upkeep: Upkeep) -> None:
+    """A site that is never without an event: the blocks come behind the day that goes on, and are made."""
+    tell = Teller()
+    for month in (1, 2, 3):
+        storage.apply(Batch(entries=[tell.view(f"2026-0{month}-15T12:00")]))
+    for _ in range(10):
+        storage.now_us += MINUTE_US
+        storage.apply(Batch(entries=[tell.view("2026-03-15T12:00")]))
+        upkeep.turn()
+    day = local_day("2026-03-15")
+    assert [days for _, days in storage.stale()] in ([], [(day, day + 1)])
+    assert storage.asked.count(day) > 1, "it had its turns, too"
+
+
+def test_a_day_that_cannot_be_made_has_nobody_wait(
+    storage: Watched, upkeep: Upkeep, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An order of the first day is damaged: that is said once for all rounds, and the days after it are made."""
+    tell = Teller()
+    storage.apply(Batch(entries=[tell.purchase("2026-03-02T12:00", "A")]))
+    storage.see(1, 2)
+    with closing(sqlite3.connect(storage.path)) as sql, sql:
+        sql.execute("UPDATE events SET body = x'00' WHERE kind = 'p'")
+    for _ in range(5):
+        storage.now_us += MINUTE_US
+        upkeep.turn()
+    assert [days for _, days in storage.stale()] == [(FIRST, FIRST + 1)]
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
 
 
 def test_a_failure_is_logged_once(storage: Watched, upkeep: Upkeep, caplog: pytest.LogCaptureFixture) -> None:
