@@ -53,7 +53,7 @@ class Asking:
             self.requests = Budgeted(storage, seconds=settings.storage_timeout, now=now)
         self.counters = Counters()
         self.reads, self.changes = Breaker(), Breaker()
-        self.outage = Outage()
+        self.outage = Outage(now=now)
         self._outlook = Outlook(self._category_sums, now=now, submit=submit, problem=self._sums_unread)
         self.statistics_only = settings.statistics_only
         self._settings = settings

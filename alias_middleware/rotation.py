@@ -101,7 +101,13 @@ def rotate_pseudonyms(settings: Settings, storage: Storage) -> dict[str, int]:
     if folder is None:
         raise SettingsError("name its folder: it must be empty before keys change", setting="spool")
     writer = Writer(
-        folder, storage, interval=1, tick=lambda: None, quiet=lambda: None, replaced=lambda: None, outage=Outage()
+        folder,
+        storage,
+        interval=1,
+        tick=lambda: None,
+        quiet=lambda: None,
+        replaced=lambda: None,
+        outage=Outage(now=lambda: 0),
     )
     try:
         if not writer.drain():

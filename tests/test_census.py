@@ -30,7 +30,13 @@ NOTHING: dict[str, Any] = {
 
 def make_writer(folder: Path, storage: Any) -> Writer:
     return Writer(
-        folder, storage, interval=1, tick=lambda: None, quiet=lambda: None, replaced=lambda: None, outage=Outage()
+        folder,
+        storage,
+        interval=1,
+        tick=lambda: None,
+        quiet=lambda: None,
+        replaced=lambda: None,
+        outage=Outage(now=lambda: 0),
     )
 
 

@@ -132,10 +132,33 @@ def test_what_still_fails_is_said_after_good_news(
     assert log() == [FAILS, ANSWERS, FAILS]
 
 
+def test_what_fails_for_good_hides_no_outage(
+    site: Site, log: Callable[[], list[tuple[str, str]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Everybody's tastes cannot be read any more; hours later nothing can, and an hour after that all but they."""
+    storage = FailingStorage()
+    monkeypatch.setattr(storage, "category_sums", lambda namespace: FailingStorage(down()).ledger())
+    site.settings.update(storage=storage, raise_errors=False)
+    site.handler = everything
+    for _ in range(3):
+        site.get()
+        site.tracker.executor().submit(int).result()
+        site.clock.advance(minutes=20)
+    assert log() == [FAILS]
+    storage.failure = down()
+    for _ in range(4):
+        site.get()
+    assert log() == [FAILS, FAILS]
+    site.clock.advance(minutes=1)
+    storage.failure = None
+    site.get()
+    assert log() == [FAILS, FAILS, ANSWERS]
+
+
 def test_only_who_noticed_an_outage_ends_it(caplog: pytest.LogCaptureFixture) -> None:
     """An answer to somebody who never asked in vain says nothing; whoever still fails afterwards says so."""
     caplog.set_level(logging.WARNING)
-    outage = Outage()
+    outage = Outage(now=lambda: 0)
     outage.ended("reads")
     outage.noticed("writer", down())
     outage.ended("reads")

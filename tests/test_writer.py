@@ -50,7 +50,7 @@ def make_writer(folder: Path, storage: Any) -> Writer:
         tick=lambda: None,
         quiet=lambda: None,
         replaced=lambda: None,
-        outage=Outage(),
+        outage=Outage(now=lambda: 0),
     )
 
 
@@ -469,7 +469,13 @@ def test_the_thread_drains_until_it_is_stopped(folder: Path) -> None:
     storage = AppendingStorage(drained.set)
     record(folder, "a")
     drainer = Writer(
-        folder, storage, interval=0.001, tick=tick, quiet=lambda: None, replaced=lambda: None, outage=Outage()
+        folder,
+        storage,
+        interval=0.001,
+        tick=tick,
+        quiet=lambda: None,
+        replaced=lambda: None,
+        outage=Outage(now=lambda: 0),
     )
     for _ in range(2):
         drainer.start()
