@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
 
-from alias_middleware.events import Event, PageView, Purchase, restore
+from alias_middleware.events import Event, PageView, Purchase, Refund, restore
 from alias_middleware.habits import PAGES_KEPT, Habits, count, notes_of
 from alias_middleware.history import Knowledge, Settlement, forms_visit, settle
 
@@ -21,6 +21,10 @@ class Service(NamedTuple):
     name: str
     namespace: str
     gap_us: int
+
+
+Place = tuple[int, str]
+"""A service, and the order of a visitor at it."""
 
 
 class Copy(NamedTuple):
@@ -73,6 +77,10 @@ class Life(msgspec.Struct):
     """His sums in all categories; by path where he does not roam."""
     roams: bool = False
     """Whether he was on more paths than a row keeps: which of them it has is not to be known from his events."""
+    refunds: dict[Place, list[int | None]] = {}
+    """The refunds of each order; None stands for all of it."""
+    unkept: set[Place] = set()
+    """Orders of which nothing but the raw event was found yet."""
     orders_differ: bool = False
     """Whether more, or less, is kept of an order than is left of it."""
 
@@ -81,7 +89,11 @@ class Life(msgspec.Struct):
         if forms_visit(event):
             self._see(event, service, gap_us)
         self.page_views += isinstance(event, PageView)
-        if not isinstance(event, Purchase):
+        if isinstance(event, Purchase):
+            self.unkept.add((service, event.order_id))
+        elif isinstance(event, Refund):
+            self.refunds.setdefault((service, event.order_id), []).append(event.amount)
+        else:
             count(self.habits, notes_of(event))
             self.roams = self.roams or len(self.habits.pages) > PAGES_KEPT
             if self.roams:
@@ -97,18 +109,21 @@ class Life(msgspec.Struct):
         self.last_us[service, event.channel] = time_us
 
     def settle(self, copies: Iterable[Copy]) -> None:
-        """Add the visitor's orders, settled anew with their refunds."""
-        refunds: dict[tuple[int, str], list[int | None]] = defaultdict(list)
-        orders: dict[tuple[int, str], Copy] = {}
+        """Add the visitor's orders, settled anew with their refunds, once all his events were followed."""
+        refunds: dict[Place, list[int | None]] = defaultdict(list)
+        orders: dict[Place, Copy] = {}
         for copy in copies:
             place = copy.service, copy.order.order_id
             orders[place] = copy
             if copy.is_refund:
                 refunds[place].append(copy.refunded)
         for place, copy in orders.items():
-            settlement = settle(copy.order.amount, refunds[place])
-            self.orders_differ = self.orders_differ or not copy.tells(settlement)
+            told = self.refunds.get(place, [])
+            settlement = settle(copy.order.amount, told)
+            same = copy.tells(settlement) and Counter(refunds[place]) == Counter(told)
+            self.orders_differ = self.orders_differ or not same
             self._earn(copy.order, settlement)
+        self.unkept -= orders.keys()
 
     def _earn(self, order: Purchase, settlement: Settlement) -> None:
         if settlement.net:
@@ -122,5 +137,5 @@ class Life(msgspec.Struct):
         for name in _KNOWN:
             if getattr(known, name) != getattr(self, name):
                 yield f"knowledge.{name}"
-        if self.orders_differ:
+        if self.orders_differ or self.unkept:
             yield "orders"
