@@ -110,6 +110,7 @@ class ShownPages:
     def _look_up(self, body: int | bytes) -> Shown:
         if isinstance(body, bytes):
             return _decode_shown(body)
-        return Shown(
-            *self._sql.execute("SELECT path, title, category FROM pages WHERE id = ?", (body,)).fetchone()
-        )
+        row = self._sql.execute("SELECT path, title, category FROM pages WHERE id = ?", (body,)).fetchone()
+        if row is None:
+            raise msgspec.DecodeError("a page view has the number of no page")
+        return Shown(*row)

@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from alias_middleware.storage.base import Batch
 from alias_middleware.storage.sqlite import SQLiteStorage
 from alias_middleware.testing._contract_case import counted
 from alias_middleware.testing._contract_profiles import op, preferences
-from alias_middleware.testing.histories import KEY, NEWS, Teller, change
+from alias_middleware.testing.histories import KEY, NEWS, Teller, change, local_day
 
 NOON = "2026-03-02T12:00"
 SPACE = NEWS.namespace
@@ -122,6 +123,18 @@ def test_a_row_that_does_not_decode_holds_up_nobody_else(storage: SQLiteStorage,
         storage.apply(Batch(entries=[Teller(ids=iter([9])).view(NOON)]))
     other = Teller(key="690000000001", ids=iter([10])).view(NOON)
     assert storage.apply(Batch(entries=[other])).stored == 1
+
+
+def test_a_page_that_is_lost_is_damage(storage: SQLiteStorage, path: Path) -> None:
+    """Several visitors' rows have its number: whoever reads them is told so as of any other row."""
+    tell = Teller()
+    storage.apply(Batch(entries=[each.view(NOON, path="/news") for each in (tell, tell.of(key="690000000001"))]))
+    with closing(sqlite3.connect(path, isolation_level=None)) as sql:
+        assert sql.execute("DELETE FROM pages").rowcount == 1
+    with pytest.raises(StorageCorrupt):
+        storage.verify(0, local_day("2027-01-01"))
+    with pytest.raises(StorageCorrupt):
+        storage.history(SPACE, "690000000001", 1)
 
 
 @pytest.mark.parametrize(
