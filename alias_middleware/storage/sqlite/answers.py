@@ -93,8 +93,8 @@ class Answers:
     def _merge(self, asked: _Asked, block: ServiceDay, held: Mapping[ServiceDay, int]) -> Rolled:
         service, (since, until) = block[0], blocks.days_of(block[1])
         theirs = {day: mark for day, mark in held.items() if day[0] == service and since <= day[1] < until}
-        days = self._days(asked._replace(channels=CHANNELS, sections=SECTIONS), theirs).values()
-        return blocks.merge_days(list(days))
+        whole = asked._replace(channels=CHANNELS, sections=SECTIONS)
+        return blocks.merge_days(self._days(whole, {day: mark})[day] for day, mark in theirs.items())
 
     def _marks_now(self, sql: sqlite3.Connection) -> dict[ServiceDay, int]:
         services = {service for service, _ in self._made}

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import blake2b
 from typing import NamedTuple
 
-from alias_middleware.rollups.model import SECTIONS, Days, Rollup, merge
+from alias_middleware.rollups.model import Days, Rollup
 from alias_middleware.storage.sqlite.days import CHANNELS, OF_THE_SERVICE
 from alias_middleware.storage.sqlite.marks import ServiceDay
 
@@ -65,12 +65,15 @@ def closed(days: Sequence[int]) -> dict[int, Days]:
     return found
 
 
-def merge_days(days: Sequence[Mapping[str, Rollup]]) -> dict[str, Rollup]:
-    """Merge days by channel, every section; each page and product has one set of visitors then."""
-    merged = {
-        channel: merge((day[channel] for day in days if channel in day), SECTIONS)
-        for channel in (*CHANNELS, OF_THE_SERVICE)
-    }
+def merge_days(days: Iterable[Mapping[str, Rollup]]) -> dict[str, Rollup]:
+    """Merge days by channel, every section; each page and product has one set of visitors then.
+
+    They are taken one after the other: all the pages of a month of days are much to have at a time.
+    """
+    merged = {channel: Rollup() for channel in (*CHANNELS, OF_THE_SERVICE)}
+    for day in days:
+        for channel, rollup in day.items():
+            merged[channel].add(rollup)
     for rollup in merged.values():
         rollup.unite()
     return merged

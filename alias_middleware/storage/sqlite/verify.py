@@ -71,7 +71,7 @@ def differing_blocks(
         begin, end = blocks.days_of(block)
         name, _, gap_us = services[service]
         days = [day for of, day in held if of == service and begin <= day < end]
-        anew = blocks.merge_days([roll_up_day(sql, service, day, gap_us, pages) for day in days])
+        anew = blocks.merge_days(roll_up_day(sql, service, day, gap_us, pages) for day in days)
         for channel, rollup in anew.items():
             for section in SECTIONS:
                 if _in_order(getattr(rollup, section)) != _in_order(getattr(kept.get(channel, Rollup()), section)):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,6 +13,8 @@ from alias_middleware.rollups.model import Days
 from alias_middleware.storage.base import Batch, Difference
 from alias_middleware.storage.sqlite import SQLiteStorage, blocks
 from alias_middleware.storage.sqlite.blocks import BLOCK_DAYS, Cover, cover, marks_of
+from alias_middleware.storage.sqlite.figures import FiguresFile, Rolled
+from alias_middleware.storage.sqlite.marks import ServiceDay
 from alias_middleware.testing._contract_case import counted
 from alias_middleware.testing._contract_figures import FiguresContract
 from alias_middleware.testing.histories import KEY, NEWS, Teller, local_day
@@ -92,6 +96,21 @@ def test_blocks_are_kept_and_used(told: SQLiteStorage) -> None:
     assert counted(told, "news", BEGIN, LATE + 1).page_views == 5
     told.apply(Batch(entries=[Teller(ids=iter([99])).view(noon(BEGIN + 5))]))
     assert counted(told, "news", BEGIN, LATE + 1).page_views == 6
+
+
+def test_days_come_one_by_one_into_a_block(told: SQLiteStorage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All their pages at once would be much for a worker of a site, whose writer makes blocks as well."""
+    find = FiguresFile.find
+    together: list[list[int]] = []
+
+    def watched(self: FiguresFile, marks: Mapping[ServiceDay, int], *rest: Any) -> dict[ServiceDay, Rolled]:
+        together.append([day for _, day in marks])
+        return find(self, marks, *rest)
+
+    monkeypatch.setattr(FiguresFile, "find", watched)
+    assert counted(told, "news", BEGIN, BEGIN + BLOCK_DAYS + 1).page_views == 4
+    one_by_one = [BEGIN + BLOCK_DAYS, blocks.number_of(BEGIN), BEGIN, BEGIN + 3]
+    assert [days for days in together if days] == [[day] for day in one_by_one]
 
 
 def test_nothing_of_the_erased_is_in_a_block(told: SQLiteStorage) -> None:
