@@ -91,8 +91,9 @@ class Answer(NamedTuple):
 class Difference(NamedTuple):
     """Something derived that does not equal what the raw events say.
 
-    `what`: a section of a roll-up, with its service, local day and channel ("" is the whole service); a part of a
-    visitor's row, with the storage's own number of him; or everybody's sums in a category of a namespace.
+    `what`: a section of a roll-up, with its service, local day and channel ("" is the whole service); a "day" of a
+    service that no figure has; a part of a visitor's row, with the storage's own number of him; or everybody's
+    sums in a category of a namespace.
     """
 
     what: str

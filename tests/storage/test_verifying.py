@@ -183,6 +183,13 @@ def test_an_order_and_its_refunds_are_those_of_the_raw_events(storage: Storage, 
     assert Difference("orders", visitor=1) in storage.verify(*EVER)
 
 
+def test_a_day_that_figures_do_not_have_is_named(storage: Storage) -> None:
+    """Its mark is lost, by which they know that there was such a day; that of a day of refunds alone is none."""
+    execute(storage, "DELETE FROM changes")
+    assert storage.verify(*EVER) == [Difference("day", NEWS.service, local_day("2026-03-02"))]
+    assert storage.verify(0, local_day("2026-03-02")) == []
+
+
 @pytest.mark.parametrize("at_once", [1, 2, 3])
 def test_some_visitors_at_a_time(storage: Storage, monkeypatch: pytest.MonkeyPatch, at_once: int) -> None:
     """Wherever they are parted, everybody is compared with his own events, of whichever namespace."""

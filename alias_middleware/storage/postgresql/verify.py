@@ -20,6 +20,11 @@ from alias_middleware.storage.postgresql.pool import Connection
 from alias_middleware.storage.postgresql.sections import CHANNELS, sections_of
 from alias_middleware.storage.verifying import KeptSums, Row, Verification
 
+_UNMARKED = """
+    SELECT DISTINCT e.service, e.day FROM events e
+    LEFT JOIN changes c ON c.service = e.service AND c.day = e.day
+    WHERE e.day >= %s AND e.day < %s AND e.kind NOT IN ('r', 'u') AND c.day IS NULL
+"""
 _ROWS_AT_ONCE = 10_000
 _VISITORS_AT_ONCE = 2000
 _SERVICES = """
@@ -60,12 +65,13 @@ def verify(connection: Connection, since: int, until: int) -> list[Difference]:
     planning.look_up(connection)
     rollups = list(_differing_rollups(connection, services, since, until))
     planning.scan(connection)
+    unmarked = list(_unmarked_days(connection, services, since, until))
     check = Verification(_arrivals(connection, services), dict(connection.execute(_HORIZONS).fetchall()))
     differing = list(_differing_visitors(connection, services, check))
     sums = check.compare_sums(_sums(connection), dict(connection.execute(_LAST_DAYS).fetchall()))
     connection.execute("COMMIT")
     numbers = numbers_of(connection, {who for _, who in differing})
-    return [*rollups, *(Difference(what, visitor=numbers[who]) for what, who in differing), *sums]
+    return [*unmarked, *rollups, *(Difference(what, visitor=numbers[who]) for what, who in differing), *sums]
 
 
 def _differing_rollups(
@@ -81,6 +87,14 @@ def _differing_rollups(
             for section in sections_of(channel):
                 if held is None or getattr(held, section) != getattr(rollup, section):
                     yield Difference(section, name, day, channel)
+
+
+def _unmarked_days(
+    connection: Connection, services: Mapping[int, Service], since: int, until: int
+) -> Iterator[Difference]:
+    """Name the days that no figure has though there are events of theirs: nothing says that they are there."""
+    for service, day in connection.execute(_UNMARKED, (since, until)).fetchall():
+        yield Difference("day", services[service].name, day)
 
 
 def _differing_visitors(

@@ -259,6 +259,7 @@ class SQLiteStorage(Storage):
         with self._files.wrapped() as connection, connection.snapshot() as sql:
             services = questions.every_service(sql)
             return [
+                *verify.unmarked_days(sql, services, since, until),
                 *verify.differing_rollups(sql, self._figures, services, since, until),
                 *verify.differing_blocks(sql, self._figures, services, since, until),
                 *verify.differing_visitors(sql, services),

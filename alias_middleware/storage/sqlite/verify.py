@@ -18,6 +18,10 @@ from alias_middleware.storage.sqlite.marks import marks
 from alias_middleware.storage.sqlite.pages import ShownPages
 from alias_middleware.storage.verifying import KeptSums, Row, Verification
 
+_UNMARKED = """
+    SELECT DISTINCT service, day FROM events e WHERE day >= ? AND day < ? AND kind NOT IN ('r', 'u')
+        AND NOT EXISTS (SELECT 1 FROM changes c WHERE c.service = e.service AND c.day = e.day)
+"""
 _AT_ONCE = 2000
 _LAST = 2**63 - 1
 _DAYS = """
@@ -59,6 +63,14 @@ def differing_rollups(
             for section in SECTIONS:
                 if (section == "arrivals") == (channel == OF_THE_SERVICE):
                     yield from _differing_section(kept, anew, Difference(section, name, day, channel))
+
+
+def unmarked_days(
+    sql: sqlite3.Connection, services: Mapping[int, Service], since: int, until: int
+) -> Iterator[Difference]:
+    """Name the days that no figure has though there are events of theirs: nothing says that they are there."""
+    for service, day in sql.execute(_UNMARKED, (since, until)):
+        yield Difference("day", services[service].name, day)
 
 
 def differing_blocks(
