@@ -240,7 +240,7 @@ class SQLiteStorage(Storage):
             return Answers(self._figures).answer(connection, asked)
 
     def stale(self) -> Sequence[tuple[Scope, Days]]:
-        """Give the days, and blocks of days, that have changed since they were rolled up."""
+        """Give the days that have changed since they were rolled up."""
         with self._files.wrapped() as connection, connection.snapshot() as sql:
             return stale(sql, self._figures)
 

@@ -104,21 +104,15 @@ class Answers:
 
 
 def stale(sql: sqlite3.Connection, figures: FiguresFile) -> list[tuple[Scope, Days]]:
-    """Give the days that are not kept as they are now, the oldest first, and then the blocks."""
+    """Give the days that are not kept as they are now, the oldest first.
+
+    Blocks are left to who asks for months: to have all pages of 32 days in memory is no task for a site's worker.
+    """
     kept = figures.marks()
     scopes = {id_: Scope(each.namespace, each.name) for id_, each in questions.every_service(sql).items()}
     held = marks(sql, scopes, 0, questions.LAST_DAY)
     days = sorted((day, service) for service, day in held if kept.get((service, day)) != held[service, day])
-    found = [(scopes[service], (day, day + 1)) for day, service in days]
-    of_blocks = blocks.marks_of(held)
-    for service, scope in scopes.items():
-        closed = blocks.closed(sorted(day for of, day in held if of == service))
-        found += [
-            (scope, period)
-            for block, period in closed.items()
-            if kept.get((service, block)) != of_blocks[service, block]
-        ]
-    return found
+    return [(scopes[service], (day, day + 1)) for day, service in days]
 
 
 class _Asked(NamedTuple):

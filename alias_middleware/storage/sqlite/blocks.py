@@ -53,18 +53,6 @@ def days_of(block: int) -> Days:
     return begin, begin + BLOCK_DAYS
 
 
-def closed(days: Sequence[int]) -> dict[int, Days]:
-    """Give the blocks of one service's `days`, ascending, that are over, each with a period `cover` has it in.
-
-    That ends with the first day after the block: a question that goes no further takes the days themselves.
-    """
-    found = {}
-    for block in sorted({number_of(day) for day in days}, reverse=True)[:-1]:
-        begin, end = days_of(block)
-        found[block] = begin, days[bisect_left(days, end)] + 1
-    return found
-
-
 def merge_days(days: Iterable[Mapping[str, Rollup]]) -> dict[str, Rollup]:
     """Merge days by channel, every section; each page and product has one set of visitors then.
 
