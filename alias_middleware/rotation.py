@@ -13,7 +13,6 @@ from alias_middleware import segments
 from alias_middleware.errors import AliasError, SettingsError
 from alias_middleware.identity import check_value, rotated
 from alias_middleware.keying import keyed, namespaces
-from alias_middleware.outage import Outage
 from alias_middleware.settings import Settings
 from alias_middleware.storage import open_storage
 from alias_middleware.storage.base import Storage
@@ -100,15 +99,7 @@ def rotate_pseudonyms(settings: Settings, storage: Storage) -> dict[str, int]:
     folder = settings.spool or storage.spool_folder
     if folder is None:
         raise SettingsError("name its folder: it must be empty before keys change", setting="spool")
-    writer = Writer(
-        folder,
-        storage,
-        interval=1,
-        tick=lambda: None,
-        quiet=lambda: None,
-        replaced=lambda: None,
-        outage=Outage(now=lambda: 0),
-    )
+    writer = Writer.alone(folder, storage)
     try:
         if not writer.drain():
             raise AliasError("another process is the writer of the spool: stop the site first")

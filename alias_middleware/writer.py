@@ -74,6 +74,18 @@ class Writer:
         self._complained: set[str] = set()
         self._folder_fails = False
 
+    @classmethod
+    def alone(cls, folder: Path, storage: Storage, *, interval: float = 1.0) -> Writer:
+        """Make one that belongs to no site: it tells nobody what it meets, but for the log and its errors."""
+
+        def nothing() -> None:
+            """Leave it at that."""
+
+        outage = Outage(now=lambda: 0)
+        return cls(
+            folder, storage, interval=interval, tick=nothing, quiet=nothing, replaced=nothing, outage=outage
+        )
+
     def start(self) -> None:
         """Start the thread, if it does not run yet."""
         if self._thread is None and not self._stopping.is_set():

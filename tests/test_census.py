@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from alias_middleware import census, segments
-from alias_middleware.outage import Outage
 from alias_middleware.profile import Operation, ProfileChange
 from alias_middleware.records import Identified, Tally
 from alias_middleware.storage.base import Ledger
@@ -29,15 +28,7 @@ NOTHING: dict[str, Any] = {
 
 
 def make_writer(folder: Path, storage: Any) -> Writer:
-    return Writer(
-        folder,
-        storage,
-        interval=1,
-        tick=lambda: None,
-        quiet=lambda: None,
-        replaced=lambda: None,
-        outage=Outage(now=lambda: 0),
-    )
+    return Writer.alone(folder, storage)
 
 
 def balanced(counts: census.Counts) -> bool:

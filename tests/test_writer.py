@@ -43,15 +43,7 @@ def log(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
 
 
 def make_writer(folder: Path, storage: Any) -> Writer:
-    return Writer(
-        folder,
-        storage,
-        interval=0.01,
-        tick=lambda: None,
-        quiet=lambda: None,
-        replaced=lambda: None,
-        outage=Outage(now=lambda: 0),
-    )
+    return Writer.alone(folder, storage, interval=0.01)
 
 
 def stored(storage: Any) -> list[str]:

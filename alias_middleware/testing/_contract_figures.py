@@ -14,18 +14,17 @@ from alias_middleware.storage.memory import MemoryStorage
 from alias_middleware.testing._check_figures import check_figures
 from alias_middleware.testing._contract_case import ContractCase, counted, known
 from alias_middleware.testing._contract_tastes import same_habits, same_sums
+from alias_middleware.testing._retelling import retold
 from alias_middleware.testing.histories import (
     ELSEWHERE,
     KEY,
     NEWS,
     SHOP,
     History,
-    Phase,
     Teller,
     instant,
     local_day,
     random_history,
-    shuffled_batches,
 )
 
 _SPACE = NEWS.namespace
@@ -273,22 +272,8 @@ class FiguresContract(ContractCase):
     def test_random_histories_equal_the_reference(self, storage: Storage, seed: int) -> None:
         """Fed in another order and in pieces, every figure equals a slow recount of what was fed in one batch."""
         history = random_history(seed)
-        reference = MemoryStorage()
-        for number, phase in enumerate(history.phases):
-            reference.apply(Batch(entries=phase.entries, unidentified=dict(phase.unidentified)))
-            for batch in shuffled_batches(seed + number, phase):
-                storage.apply(batch)
-            for each in (reference, storage):
-                conclude(each, phase)
+        for reference in retold(history, seed, storage):
             compare(storage, reference, history)
-
-
-def conclude(storage: Storage, phase: Phase) -> None:
-    """Carry out what happens once all of a phase is there."""
-    for namespace, changed in phase.changes:
-        storage.change_profile(namespace, changed, timeout=5)
-    for erasure in phase.erasures:
-        storage.erase(*erasure)
 
 
 def _pages(storage: Storage, person: tuple[str, str]) -> Iterator[Event]:

@@ -12,7 +12,8 @@ from alias_middleware.events import PageView
 from alias_middleware.storage.base import Batch, Entry, Span, Storage
 from alias_middleware.storage.memory import MemoryStorage
 from alias_middleware.testing._contract_case import ContractCase, counted, known
-from alias_middleware.testing._contract_figures import compare, conclude
+from alias_middleware.testing._contract_figures import compare
+from alias_middleware.testing._retelling import retold
 from alias_middleware.testing.histories import (
     KEY,
     NEWS,
@@ -22,7 +23,6 @@ from alias_middleware.testing.histories import (
     instant,
     local_day,
     random_history,
-    shuffled_batches,
 )
 
 _SPACE = NEWS.namespace
@@ -116,15 +116,8 @@ class ReplacingContract(ContractCase):
     def test_random_replacements_equal_the_reference(self, replacing: Storage, seed: int) -> None:
         """Whatever was recorded, erased and replaced, every figure equals a slow recount of what is left."""
         history = random_history(seed)
-        reference = MemoryStorage()
         random = Random(seed)
-        for number, phase in enumerate(history.phases):
-            everything = Batch(entries=phase.entries, unidentified=dict(phase.unidentified))
-            reference.apply(everything)
-            for batch in shuffled_batches(seed + number, phase):
-                replacing.apply(batch)
-            for each in (reference, replacing):
-                conclude(each, phase)
+        for reference in retold(history, seed, replacing):
             _replace_and_import(random, history, [reference, replacing])
             compare(replacing, reference, history)
 

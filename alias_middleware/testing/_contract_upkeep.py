@@ -8,10 +8,10 @@ import pytest
 
 from alias_middleware.rollups.model import Days
 from alias_middleware.storage.base import Batch, Question, Scope, Storage
-from alias_middleware.storage.memory import MemoryStorage
 from alias_middleware.testing._contract_case import ContractCase
-from alias_middleware.testing._contract_figures import compare, conclude
-from alias_middleware.testing.histories import KEY, NEWS, SHOP, Teller, local_day, random_history, shuffled_batches
+from alias_middleware.testing._contract_figures import compare
+from alias_middleware.testing._retelling import retold
+from alias_middleware.testing.histories import KEY, NEWS, SHOP, Teller, local_day, random_history
 
 _NEWS, _SHOP = Scope(NEWS.namespace, NEWS.service), Scope(SHOP.namespace, SHOP.service)
 _DAY = local_day("2026-03-02")
@@ -78,14 +78,7 @@ class UpkeepContract(ContractCase):
     def test_what_was_kept_up_is_exact(self, keeping: Storage, seed: int) -> None:
         """On any history, rolled up after every batch of it."""
         history = random_history(seed)
-        reference = MemoryStorage()
-        for number, phase in enumerate(history.phases):
-            reference.apply(Batch(entries=phase.entries, unidentified=dict(phase.unidentified)))
-            for batch in shuffled_batches(seed + number, phase):
-                keeping.apply(batch)
-                _roll_up_all(keeping)
-            for each in (reference, keeping):
-                conclude(each, phase)
+        for reference in retold(history, seed, keeping, after=lambda: _roll_up_all(keeping)):
             _roll_up_all(keeping)
             compare(keeping, reference, history)
             assert keeping.verify(history.days.start, history.days.stop) == []

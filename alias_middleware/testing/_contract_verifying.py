@@ -12,8 +12,8 @@ from alias_middleware.habits import PAGES_KEPT
 from alias_middleware.storage.base import Batch, Entry, Origin, Storage
 from alias_middleware.storage.memory import MemoryStorage
 from alias_middleware.testing._contract_case import ContractCase
-from alias_middleware.testing._contract_figures import conclude
 from alias_middleware.testing._contract_tastes import same_categories, same_sums
+from alias_middleware.testing._retelling import conclude
 from alias_middleware.testing.histories import GAP_US, KEY, NEWS, Teller, instant, local_day, random_history
 
 _SPACE = NEWS.namespace

@@ -14,8 +14,9 @@ from alias_middleware.storage.base import Batch
 from alias_middleware.storage.memory import MemoryStorage
 from alias_middleware.storage.sqlite import SQLiteStorage
 from alias_middleware.testing._check_figures import check_figures
-from alias_middleware.testing._contract_figures import compare, conclude
-from alias_middleware.testing.histories import random_history, shuffled_batches
+from alias_middleware.testing._contract_figures import compare
+from alias_middleware.testing._retelling import retold
+from alias_middleware.testing.histories import random_history
 
 EXAMPLES = 15
 
@@ -53,12 +54,6 @@ def test_a_comparison_that_fails_tells_the_history() -> None:
 def test_every_figure_equals_the_slow_reading(seed: int, phases: int, walks: int) -> None:
     """Of histories as short as a failure allows: what Hypothesis prints makes the history again."""
     history = random_history(seed, phases=phases, walks=walks)
-    reference = MemoryStorage()
     with TemporaryDirectory() as folder, closing(SQLiteStorage(f"sqlite:///{Path(folder)}/alias.db")) as storage:
-        for number, phase in enumerate(history.phases):
-            reference.apply(Batch(entries=phase.entries, unidentified=dict(phase.unidentified)))
-            for batch in shuffled_batches(seed + number, phase):
-                storage.apply(batch)
-            for each in (reference, storage):
-                conclude(each, phase)
+        *_, reference = retold(history, seed, storage)
         check_figures(storage, reference, history)
