@@ -66,6 +66,9 @@ def simulate(  # noqa: PLR0917 -- click hands them over by name
     in_files = log is not None or purchases is not None
     if not (in_files or truth is not None or "storage" in source.given):
         raise click.UsageError("say where to: --log FILE, --purchases FILE, --truth FILE or --storage URL")
+    files = [each.absolute() for each in (log, purchases, truth) if each is not None]
+    if len(set(files)) < len(files):
+        raise click.UsageError("each of --log, --purchases and --truth needs a file of its own")
     told: list[_Told] = []
     if log is not None:
         told.append(_write_lines("page views", log_lines(life()), log))

@@ -133,3 +133,11 @@ def test_a_simulation_as_csv_and_json(run: Run, tmp_path: Path) -> None:
     assert found["orders"][0] > 0
     document = json.loads(run(*small, "--log", str(log), "--json").stdout)
     assert document == [{"what": "page views", "number": found["page views"][0], "where": str(log)}]
+
+
+def test_a_simulation_writes_no_file_twice(run: Run, tmp_path: Path) -> None:
+    """The second would be written over the first."""
+    file = str(tmp_path / "life")
+    result = run("simulate", "--subscribers", "20", "--days", "2", "--log", file, "--truth", file)
+    assert (result.exit_code, "a file of its own" in result.stderr) == (2, True)
+    assert list(tmp_path.glob("life*")) == []
