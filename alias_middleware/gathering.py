@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from alias_middleware import segments
-from alias_middleware.events import Event
+from alias_middleware.events import Event, PageView
 from alias_middleware.records import EVENT_IDS, Header, Identified, Record, Tally, decode_record
 from alias_middleware.sealing import Sealing
 from alias_middleware.storage.base import Batch, Entry, LateChange, LateSealing, Origin, Span
@@ -72,7 +72,7 @@ class Gathering:
     def _add(self, name: str, header: Header, records: list[tuple[int, bytes]]) -> None:
         """Decode records; each is let go of at once, so that a batch is not in memory twice."""
         origin, base, ids = header.origin, header.base, EVENT_IDS
-        seen = 0
+        entries, before = self.entries, len(self.entries)
         if records:
             self.last = Raw(name, records[-1][0], header, records[-1][1])
         records.reverse()
@@ -84,12 +84,10 @@ class Gathering:
                 self.undecodable.append(Raw(name, place, header, payload))
                 self.counts.update({"seen": 1, "dropped.undecodable": 1})
                 continue
-            if isinstance(record, Event):
-                self.entries.append(Entry(origin, record, (base + place) % ids))
-                seen += 1
+            if type(record) is PageView or isinstance(record, Event):  # most are, and asking so takes no call
+                entries.append(Entry(origin, record, (base + place) % ids))
             elif isinstance(record, Identified):
-                self.entries.append(Entry(origin, record.event, record.id))
-                seen += 1
+                entries.append(Entry(origin, record.event, record.id))
             elif isinstance(record, Tally):
                 self.counts.update(record.counts)
                 for day, page_views in record.unidentified.items():
@@ -99,7 +97,7 @@ class Gathering:
             else:
                 late = LateChange(origin.namespace, record, header.event_id(place), origin.keyed)
                 self.changes.append(late)
-        if seen:
+        if seen := len(entries) - before:
             self.counts["seen"] += seen
 
     def batch(self, finished: list[str]) -> Batch:

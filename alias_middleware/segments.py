@@ -180,12 +180,14 @@ def _whole_records(data: bytes, start: int, seed: int, most: int) -> tuple[list[
     records: list[tuple[int, bytes]] = []
     unpack, checksum_of, size, end = FRAME.unpack_from, zlib.crc32, FRAME.size, len(data)
     at = 0
-    while end - at > size and len(records) < most:
-        length, checksum = unpack(data, at)
+    for _ in range(most):
         body = at + size
+        if body >= end:
+            break
+        length, checksum = unpack(data, at)
         behind = body + length
         payload = data[body:behind]
-        if behind > end or not length or checksum_of(payload, seed) != checksum:
+        if behind > end or checksum_of(payload, seed) != checksum or not length:
             break
         records.append((start + at, payload))
         at = behind

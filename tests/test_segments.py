@@ -68,6 +68,13 @@ def test_zeros_after_a_loss_of_power_are_one_torn_stretch(payloads: list[bytes],
         assert read_all(path) == (untouched(payloads, places, start, len(whole)), 1)
 
 
+def test_zeros_are_no_record_where_the_checksum_of_nothing_is_zero(tmp_path: Path) -> None:
+    """One segment in four thousand million begins its checksums with 0."""
+    data, _ = write_segment(tmp_path / "a.spool", [b"one"], base=1 << 32)
+    (tmp_path / "a.spool").write_bytes(data + b"\0" * 100)
+    assert read_all(tmp_path / "a.spool") == ([b"one"], 1)
+
+
 @given(payload_lists, st.integers(1, 200), st.integers(1, 5))
 def test_steps_of_any_size_give_every_record_once(payloads: list[bytes], most: int, records: int) -> None:
     """However little is read at a time."""
