@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from functools import cached_property
+from operator import attrgetter
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -17,9 +19,10 @@ from alias_middleware.sealing import Sealing
 
 _NEVER = 2**63
 _SECOND_US = 1_000_000
+_origin, _time_us = attrgetter("origin"), attrgetter("event.time_us")
 
 
-class Origin(msgspec.Struct, frozen=True):
+class Origin(msgspec.Struct, frozen=True, cache_hash=True):
     """The service that events come from: its name, its namespace and the gap that ends its visits.
 
     `keyed` is the check value of its pseudonym keys, "" without any.
@@ -66,7 +69,7 @@ class Span(NamedTuple):
     end: int
 
 
-class Batch(msgspec.Struct, frozen=True, kw_only=True):
+class Batch(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """What a writer hands over at once; all of it takes effect, or nothing.
 
     Entries and changes stand in the order they were read. `spans`: what of each segment the batch covers, from the
@@ -85,19 +88,20 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     unidentified: dict[tuple[Origin, int], int] = {}
     imported: bool = False
 
+    @cached_property
     def origins(self) -> list[Origin]:
-        """Give the origins of entries and unidentified page views, each once, as they first came."""
-        found: dict[Origin, None] = {}
-        latest = None
-        for entry in self.entries:
-            if entry.origin is not latest:  # most entries of a batch come from one, and hashing it takes longer
-                latest = entry.origin
-                found[latest] = None
-        return list(dict.fromkeys([*found, *(origin for origin, _ in self.unidentified)]))
+        """The origins of entries and unidentified page views, each once, as they first came."""
+        found = dict.fromkeys(map(_origin, self.entries))
+        return list(found | dict.fromkeys(origin for origin, _ in self.unidentified))
+
+    @cached_property
+    def earliest_us(self) -> int:
+        """When the earliest of the events happened."""
+        return min(map(_time_us, self.entries), default=_NEVER)
 
     def keyings(self) -> set[tuple[str, str]]:
         """Give the check values of the pseudonym keys that the batch was recorded under, with their namespaces."""
-        keyings = {(origin.namespace, origin.keyed) for origin in self.origins()}
+        keyings = {(origin.namespace, origin.keyed) for origin in self.origins}
         keyings.update((late.namespace, late.keyed) for late in self.changes)
         keyings.update((late.namespace, late.keyed) for late in self.sealings)
         return keyings
@@ -107,7 +111,7 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
 
         Only a site that has rotated its pseudonyms names anybody by more than his visitor key.
         """
-        if not any(origin.keyed for origin in self.origins()):
+        if not any(origin.keyed for origin in self.origins):
             return self, {}
         named: dict[tuple[str, str], str] = {}
         entries = []

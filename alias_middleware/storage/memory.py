@@ -133,7 +133,7 @@ class MemoryStorage(Storage):
                     outcome.refused += self._change(late.namespace, late.change, late=True)
             for sealing in sorted(batch.sealings, key=lambda late: late.sealing.time_us):
                 self._seal(sealing)
-            for origin in batch.origins():
+            for origin in batch.origins:
                 self._meet(origin)
             for entry in self._timeline.admitted(batch, outcome, self._records.values()).entries:
                 self._keep(entry, outcome)

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC
+from functools import partial
 from typing import Any, NamedTuple
 
 from msgspec.structs import replace
@@ -22,7 +23,7 @@ from alias_middleware.events import Event, PageView
 from alias_middleware.habits import bounded, decode_habits, encode_habits, habits_of, lessen
 from alias_middleware.history import visit_starts, without_cancelled
 from alias_middleware.local_time import from_micros
-from alias_middleware.storage.base import Batch, Entry, Outcome
+from alias_middleware.storage.base import Batch, Entry, Origin, Outcome
 from alias_middleware.storage.chronicle import Chronicle, Presence
 
 Stretch = tuple[int, int]
@@ -76,7 +77,7 @@ class Precedence(NamedTuple):
 
     def begun(self, batch: Batch) -> dict[str, LiveTime]:
         """Give since when services record live where an admitted batch shows that it is earlier than was known."""
-        if batch.imported:
+        if batch.imported or all(map(partial(self._was_live, batch.earliest_us), batch.origins)):
             return {}
         begun: dict[str, LiveTime] = {}
         first = batch.first_views({service: live.earliest_us for service, live in self.live.items()})
@@ -87,6 +88,10 @@ class Precedence(NamedTuple):
             elif since_us < live.since_us:
                 begun[service] = live._replace(since_us=since_us)
         return begun
+
+    def _was_live(self, time_us: int, origin: Origin) -> bool:
+        live = self.live.get(origin.service)
+        return live is not None and live.since_us <= time_us
 
     def to_take_back(self, begun: Mapping[str, LiveTime]) -> dict[str, list[Stretch]]:
         """Give the time by service in which all page views there are were imported and count no more.

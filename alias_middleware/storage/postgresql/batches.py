@@ -52,7 +52,7 @@ def apply(connection: Connection, batch: Batch, keyring: Keyring) -> Outcome:
     hashes = hashes_of(keyring)
     refused = preferences.change_late(connection, batch.changes_by_time(), hashes, lasting_of(keyring))
     seals.keep(connection, batch.sealings, hashes)
-    for origin in batch.origins():
+    for origin in batch.origins:
         shelf.service(origin)
     known = {service: LiveTime(*times) for service, *times in live.fetchall()}
     precedence = Precedence(known, by_service(stretches.fetchall()))
@@ -77,10 +77,11 @@ def apply(connection: Connection, batch: Batch, keyring: Keyring) -> Outcome:
 def _arrive(connection: Connection, batch: Batch, precedence: Precedence) -> tuple[Batch, Outcome]:
     """Leave out what is too old, and page views of which another copy counts; take back what counts no more."""
     outcome = Outcome()
-    entries = list(admitted(connection, batch.entries))
+    entries = admitted(connection, batch.entries)
     if too_old := len(batch.entries) - len(entries):
         outcome.dropped["too_old"] += too_old
-    batch = precedence.admitted(replace(batch, entries=entries), outcome)
+        batch = replace(batch, entries=list(entries))
+    batch = precedence.admitted(batch, outcome)
     begun = precedence.begun(batch)
     for service, asked in precedence.to_take_back(begun).items():
         outcome.taken_back += take_back(connection, service, asked)

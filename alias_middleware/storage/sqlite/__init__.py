@@ -191,7 +191,7 @@ class SQLiteStorage(Storage):
         def refusals(namespace: str, keys: Iterable[str]) -> Mapping[str, int]:
             return preferences.refusals(sql, namespace, keys)
 
-        origins = batch.origins()
+        origins = batch.origins
         batch, arrived = arrive(sql, batch)
         self._recollection.begin(sql)
         erased_at = self._tombstones.lookup(sql, "main", named)

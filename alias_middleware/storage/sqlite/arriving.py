@@ -21,12 +21,13 @@ def arrive(sql: sqlite3.Connection, batch: Batch) -> tuple[Batch, Outcome]:
     Visitors' rows may be others afterwards: nothing may be remembered of them from before.
     """
     outcome = Outcome()
-    entries = list(admitted(sql, batch.entries))
+    entries = admitted(sql, batch.entries)
     if too_old := len(batch.entries) - len(entries):
         outcome.dropped["too_old"] += too_old
+        batch = replace(batch, entries=list(entries))
     live = {service: LiveTime(*times) for service, *times in sql.execute(_LIVE)}
     precedence = Precedence(live, stretches(sql))
-    batch = precedence.admitted(replace(batch, entries=entries), outcome)
+    batch = precedence.admitted(batch, outcome)
     begun = precedence.begun(batch)
     for service, asked in precedence.to_take_back(begun).items():
         outcome.taken_back += take_back(sql, service, asked)
