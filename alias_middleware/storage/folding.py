@@ -19,7 +19,7 @@ from alias_middleware.storage.chronicle import Chronicle, Presence
 from alias_middleware.storage.settling import Kept, OrderPlace, Settled, settle_order
 from alias_middleware.storage.shelf import Known, Mark, Shelf, Stream, Window
 from alias_middleware.storage.tastes import Tastes
-from alias_middleware.storage.usual import PLAIN, SETTLED, Page, UsualFold
+from alias_middleware.storage.usual import PLAIN, SETTLED, Page, UsualFold, days_of
 from alias_middleware.storage.visits import begun_after, begun_around, margin_days
 
 _EVER = 2**62
@@ -44,7 +44,7 @@ class _Usual:
     def __init__(self, shelf: Shelf, changes: Changes) -> None:
         self._shelf = shelf
         self._changes = changes
-        self._fold = UsualFold[str](_Pages(), changes.tastes, changes.events, changes.touched)
+        self._fold = UsualFold[str](_Pages(), changes.tastes, changes.events)
 
     def takes(self, person: Person, entries: list[Entry], kinds: frozenset[type[Event]]) -> bool:
         """Fold a visitor's entries; False, with nothing done, where they need the general way."""
@@ -70,6 +70,7 @@ def fold(entries: Iterable[Entry], shelf: Shelf) -> Changes:
     _join_streams(people, shelf, changes.tastes)
     _fold_streams(people, shelf, changes)
     usual.end()
+    changes.touched |= days_of(changes.events)
     return changes
 
 
@@ -265,7 +266,6 @@ def _fold_stream(
         event = entry.event
         chronicle.page_views += type(event) is PageView
         chronicle.span(event.day, event.day)
-        changes.touched.add((service, event.day))
         row = (event.day, key, event.time_us, entry.id, body_of(event))
         changes.events[service, channel, kind_of(event)].append(row)
     for entry in change.gone:

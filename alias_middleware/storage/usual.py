@@ -7,10 +7,11 @@ this takes a third of its time; `test_usual.py` of each database's tests has bot
 from __future__ import annotations
 
 from collections import defaultdict
+from operator import itemgetter
 from typing import Any, Generic, Protocol, TypeVar
 
 from alias_middleware.events import Event, Message, PageView, Purchase, TrackedEvent, body_of, kind_of
-from alias_middleware.habits import grown
+from alias_middleware.habits import beginning_of_line, grown
 from alias_middleware.storage.base import Entry
 from alias_middleware.storage.chronicle import Chronicle, Presence
 from alias_middleware.storage.tastes import Tastes
@@ -34,6 +35,7 @@ PLAIN: frozenset[type[Event]] = frozenset({PageView, TrackedEvent, Message})
 SETTLED = PLAIN | {Purchase}
 
 _LONG_AGO = -(2**62)
+_day = itemgetter(0)
 
 
 class Visitor(Protocol[_Seen_co]):
@@ -58,26 +60,24 @@ class Pages(Protocol[_Viewer_contra]):
         """Give the body of a page view's row and what `habits.rest_of_line` gives for it."""
 
 
-_Read = tuple[list[EventRow[Who]], bytes, list[tuple[str, int]], list[Entry], int]
-"""What a visitor's entries come to.
+_Read = tuple[bytes, int, list[tuple[str, int]], list[Entry]]
+"""What a visitor's entries come to besides the rows of page views.
 
-Of page views their rows, the lines of his habits and each (category, second); the other entries; visits begun.
+The lines of his habits, visits begun, each (category, second) of a page view, and the entries that are none.
 """
 
 
 class UsualFold(Generic[Who]):
     """One batch's visitors who went the short way."""
 
-    def __init__(
-        self, pages: Pages[Who], tastes: Tastes, events: EventRows[Who], touched: set[tuple[int, int]]
-    ) -> None:
-        """Add to what the batch does to habits, to its rows of `events` and to the (service, day) it touches."""
+    def __init__(self, pages: Pages[Who], tastes: Tastes, events: EventRows[Who]) -> None:
+        """Add to what the batch does to habits and to its rows of `events`."""
         self.arrived: list[tuple[int, int, Who]] = []
         """The rows of `arrivals` of those who came for the first time."""
         self._pages = pages
         self._tastes = tastes
         self._events = events
-        self._touched = touched
+        self._beginnings: dict[int, bytes] = {}
 
     def take(
         self, visitor: Visitor[Who], entries: list[Entry], service: int, gap_us: int, kinds: frozenset[type[Event]]
@@ -87,34 +87,61 @@ class UsualFold(Generic[Who]):
         `service` and its `gap_us` are those of the first entry; the types of events may be `kinds`.
         """
         first, chronicle = entries[0].event, visitor.chronicle
+        channel = first.channel
         presence = chronicle.presence.get(service)
-        latest = None if presence is None else presence.last_us.get(first.channel)
-        if presence is not None and latest is None and first.time_us < presence.first_us:
+        latest = None if presence is None else presence.last_us.get(channel)
+        if latest is None and presence is not None and first.time_us < presence.first_us:
             return False
-        read = self._read(visitor, entries, gap_us, _LONG_AGO if latest is None else latest, kinds)
-        if read is None:
+        views = self._events[service, channel, "v"]
+        before = len(views)
+        read = self._read(visitor, entries, views, gap_us, _LONG_AGO if latest is None else latest)
+        if read is None or (read[3] and not kinds.issuperset([type(other.event) for other in read[3]])):
+            del views[before:]
             return False
+        if latest is None or presence is None:
+            presence = self._begin(visitor, first, service)
+        lines, begun, liked, others = read
+        last, (first_day, last_day) = entries[-1].event, chronicle.days
+        presence.last_us[channel] = last_us = last.time_us
+        if begun:
+            chronicle.visits += begun
+        if last_us > (chronicle.last_seen or 0):
+            chronicle.last_seen = last_us
+        if first.day < first_day or last_day < last.day:
+            chronicle.span(first.day, last.day)
+        if lines:
+            chronicle.page_views += len(views) - before
+            if (shown_us := views[-1][2]) > (chronicle.last_page or 0):
+                chronicle.last_page = shown_us
+            visitor.habits = grown(visitor.habits, lines)
+            if liked:
+                self._tastes.views(visitor.namespace, liked)
+        if others:
+            self._note(visitor, others, service)
+        return True
+
+    def _begin(self, visitor: Visitor[Who], first: Event, service: int) -> Presence:
+        """Begin a stream, the visitor's first at the service or not, with its first event."""
+        chronicle = visitor.chronicle
+        chronicle.see(first.time_us)
+        presence = chronicle.presence.get(service)
         if presence is None:
             presence = chronicle.presence[service] = Presence(first.time_us, first.day, {})
             self.arrived.append((service, first.day, visitor.id))
-        if latest is None:
-            chronicle.see(first.time_us)
-        presence.last_us[first.channel] = entries[-1].event.time_us
-        self._note(visitor, entries, service, read)
-        return True
+        return presence
 
     def _read(
         self,
         visitor: Visitor[Who],
         entries: list[Entry],
+        views: list[EventRow[Who]],
         gap_us: int,
         latest: int,
-        kinds: frozenset[type[Event]],
-    ) -> _Read[Who] | None:
-        """Read a stream that goes on after its `latest` moment; None where it does not."""
+    ) -> _Read | None:
+        """Read a stream that goes on after its `latest` moment, page views into `views`; None if it does not."""
         origin, channel = entries[0].origin, entries[0].event.channel
-        id_, not_before, shown = visitor.id, visitor.not_before, self._pages.shown
-        rows: list[EventRow[Who]] = []
+        id_, not_before = visitor.id, visitor.not_before
+        shown, beginnings = self._pages.shown, self._beginnings
         liked: list[tuple[str, int]] = []
         others: list[Entry] = []
         lines, begun = b"", 0
@@ -132,41 +159,23 @@ class UsualFold(Generic[Who]):
                 begun += 1
             latest = time_us
             if type(event) is PageView:
-                category = event.category
+                category, moment_s = event.category, time_us // 1_000_000
                 page = (event.path, event.title, category)
                 body, rest = shown.get(page) or self._pages.show(page, event, id_)
-                lines += b"\n[%d,%b" % (time_us // 1_000_000, rest)  # as `habits.line_of_view`
+                lines += (beginnings.get(moment_s) or self._beginning(moment_s)) + rest
                 if category is not None:
-                    liked.append((category, time_us // 1_000_000))
-                rows.append((event.day, id_, time_us, entry.id, body))
-            elif type(event) in kinds:
-                others.append(entry)
+                    liked.append((category, moment_s))
+                views.append((event.day, id_, time_us, entry.id, body))
             else:
-                return None
-        return rows, lines, liked, others, begun
+                others.append(entry)
+        return lines, begun, liked, others
 
-    def _note(self, visitor: Visitor[Who], entries: list[Entry], service: int, read: _Read[Who]) -> None:
-        """Count what was read of entries, which are in the order of their times."""
-        rows, lines, liked, others, begun = read
-        first, last, chronicle = entries[0].event, entries[-1].event, visitor.chronicle
-        chronicle.visits += begun
-        if last.time_us > (chronicle.last_seen or 0):
-            chronicle.last_seen = last.time_us
-        chronicle.span(first.day, last.day)
-        self._touched.add((service, first.day))
-        if first.day != last.day:
-            self._touched.update([(service, entry.event.day) for entry in entries])
-        if rows:
-            self._events[service, first.channel, "v"] += rows
-            chronicle.last_page = max(rows[-1][2], chronicle.last_page or 0)
-            chronicle.page_views += len(rows)
-            visitor.habits = grown(visitor.habits, lines)
-            if liked:
-                self._tastes.views(visitor.namespace, liked)
-        if others:
-            self._note_others(visitor, others, service)
+    def _beginning(self, moment_s: int) -> bytes:
+        """Give what the lines for page views of a moment begin with; a batch has many of few seconds."""
+        beginning = self._beginnings[moment_s] = beginning_of_line(moment_s)
+        return beginning
 
-    def _note_others(self, visitor: Visitor[Who], others: list[Entry], service: int) -> None:
+    def _note(self, visitor: Visitor[Who], others: list[Entry], service: int) -> None:
         """Count what is no page view."""
         for entry in others:
             event = entry.event
@@ -174,3 +183,8 @@ class UsualFold(Generic[Who]):
             self._events[service, event.channel, kind_of(event)].append(row)
             visitor.chronicle.note(entry.origin.service, event)
         self._tastes.note(visitor, others)
+
+
+def days_of(events: EventRows[Who]) -> set[tuple[int, int]]:
+    """Give each (service, day) that a batch's rows belong to."""
+    return {(service, day) for (service, _, _), rows in events.items() for day in set(map(_day, rows))}

@@ -30,10 +30,10 @@ from alias_middleware.storage.sqlite import tastes
 from alias_middleware.storage.sqlite.marks import mark_changed
 from alias_middleware.storage.sqlite.orders import OrderBook
 from alias_middleware.storage.sqlite.recollection import Recollection
-from alias_middleware.storage.sqlite.rows import insert_alike, insert_rows, replace_rows, select_by_keys
+from alias_middleware.storage.sqlite.rows import blob, insert_alike, insert_rows, replace_rows, select_by_keys
 from alias_middleware.storage.sqlite.streams import Stream, begun_around, last_without
 from alias_middleware.storage.tastes import Tastes
-from alias_middleware.storage.usual import PLAIN, SETTLED, EventRows, UsualFold
+from alias_middleware.storage.usual import PLAIN, SETTLED, EventRows, UsualFold, days_of
 
 _VISITORS = """
     SELECT key, id, not_before, knowledge, habits FROM visitors JOIN chronicles ON visitor = id
@@ -66,7 +66,7 @@ class Fold:
         self._pages = recollection.pages
         self._tombstone = tombstone
         self._refusals = refusals
-        self._touched: set[tuple[int, int]] = set()
+        self._touched: set[tuple[int, int]] = set()  # besides those of new rows of `events`
         self._tastes = Tastes()
         self._orders = OrderBook(sql, self._touched, self._tastes)
         self._services: dict[Origin, tuple[int, int]] = {}
@@ -76,8 +76,8 @@ class Fold:
         self._events: EventRows[int] = defaultdict(list)
         self._new: list[VisitorRow] = []
         self._recalled: list[VisitorRow] = []
-        self._chronicles: list[tuple[int, bytes, bytes]] = []
-        self._usual = UsualFold(self._pages, self._tastes, self._events, self._touched)
+        self._chronicles: list[tuple[int, bytearray, bytearray]] = []
+        self._usual = UsualFold(self._pages, self._tastes, self._events)
         self._arrived = self._usual.arrived
         self.outcome = Outcome()
 
@@ -115,7 +115,8 @@ class Fold:
         return True
 
     def _keep(self, visitor: VisitorRow) -> None:
-        self._chronicles.append((visitor.id, encode_chronicle(visitor.chronicle), visitor.habits))
+        """Encode a visitor's row at once: later, what it is made of has left the processor's cache."""
+        self._chronicles.append((visitor.id, blob(encode_chronicle(visitor.chronicle)), blob(visitor.habits)))
 
     def service(self, origin: Origin) -> tuple[int, int]:
         """Give a service's id and its visit gap in microseconds; the gap it first came with holds."""
@@ -218,7 +219,6 @@ class Fold:
         shown.sort(key=lambda entry: entry.event.time_us)
         for entry in new:
             day = entry.event.day
-            self._touched.add((service, day))
             visitor.chronicle.span(day, day)
             visitor.chronicle.page_views += isinstance(entry.event, PageView)
         if shown or gone:
@@ -294,7 +294,7 @@ class Fold:
         self._arrived.sort()
         insert_rows(self._sql, "arrivals", self._arrived)
         self._orders.write()
-        mark_changed(self._sql, self._touched, self._margin)
+        mark_changed(self._sql, self._touched | days_of(self._events), self._margin)
         tastes.write(self._sql, self._tastes)
         self._recollection.keep(self._recalled + self._new)
 

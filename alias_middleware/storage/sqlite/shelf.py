@@ -131,8 +131,9 @@ class Shelf:
 
     def find(self, namespace: str, key: str) -> StoredProfile | None:
         """Give a visitor's documents, None where they have to be read."""
+        clock = self._clock
         self._asked += 1  # as `look_if_due`, without its call
-        if self._asked % LOOK_EVERY == 0 or self._clock() >= self._look_at:
+        if self._asked % LOOK_EVERY == 0 or clock() >= self._look_at:
             self.look()
         entry = self._young[namespace].get(key) or self._old[namespace].get(key)
         if entry is not None and entry.words[entry.place] == entry.begun:
