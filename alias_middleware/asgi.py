@@ -17,7 +17,7 @@ import msgspec
 from alias_middleware.discreet import Discreet
 from alias_middleware.exchange import Exchange, Pair, Request
 from alias_middleware.tracker import Tracker, chosen
-from alias_middleware.visitor import current_visitor
+from alias_middleware.visitor import make_current, restore_current
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -80,12 +80,12 @@ class AliasMiddleware:
         state = scope.get("state")
         scope["state"] = {**state, "visitor": visitor} if state else {"visitor": visitor}
 
-        token = current_visitor.set(visitor)
+        app, token = self.app, make_current(visitor)
         try:
-            await self.app(scope, receive, _Answer(self.tracker, exchange, scope, send).send)
+            await app(scope, receive, _Answer(self.tracker, exchange, scope, send).send)
         finally:
             try:  # noqa: SIM105 - `suppress` would cost more than all the rest of this method
-                current_visitor.reset(token)
+                restore_current(token)
             except ValueError:  # closed in another context than it was called in
                 pass
             if exchange.recognised and exchange.has_work():
@@ -151,7 +151,8 @@ class _Answer(Discreet, msgspec.Struct, eq=False):
             message = _started(exchange, self._scope, message)
         if exchange.recognised and exchange.has_work():
             return self._commit_and_send(message)
-        return self._send(message)
+        send = self._send
+        return send(message)
 
     async def _commit_and_send(self, message: Message) -> None:
         await _hop(self._tracker, self._exchange.commit)

@@ -29,6 +29,7 @@ _SEGMENT_BYTES = 8 << 20
 _LOOK_EVERY_BYTES = 1 << 20
 _ATTEMPTS = 3
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+_FRAME_BYTES, _pack = FRAME.size, FRAME.pack
 
 
 class Spool:
@@ -68,16 +69,16 @@ class Spool:
             SpoolError: nothing of it was written.
         """
         payload = encode_record(record)
-        more = FRAME.size + len(payload)
+        more = _FRAME_BYTES + len(payload)
         if more > LARGEST_RECORD:
             raise SpoolError(f"a record takes at most {LARGEST_RECORD} bytes", reason="too_large")
         with self._lock:
             try:
-                descriptor = self._descriptor
+                descriptor, write = self._descriptor, self._write
                 if descriptor is None or self._size >= self._next_look:
                     descriptor = self._ready(more)
-                frame = FRAME.pack(len(payload), crc32(payload, self._seed)) + payload  # `framed`, less its call
-                written = self._write(descriptor, frame, more)
+                frame = _pack(len(payload), crc32(payload, self._seed)) + payload  # `framed`, less its call
+                written = write(descriptor, frame, more)
                 if written != more:
                     self._write_rest(descriptor, frame, max(written, 0))
                 self._size += more

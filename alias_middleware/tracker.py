@@ -138,8 +138,8 @@ class Tracker(OnDemand):
 
     def exchange(self, request: Request) -> Exchange:
         """Recognise the visitor of a request that has just arrived. Does not raise in production."""
-        recorder = self._recorder if self._made_here[0] else self._here()
-        now = self._clock() // 1000
+        recorder, clock, key_of = self._recorder if self._made_here[0] else self._here(), self._clock, self._key
+        now = clock() // 1000
         noticed = request.noticed
         if not noticed:
             recorder.counters.add(_NOBODY)
@@ -154,7 +154,7 @@ class Tracker(OnDemand):
             for flag in recognition.flags:
                 recorder.counters.add(f"identity.{flag}")
             if recognition.alias is not None:
-                key = self._key(recognition.alias)
+                key = key_of(recognition.alias)
         except Exception as error:
             recognition = _STRANGER
             recorder.problem(error)

@@ -129,8 +129,8 @@ class Trackable:
         title, category = self.annotation or _UNSAID
         if category is None and (category_of := self._keeper.category_of) is not None:
             category = category_of(path)
-        day = self._keeper.day(begun_us)
-        event = PageView(key, begun_us, begun_us, day, "web", path, title, category)
+        day_of = self._keeper.day
+        event = PageView(key, begun_us, begun_us, day_of(begun_us), "web", path, title, category)
         recorded = self._keeper.record(event)
         if recorded and PageView in self._keeper.durable:
             self.unsynced = True

@@ -15,7 +15,7 @@ import msgspec
 from alias_middleware.discreet import Discreet
 from alias_middleware.exchange import Exchange, Request
 from alias_middleware.tracker import Tracker, chosen
-from alias_middleware.visitor import Visitor, current_visitor
+from alias_middleware.visitor import Visitor, make_current, restore_current
 
 if TYPE_CHECKING:
     from _typeshed import OptExcInfo
@@ -51,7 +51,7 @@ class AliasMiddleware:
         if wrapper is not None and not isinstance(wrapper, _OF_KNOWN_FILES):
             environ[_WRAPPER_KEY] = _FileWrapper(wrapper)
         visitor = environ[ENVIRON_KEY] = exchange.visitor
-        answer = _Answer(exchange, environ, start_response, current_visitor.set(visitor))
+        answer = _Answer(exchange, environ, start_response, make_current(visitor))
         try:
             return answer.pass_on(self.app(environ, answer.start_response))
         except BaseException:
@@ -201,7 +201,7 @@ class _Answer(Discreet, msgspec.Struct, eq=False):
             token, self._token = self._token, None
             if token is not None:
                 try:  # noqa: SIM105 - `suppress` is slow
-                    current_visitor.reset(token)
+                    restore_current(token)
                 except ValueError:  # closed in another context than it was called in
                     pass
 
