@@ -30,7 +30,7 @@ from alias_middleware.storage.sqlite import tastes
 from alias_middleware.storage.sqlite.marks import mark_changed
 from alias_middleware.storage.sqlite.orders import OrderBook
 from alias_middleware.storage.sqlite.recollection import Recollection
-from alias_middleware.storage.sqlite.rows import blob, insert_alike, insert_rows, replace_rows, select_by_keys
+from alias_middleware.storage.sqlite.rows import insert_alike, insert_rows, replace_blobs, select_by_keys
 from alias_middleware.storage.sqlite.streams import Stream, begun_around, last_without
 from alias_middleware.storage.tastes import Tastes
 from alias_middleware.storage.usual import PLAIN, SETTLED, EventRows, UsualFold, days_of
@@ -76,7 +76,7 @@ class Fold:
         self._events: EventRows[int] = defaultdict(list)
         self._new: list[VisitorRow] = []
         self._recalled: list[VisitorRow] = []
-        self._chronicles: list[tuple[int, bytearray, bytearray]] = []
+        self._chronicles: list[tuple[int, bytes, bytes]] = []
         self._usual = UsualFold(self._pages, self._tastes, self._events)
         self._arrived = self._usual.arrived
         self.outcome = Outcome()
@@ -116,7 +116,7 @@ class Fold:
 
     def _keep(self, visitor: VisitorRow) -> None:
         """Encode a visitor's row at once: later, what it is made of has left the processor's cache."""
-        self._chronicles.append((visitor.id, blob(encode_chronicle(visitor.chronicle)), blob(visitor.habits)))
+        self._chronicles.append((visitor.id, encode_chronicle(visitor.chronicle), visitor.habits))
 
     def service(self, origin: Origin) -> tuple[int, int]:
         """Give a service's id and its visit gap in microseconds; the gap it first came with holds."""
@@ -287,7 +287,7 @@ class Fold:
         """Write everything in the order of its keys, so that neighbouring rows share their pages."""
         new = [(one.namespace, one.key, one.id, one.not_before) for one in self._new]
         insert_rows(self._sql, "visitors", new)
-        replace_rows(self._sql, "chronicles", self._chronicles)
+        replace_blobs(self._sql, "chronicles", self._chronicles)
         for alike, rows in self._events.items():
             rows.sort()
             insert_alike(self._sql, _INSERT_EVENTS, alike, rows)

@@ -18,11 +18,6 @@ Row = tuple[object, ...]
 Part = TypeVar("Part")
 
 
-def blob(value: bytes) -> bytearray:
-    """Give bytes as they are bound without sqlite3 first seeking an adapter for their type: takes half as long."""
-    return bytearray(value)
-
-
 def insert_rows(sql: sqlite3.Connection, into: str, rows: Sequence[Row], *, conflict: str = "") -> None:
     """Insert rows of equal width into a table, many at a time, with an optional ON CONFLICT clause."""
     for part in _parts(rows):
@@ -33,6 +28,16 @@ def replace_rows(sql: sqlite3.Connection, into: str, rows: Sequence[Row]) -> Non
     """Insert rows of equal width, many at a time, each in the place of the one that has its key."""
     for part in _parts(rows):
         sql.execute(_statement("REPLACE", into, len(part[0]), len(part), ""), list(chain.from_iterable(part)))
+
+
+def replace_blobs(sql: sqlite3.Connection, into: str, rows: Sequence[tuple[int, bytes, bytes]]) -> None:
+    """Replace rows of a number and two blobs as `replace_rows` does, and bind them in half the time.
+
+    For bytes sqlite3 first seeks an adapter of their type, for a bytearray it does not.
+    """
+    for part in _parts(rows):
+        bound = [(number, bytearray(first), bytearray(second)) for number, first, second in part]
+        sql.execute(_statement("REPLACE", into, 3, len(part), ""), list(chain.from_iterable(bound)))
 
 
 def insert_alike(sql: sqlite3.Connection, insert: str, alike: Row, rows: Sequence[Row]) -> None:
