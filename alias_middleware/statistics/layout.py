@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args, get_origin
 
 import msgspec
 
@@ -41,17 +41,27 @@ def layouts(answer: Answer) -> list[Layout]:
     if isinstance(answer, Summary):
         return [_table("summary", [answer], list(SUMMARY))]
     if isinstance(answer, Frequency):
-        return [_table("frequency", answer.rows), _table("recency", answer.recency)]
+        return [
+            _table("frequency", answer.rows, _fields(answer)),
+            _table("recency", answer.recency, _fields(answer, "recency")),
+        ]
     if isinstance(answer, Series):
         fields = ["since", "until", "value", *(["previous"] if answer.compared else [])]
         return [_table("series", answer.rows, fields, {"value": answer.name})]
-    return [_table(type(answer).__name__.lower(), answer.rows)]
+    return [_table(type(answer).__name__.lower(), answer.rows, _fields(answer))]
 
 
-def _table(name: str, rows: Any, fields: list[str] | None = None, named: dict[str, str] | None = None) -> Layout:
+def _fields(answer: Answer, name: str = "rows") -> list[str]:
+    """Give the fields of an answer's rows; where there are none, those whose columns do not depend on them."""
+    types = {field.name: field.type for field in msgspec.structs.fields(answer)}
+    fields = msgspec.structs.fields(get_args(types[name])[0])
+    return [field.name for field in fields if getattr(answer, name) or get_origin(field.type) not in (dict, list)]
+
+
+def _table(name: str, rows: Any, fields: list[str], named: dict[str, str] | None = None) -> Layout:
     columns: list[Column] = []
     values: list[list[object]] = [[] for _ in rows]
-    for field in fields if fields is not None else (rows[0].__struct_fields__ if rows else ()):
+    for field in fields:
         shown = (named or {}).get(field, field)
         cells = [getattr(row, field) for row in rows]
         for part in _parts(cells):

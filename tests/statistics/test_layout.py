@@ -71,6 +71,13 @@ def test_every_answer_is_laid_out(statistics: Statistics) -> None:
         assert msgspec.json.decode(msgspec.json.encode(document)) == document
 
 
-def test_an_answer_without_rows_has_no_columns(statistics: Statistics) -> None:
-    """Nothing to lay out is no error."""
-    assert layouts(statistics.pages(date(2025, 1, 1), date(2025, 1, 2)))[0].rows == []
+def test_an_answer_without_rows_names_its_columns(statistics: Statistics) -> None:
+    """But for those of currencies and periods, which nothing names: who reads the CSV finds its header."""
+    nothing = date(2025, 1, 1), date(2025, 1, 2)
+    for answer in (statistics.pages(*nothing), statistics.categories(*nothing), statistics.products(*nothing)):
+        (table,) = layouts(answer)
+        assert table.rows == []
+        assert all(column.definition for column in table.columns)
+    assert [column.name for column in table.columns] == ["sku", "name", "quantity", "orders", "buyers"]
+    (triangle,) = layouts(statistics.cohorts(*nothing))
+    assert [column.name for column in triangle.columns][:1] == ["since"]
