@@ -151,7 +151,7 @@ class _Answer(Discreet, msgspec.Struct, eq=False):
             message = _started(exchange, self._scope, message)
         if exchange.recognised and exchange.has_work():
             return self._commit_and_send(message)
-        send = self._send
+        send = self._send  # called as `self._send`, it would be sought among the methods first
         return send(message)
 
     async def _commit_and_send(self, message: Message) -> None:

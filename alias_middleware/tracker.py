@@ -138,7 +138,8 @@ class Tracker(OnDemand):
 
     def exchange(self, request: Request) -> Exchange:
         """Recognise the visitor of a request that has just arrived. Does not raise in production."""
-        recorder, clock, key_of = self._recorder if self._made_here[0] else self._here(), self._clock, self._key
+        recorder = self._recorder if self._made_here[0] else self._here()
+        clock, key_of = self._clock, self._key  # called as attributes, they would be sought as methods first
         now = clock() // 1000
         noticed = request.noticed
         if not noticed:

@@ -131,7 +131,7 @@ class Shelf:
 
     def find(self, namespace: str, key: str) -> StoredProfile | None:
         """Give a visitor's documents, None where they have to be read."""
-        clock = self._clock
+        clock = self._clock  # called as `self._clock`, it would be sought among the methods first
         self._asked += 1  # as `look_if_due`, without its call
         if self._asked % LOOK_EVERY == 0 or clock() >= self._look_at:
             self.look()
