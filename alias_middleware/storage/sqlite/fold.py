@@ -149,6 +149,7 @@ class Fold:
                 others.append(key)
             else:
                 found.append(row)
+        others.sort()  # as their rows lie: one page after the other, each once
         rows = select_by_keys(self._sql, _VISITORS, (namespace,), others)
         try:
             read = [
