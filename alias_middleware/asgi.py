@@ -80,8 +80,9 @@ class AliasMiddleware:
         state = scope.get("state")
         scope["state"] = {**state, "visitor": visitor} if state else {"visitor": visitor}
 
-        app, token = self.app, make_current(visitor)
+        token = make_current(visitor)
         try:
+            app = self.app  # called as `self.app`, it would be sought among the methods first
             await app(scope, receive, _Answer(self.tracker, exchange, scope, send).send)
         finally:
             try:  # noqa: SIM105 - `suppress` would cost more than all the rest of this method

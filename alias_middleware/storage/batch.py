@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from functools import cached_property
 from operator import attrgetter
 from types import MappingProxyType
 from typing import NamedTuple
@@ -69,7 +68,7 @@ class Span(NamedTuple):
     end: int
 
 
-class Batch(msgspec.Struct, frozen=True, kw_only=True, dict=True):
+class Batch(msgspec.Struct, frozen=True, kw_only=True):
     """What a writer hands over at once; all of it takes effect, or nothing.
 
     Entries and changes stand in the order they were read. `spans`: what of each segment the batch covers, from the
@@ -88,30 +87,32 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     unidentified: dict[tuple[Origin, int], int] = {}
     imported: bool = False
 
-    @cached_property
     def origins(self) -> list[Origin]:
-        """The origins of entries and unidentified page views, each once, as they first came."""
+        """Give the origins of entries and unidentified page views, each once, as they first came."""
         found = dict.fromkeys(map(_origin, self.entries))
         return list(found | dict.fromkeys(origin for origin, _ in self.unidentified))
 
-    @cached_property
     def earliest_us(self) -> int:
-        """When the earliest of the events happened."""
+        """Give the moment of the earliest event."""
         return min(map(_time_us, self.entries), default=_NEVER)
 
-    def keyings(self) -> set[tuple[str, str]]:
-        """Give the check values of the pseudonym keys that the batch was recorded under, with their namespaces."""
-        keyings = {(origin.namespace, origin.keyed) for origin in self.origins}
+    def keyings(self, origins: Iterable[Origin]) -> set[tuple[str, str]]:
+        """Give the check values of the pseudonym keys that the batch was recorded under, with their namespaces.
+
+        `origins`: the batch's.
+        """
+        keyings = {(origin.namespace, origin.keyed) for origin in origins}
         keyings.update((late.namespace, late.keyed) for late in self.changes)
         keyings.update((late.namespace, late.keyed) for late in self.sealings)
         return keyings
 
-    def parted(self) -> tuple[Batch, dict[tuple[str, str], str]]:
+    def parted(self, origins: Iterable[Origin]) -> tuple[Batch, dict[tuple[str, str], str]]:
         """Give the batch with visitor keys as rows have them, and visitors by (namespace, key) as they are named.
 
-        Only a site that has rotated its pseudonyms names anybody by more than his visitor key.
+        Only a site that has rotated its pseudonyms names anybody by more than his visitor key. `origins`: the
+        batch's.
         """
-        if not any(origin.keyed for origin in self.origins):
+        if not any(origin.keyed for origin in origins):
             return self, {}
         named: dict[tuple[str, str], str] = {}
         entries = []

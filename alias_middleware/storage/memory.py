@@ -124,8 +124,9 @@ class MemoryStorage(Storage):
             for segment, span in batch.spans.items():
                 if self._positions.get(segment, 0) != span.start:
                     raise StorageUnavailable("the batch was read from elsewhere", reason="stale_position")
-            check_keyed(batch.keyings(), self._marks.setdefault)
-            batch, _ = batch.parted()  # nothing is rotated here: either key tells a visitor as well
+            origins = batch.origins()
+            check_keyed(batch.keyings(origins), self._marks.setdefault)
+            batch, _ = batch.parted(origins)  # nothing is rotated here: either key tells a visitor as well
             outcome = Outcome()
             for late in batch.changes_by_time():
                 if late.id not in self._applied:
@@ -133,7 +134,7 @@ class MemoryStorage(Storage):
                     outcome.refused += self._change(late.namespace, late.change, late=True)
             for sealing in sorted(batch.sealings, key=lambda late: late.sealing.time_us):
                 self._seal(sealing)
-            for origin in batch.origins:
+            for origin in origins:
                 self._meet(origin)
             for entry in self._timeline.admitted(batch, outcome, self._records.values()).entries:
                 self._keep(entry, outcome)

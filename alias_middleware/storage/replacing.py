@@ -77,7 +77,7 @@ class Precedence(NamedTuple):
 
     def begun(self, batch: Batch) -> dict[str, LiveTime]:
         """Give since when services record live where an admitted batch shows that it is earlier than was known."""
-        if batch.imported or all(map(partial(self._was_live, batch.earliest_us), batch.origins)):
+        if batch.imported or all(map(partial(self._was_live, batch.earliest_us()), batch.origins())):
             return {}
         begun: dict[str, LiveTime] = {}
         first = batch.first_views({service: live.earliest_us for service, live in self.live.items()})

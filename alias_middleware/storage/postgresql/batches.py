@@ -46,13 +46,14 @@ def apply(connection: Connection, batch: Batch, keyring: Keyring) -> Outcome:
         live, stretches = connection.execute(tastes.LIVE), connection.execute(STRETCHES)
     _check_positions(dict(positions.fetchall()), batch)
     check_keys(connection, keyring)
-    check_keyed(batch.keyings(), pseudonyms.mark_of(connection))
-    batch, named = batch.parted()
+    origins = batch.origins()
+    check_keyed(batch.keyings(origins), pseudonyms.mark_of(connection))
+    batch, named = batch.parted(origins)
     shelf = PostgreSQLShelf(connection, keyring, named)
     hashes = hashes_of(keyring)
     refused = preferences.change_late(connection, batch.changes_by_time(), hashes, lasting_of(keyring))
     seals.keep(connection, batch.sealings, hashes)
-    for origin in batch.origins:
+    for origin in origins:
         shelf.service(origin)
     known = {service: LiveTime(*times) for service, *times in live.fetchall()}
     precedence = Precedence(known, by_service(stretches.fetchall()))

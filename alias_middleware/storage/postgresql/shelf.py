@@ -186,7 +186,7 @@ class PostgreSQLShelf:
 
     def write(self, changes: Changes) -> None:
         """Write down what a batch changes, rows of one table together and sorted by its key."""
-        if changes.events:
+        if any(changes.events.values()):
             self._copy_events(changes)
         with self._connection.pipeline():
             self._write(changes)

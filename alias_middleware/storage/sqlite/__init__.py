@@ -185,13 +185,13 @@ class SQLiteStorage(Storage):
 
     def _fold(self, sql: sqlite3.Connection, batch: Batch) -> Outcome:
         advance(sql, batch)
-        check_keyed(batch.keyings(), partial(mark_of, sql))
-        batch, named = batch.parted()
+        origins = batch.origins()
+        check_keyed(batch.keyings(origins), partial(mark_of, sql))
+        batch, named = batch.parted(origins)
 
         def refusals(namespace: str, keys: Iterable[str]) -> Mapping[str, int]:
             return preferences.refusals(sql, namespace, keys)
 
-        origins = batch.origins
         batch, arrived = arrive(sql, batch)
         self._recollection.begin(sql)
         erased_at = self._tombstones.lookup(sql, "main", named)
