@@ -95,29 +95,36 @@ class UsualFold(Generic[Who]):
         views = self._events[service, channel, "v"]
         before = len(views)
         read = self._read(visitor, entries, views, gap_us, _LONG_AGO if latest is None else latest)
-        if read is None or (read[3] and not kinds.issuperset([type(other.event) for other in read[3]])):
+        if read is None or not self._count(visitor, read, kinds):
             del views[before:]
             return False
         if latest is None or presence is None:
             presence = self._begin(visitor, first, service)
-        lines, begun, liked, others = read
         last, (first_day, last_day) = entries[-1].event, chronicle.days
         presence.last_us[channel] = last_us = last.time_us
-        if begun:
-            chronicle.visits += begun
         if last_us > (chronicle.last_seen or 0):
             chronicle.last_seen = last_us
         if first.day < first_day or last_day < last.day:
             chronicle.span(first.day, last.day)
-        if lines:
-            chronicle.page_views += len(views) - before
+        if shown := len(views) - before:
+            chronicle.page_views += shown
             if (shown_us := views[-1][2]) > (chronicle.last_page or 0):
                 chronicle.last_page = shown_us
+        if read[3]:
+            self._note(visitor, read[3], service)
+        return True
+
+    def _count(self, visitor: Visitor[Who], read: _Read, kinds: frozenset[type[Event]]) -> bool:
+        """Count visits and habits of what was read; False, with nothing done, where an event is not of `kinds`."""
+        lines, begun, liked, others = read
+        if others and not kinds.issuperset([type(other.event) for other in others]):
+            return False
+        if begun:
+            visitor.chronicle.visits += begun
+        if lines:
             visitor.habits = grown(visitor.habits, lines)
             if liked:
                 self._tastes.views(visitor.namespace, liked)
-        if others:
-            self._note(visitor, others, service)
         return True
 
     def _begin(self, visitor: Visitor[Who], first: Event, service: int) -> Presence:
